@@ -1,0 +1,1 @@
+"""vmherd runs virtual machines and everything around them."""
