@@ -1,0 +1,136 @@
+"""The hypervisor driver API: what a driver may offer.  What it does not override is not supported.
+
+Domains are named by UUID (canonical text).  Every method may raise VmherdError; all that change something
+raise ReadOnly on a connection opened read-only.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn, Self
+
+from vmherd.driver.types import Console, DomainInfo, DomainStats, JobInfo, ShutdownMode
+from vmherd.driver.uri import ConnectURI
+from vmherd.errors import NotSupported
+from vmherd.events import Subscription
+
+
+class HypervisorDriver:
+    """Base of all drivers.  One instance is one open connection."""
+
+    name = "hypervisor"
+
+    def __init__(self, uri: ConnectURI, *, readonly: bool = False) -> None:
+        self.uri = uri
+        self.readonly = readonly
+
+    @classmethod
+    async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
+        """Connect.  Raises ConnectFailed with the reason."""
+        return cls(uri, readonly=readonly)
+
+    async def close(self) -> None:
+        """Let go of everything this connection holds; guests run on."""
+
+    def _unsupported(self, operation: str) -> NoReturn:
+        raise NotSupported(operation, self.name)
+
+    async def version(self) -> dict[str, str]:
+        """Versions of what is behind the driver, such as {"QEMU": "7.2.22"}."""
+        self._unsupported("version")
+
+    async def hostname(self) -> str:
+        """The name of the host the guests run on."""
+        self._unsupported("hostname")
+
+    async def capabilities(self) -> str:
+        """The host's capabilities document, as XML."""
+        self._unsupported("capabilities")
+
+    async def domain_list(self) -> list[DomainInfo]:
+        """Every domain, running or not, ordered by name.  Asks no guest: fast, whatever the guests do."""
+        self._unsupported("domain_list")
+
+    async def domain_find(self, key: str) -> DomainInfo:
+        """The domain with this name, UUID or id; raises DomainNotFound."""
+        self._unsupported("domain_find")
+
+    async def domain_info(self, uuid: str) -> DomainInfo:
+        """As ``domain_list``, and what the running guest tells: memory, CPU time."""
+        self._unsupported("domain_info")
+
+    async def domain_stats(self, uuid: str) -> DomainStats:
+        """The counters of one domain; those of a shut off one are zero."""
+        self._unsupported("domain_stats")
+
+    async def domain_xml(self, uuid: str, *, inactive: bool = False, secure: bool = False) -> str:
+        """The document: as the guest runs now, or with ``inactive`` as it will start next time.
+
+        Passwords are left out unless ``secure``.
+        """
+        self._unsupported("domain_xml")
+
+    async def domain_define(self, xml: str) -> DomainInfo:
+        """Keep a domain, or replace the kept definition of the one with this UUID and name."""
+        self._unsupported("domain_define")
+
+    async def domain_create(self, xml: str, *, paused: bool = False) -> DomainInfo:
+        """Boot a transient domain: it is gone when it stops."""
+        self._unsupported("domain_create")
+
+    async def domain_undefine(self, uuid: str) -> None:
+        """Forget the definition.  A running guest runs on and becomes transient."""
+        self._unsupported("domain_undefine")
+
+    async def domain_start(self, uuid: str, *, paused: bool = False) -> None:
+        """Boot a defined domain; return once the hypervisor runs it."""
+        self._unsupported("domain_start")
+
+    async def domain_shutdown(self, uuid: str, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
+        """Ask the guest to shut down; returns once it was asked."""
+        self._unsupported("domain_shutdown")
+
+    async def domain_reboot(self, uuid: str, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
+        """Ask the guest to reboot; returns once it was asked."""
+        self._unsupported("domain_reboot")
+
+    async def domain_reset(self, uuid: str) -> None:
+        """Press the reset button."""
+        self._unsupported("domain_reset")
+
+    async def domain_poweroff(self, uuid: str, *, graceful: bool = False) -> None:
+        """Pull the plug (libvirt: destroy).
+
+        ``graceful`` lets the hypervisor flush its disks and gives up, raising Busy, where it would have to be killed.
+        """
+        self._unsupported("domain_poweroff")
+
+    async def domain_suspend(self, uuid: str) -> None:
+        """Stop the vCPUs; memory stays."""
+        self._unsupported("domain_suspend")
+
+    async def domain_resume(self, uuid: str) -> None:
+        """Let the vCPUs run again."""
+        self._unsupported("domain_resume")
+
+    async def domain_set_autostart(self, uuid: str, enabled: bool) -> None:
+        """Start the domain with the host (system mode) or the session, or no more."""
+        self._unsupported("domain_set_autostart")
+
+    async def domain_console(self, uuid: str, *, device: str = "", force: bool = False) -> Console:
+        """Open a character device: the first serial or console, or the one with alias ``device``.
+
+        Raises Busy if somebody has it, unless ``force`` takes it from them.
+        """
+        self._unsupported("domain_console")
+
+    async def domain_job(self, uuid: str) -> JobInfo | None:
+        """The job that holds the domain now."""
+        self._unsupported("domain_job")
+
+    async def domain_abort_job(self, uuid: str) -> None:
+        """Ask the job that holds the domain to stop; InvalidState if none does."""
+        self._unsupported("domain_abort_job")
+
+    async def events(self) -> Subscription:
+        """Every domain event from now on."""
+        self._unsupported("events")

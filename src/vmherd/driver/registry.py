@@ -1,0 +1,29 @@
+"""Finds the driver of a URI scheme among the ``vmherd.drivers`` entry points; loads it when first used."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, cast
+
+from vmherd.driver.uri import ConnectURI
+from vmherd.errors import ConnectFailed
+
+if TYPE_CHECKING:
+    from vmherd.driver.hypervisor import HypervisorDriver
+
+GROUP = "vmherd.drivers"
+
+
+def drivers() -> dict[str, EntryPoint]:
+    """Every installed driver by URI scheme; none is imported."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+async def open_driver(uri: ConnectURI, *, readonly: bool = False) -> HypervisorDriver:
+    """Import and open the driver for ``uri``.  Raises ConnectFailed if there is none for its scheme."""
+    point = next(iter(entry_points(group=GROUP, name=uri.scheme)), None)
+    if point is None:
+        known = ", ".join(sorted(drivers()))
+        raise ConnectFailed(f"no driver for {uri.text!r}", hint=f"known schemes: {known}")
+    driver = cast("type[HypervisorDriver]", point.load())
+    return await driver.open(uri, readonly=readonly)

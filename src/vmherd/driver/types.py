@@ -1,0 +1,237 @@
+"""The plain values that drivers take and give: states, summaries, statistics, channels."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Protocol
+
+import msgspec
+
+
+class State(IntEnum):
+    """virDomainState (include/libvirt/libvirt-domain.h)."""
+
+    NOSTATE = 0
+    RUNNING = 1
+    BLOCKED = 2
+    PAUSED = 3
+    SHUTDOWN = 4
+    SHUTOFF = 5
+    CRASHED = 6
+    PMSUSPENDED = 7
+
+    @property
+    def label(self) -> str:
+        """The word virsh shows."""
+        return _LABELS[self]
+
+
+_LABELS = {
+    State.NOSTATE: "no state",
+    State.RUNNING: "running",
+    State.BLOCKED: "idle",
+    State.PAUSED: "paused",
+    State.SHUTDOWN: "in shutdown",
+    State.SHUTOFF: "shut off",
+    State.CRASHED: "crashed",
+    State.PMSUSPENDED: "pmsuspended",
+}
+
+
+class RunningReason(IntEnum):
+    UNKNOWN = 0
+    BOOTED = 1
+    MIGRATED = 2
+    RESTORED = 3
+    FROM_SNAPSHOT = 4
+    UNPAUSED = 5
+    MIGRATION_CANCELED = 6
+    SAVE_CANCELED = 7
+    WAKEUP = 8
+    CRASHED = 9
+    POSTCOPY = 10
+    POSTCOPY_FAILED = 11
+
+
+class PausedReason(IntEnum):
+    UNKNOWN = 0
+    USER = 1
+    MIGRATION = 2
+    SAVE = 3
+    DUMP = 4
+    IOERROR = 5
+    WATCHDOG = 6
+    FROM_SNAPSHOT = 7
+    SHUTTING_DOWN = 8
+    SNAPSHOT = 9
+    CRASHED = 10
+    STARTING_UP = 11
+    POSTCOPY = 12
+    POSTCOPY_FAILED = 13
+
+
+class ShutdownReason(IntEnum):
+    UNKNOWN = 0
+    USER = 1
+
+
+class ShutoffReason(IntEnum):
+    UNKNOWN = 0
+    SHUTDOWN = 1
+    DESTROYED = 2
+    CRASHED = 3
+    MIGRATED = 4
+    SAVED = 5
+    FAILED = 6
+    FROM_SNAPSHOT = 7
+    DAEMON = 8
+
+
+class CrashedReason(IntEnum):
+    UNKNOWN = 0
+    PANICKED = 1
+
+
+_REASONS: dict[State, type[IntEnum]] = {
+    State.RUNNING: RunningReason,
+    State.PAUSED: PausedReason,
+    State.SHUTDOWN: ShutdownReason,
+    State.SHUTOFF: ShutoffReason,
+    State.CRASHED: CrashedReason,
+}
+
+
+def reason_name(state: State, reason: int) -> str:
+    """The reason of a state in words ("booted", "destroyed"), "unknown" where libvirt has no word for it."""
+    numbers = _REASONS.get(state)
+    if numbers is None or reason not in set(numbers):
+        return "unknown"
+    return numbers(reason).name.lower().replace("_", " ")
+
+
+class DomainInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a domain without asking the guest.
+
+    ``id`` is None while it does not run.  Memory is in bytes, ``cpu_time`` in seconds of host CPU used by
+    the guest so far, ``since`` the time of the last state change in seconds since the epoch (0: unknown).
+    ``responding`` is False where the hypervisor process did not answer in time.
+    """
+
+    uuid: str
+    name: str
+    state: State
+    reason: int = 0
+    id: int | None = None
+    persistent: bool = True
+    autostart: bool = False
+    since: float = 0.0
+    title: str = ""
+    max_memory: int = 0
+    memory: int = 0
+    vcpus: int = 0
+    cpu_time: float = 0.0
+    pid: int | None = None
+    responding: bool = True
+
+    @property
+    def active(self) -> bool:
+        return self.id is not None
+
+    @property
+    def reason_name(self) -> str:
+        return reason_name(self.state, self.reason)
+
+
+class BlockStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Counters of one disk since the guest started; sizes in bytes, times in seconds, None: not told."""
+
+    name: str
+    path: str | None = None
+    read_requests: int = 0
+    read_bytes: int = 0
+    read_time: float = 0.0
+    write_requests: int = 0
+    write_bytes: int = 0
+    write_time: float = 0.0
+    flush_requests: int = 0
+    flush_time: float = 0.0
+    allocation: int | None = None
+    capacity: int | None = None
+    physical: int | None = None
+
+
+class NetStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Counters of one NIC, seen from the guest; None where the backend counts nothing (user-mode networking)."""
+
+    name: str
+    rx_bytes: int | None = None
+    rx_packets: int | None = None
+    rx_errors: int | None = None
+    rx_dropped: int | None = None
+    tx_bytes: int | None = None
+    tx_packets: int | None = None
+    tx_errors: int | None = None
+    tx_dropped: int | None = None
+
+
+class BalloonStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Memory of a guest in bytes; what only the guest knows is None until its driver reports it."""
+
+    current: int
+    maximum: int
+    resident: int | None = None
+    unused: int | None = None
+    available: int | None = None
+    usable: int | None = None
+    swap_in: int | None = None
+    swap_out: int | None = None
+    major_faults: int | None = None
+    minor_faults: int | None = None
+
+
+class DomainStats(msgspec.Struct, frozen=True, kw_only=True):
+    """One domain's counters, as ``virsh domstats`` groups them; ``responding`` as in DomainInfo."""
+
+    uuid: str
+    name: str
+    state: State
+    reason: int
+    cpu_time: float = 0.0
+    cpu_user: float = 0.0
+    cpu_system: float = 0.0
+    vcpu_current: int = 0
+    vcpu_maximum: int = 0
+    balloon: BalloonStats | None = None
+    block: list[BlockStats] = []
+    net: list[NetStats] = []
+    responding: bool = True
+
+
+class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A running job: what it does, since when (epoch seconds), how far (0 to 1, None: cannot tell)."""
+
+    operation: str
+    started: float
+    progress: float | None = None
+    pid: int = 0
+
+
+class ShutdownMode(StrEnum):
+    """How to ask a guest to shut down or reboot; DEFAULT tries the agent, then ACPI."""
+
+    DEFAULT = "default"
+    ACPI = "acpi"
+    AGENT = "agent"
+
+
+class Console(Protocol):
+    """Both directions of a guest's character device."""
+
+    async def read(self, size: int = 65536) -> bytes:
+        """At least one byte, at most ``size``; b"" when the guest closed the line."""
+
+    async def write(self, data: bytes) -> None:
+        """Send all of ``data``."""
+
+    async def close(self) -> None:
+        """Give the line back.  The guest runs on."""
