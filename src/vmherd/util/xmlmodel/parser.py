@@ -1,0 +1,239 @@
+"""Makes one parsing function per Element class, as Python source: straight-line code, no look-ups of declarations.
+
+The function for ``class DiskTarget(Element, tag="target")`` with ``dev: str`` and ``bus: DiskBus | None`` is:
+
+    def parse(node):
+        get = node.get
+        v = get('dev')
+        if v is None:
+            raise missing(node, '@dev')
+        f_dev = v
+        v = get('bus')
+        if v is None:
+            f_bus = None
+        else:
+            try:
+                f_bus = read_bus(v)
+            except ValueError as problem:
+                raise fault(node, 'bus', problem) from None
+        return make(dev=f_dev, bus=f_bus)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from threading import Lock
+from typing import Any
+
+from lxml import etree
+
+from vmherd.util.xmlmodel.fields import Element, Field, Kind, declared
+from vmherd.util.xmlmodel.faults import fault, missing, unmatched
+from vmherd.util.xmlmodel.scalars import TEXT, SizeCodec
+
+Parser = Callable[[etree._Element], Any]
+Children = dict[str, list[etree._Element]]
+
+_READY: dict[type[Element], Parser] = {}
+_LOCK = Lock()
+_FEW = 2  # up to here asking lxml for each attribute beats fetching all of them
+
+
+def parser_of(cls: type[Element]) -> Parser:
+    """The function that makes a ``cls`` from an lxml element, compiled at its first use."""
+    ready = _READY.get(cls)
+    if ready is None:
+        with _LOCK:  # others must not see a parser whose children are not compiled yet
+            done = dict(_READY)
+            ready = _compile(cls, done)
+            _READY.update(done)
+    return ready
+
+
+def group(node: etree._Element) -> Children:
+    """The children of ``node`` by tag."""
+    found: Children = {}
+    for child in node:
+        tag = child.tag
+        if tag in found:
+            found[tag].append(child)
+        else:
+            found[tag] = [child]
+    return found
+
+
+def verbatim(node: etree._Element) -> str:
+    """``node`` as text, laid out in two-space steps; namespace declarations it uses go along."""
+    alone = deepcopy(node)  # drops those of its ancestors that it does not use
+    alone.tail = None
+    return etree.tostring(alone, encoding="unicode", pretty_print=True).rstrip("\n")
+
+
+def _compile(cls: type[Element], done: dict[type[Element], Parser]) -> Parser:
+    if cls in done:
+        return done[cls]
+    writing = _Source(cls)
+    scope = writing.scope
+    exec(compile(writing.text(), f"<parser of {cls.__qualname__}>", "exec"), scope)
+    parse: Parser = scope["parse"]
+    done[cls] = parse  # before its children: a class may contain itself
+    for each in declared(cls):
+        _bind_children(each, scope, done)
+    return parse
+
+
+def _bind_children(each: Field, scope: dict[str, Any], done: dict[type[Element], Parser]) -> None:
+    """Give the generated code its ``by_NAME``: what parses a child of this field, by tag or by variant."""
+    if each.kind is Kind.VARIANT:
+        scope["by_" + each.name] = {
+            value: (each.tag_of(cls), _compile(cls, done)) for value, cls in each.spec.cases.items()
+        }
+    elif each.classes:
+        scope["by_" + each.name] = by_tag = _by_tag(each, done)
+        if len(by_tag) == 1:
+            (scope["parse_" + each.name],) = by_tag.values()
+
+
+def _by_tag(each: Field, done: dict[type[Element], Parser]) -> dict[str, Parser]:
+    groups: dict[str, list[type[Element]]] = {}
+    for cls in each.classes:
+        groups.setdefault(each.tag_of(cls), []).append(cls)
+    return {tag: _chooser(classes, done) for tag, classes in groups.items()}
+
+
+def _chooser(classes: list[type[Element]], done: dict[type[Element], Parser]) -> Parser:
+    """A parser for the classes that share a tag: told apart by ``when``, a class without it takes what is left."""
+    others = [cls for cls in classes if cls.__xml__.when is None]
+    cases = {cls.__xml__.when[1]: _compile(cls, done) for cls in classes if cls.__xml__.when is not None}
+    if len(others) > 1:
+        raise TypeError(f"{', '.join(cls.__name__ for cls in others)} share a tag: give them when={{attribute: value}}")
+    if not cases:
+        return _compile(others[0], done)
+    (attribute,) = {cls.__xml__.when[0] for cls in classes if cls.__xml__.when is not None}
+    rest = _compile(others[0], done) if others else None
+
+    def parse(node: etree._Element) -> Any:
+        chosen = cases.get(node.get(attribute, ""), rest)
+        if chosen is None:
+            raise unmatched(node, attribute, list(cases))
+        return chosen(node)
+
+    return parse
+
+
+class _Source:
+    """The source text of one parser and the names it uses."""
+
+    def __init__(self, cls: type[Element]) -> None:
+        self.cls = cls
+        self.scope: dict[str, Any] = {
+            "make": cls, "missing": missing, "fault": fault, "group": group, "verbatim": verbatim
+        }  # fmt: skip
+
+    def text(self) -> str:
+        return "def parse(node):\n" + "".join(f"    {line}\n" for line in self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        fields = declared(self.cls)
+        attributes = sum((each.kind is Kind.ATTR) + isinstance(each.codec, SizeCodec) for each in fields)
+        if attributes:
+            yield "get = node.get" if attributes <= _FEW else "get = dict(node.items()).get"
+        if any(each.kind not in (Kind.ATTR, Kind.TEXT) for each in fields):
+            yield "found = group(node)"
+        for each in fields:
+            if each.codec:
+                self.scope["read_" + each.name] = each.codec.parse
+            if not each.required:
+                self.scope["default_" + each.name] = each.default
+            yield from getattr(self, "_" + each.kind)(each)
+        made = "make(" + ", ".join(f"{each.name}=f_{each.name}" for each in fields) + ")"
+        if hasattr(self.cls, "__post_init__"):
+            yield from ("try:", f"    return {made}", "except ValueError as problem:")
+            yield "    raise fault(node, '', problem) from None"
+        else:
+            yield f"return {made}"
+
+    def _absent(self, each: Field, what: str) -> str:
+        if each.required:
+            return f"raise missing(node, {what!r})"
+        if each.default is None or isinstance(each.default, bool):
+            return f"f_{each.name} = {each.default}"
+        return f"f_{each.name} = default_{each.name}" + ("()" if each.factory else "")
+
+    def _attr(self, each: Field) -> Iterator[str]:
+        yield f"v = get({each.xml!r})"
+        yield from ("if v is None:", "    " + self._absent(each, "@" + each.xml), "else:")
+        yield from _indented(self._read(each, f"f_{each.name} = ", "v", "node", each.xml))
+
+    def _text(self, each: Field) -> Iterator[str]:
+        yield "v = node.text"
+        if each.codec is TEXT and each.required:
+            yield f"f_{each.name} = v or ''"
+            return
+        yield from ("if v is None:", "    " + self._absent(each, "text"), "else:")
+        yield from _indented(self._read(each, f"f_{each.name} = ", "v", "node"))
+
+    def _leaf(self, each: Field) -> Iterator[str]:
+        if each.many:
+            yield f"f_{each.name} = []"
+            yield f"for c in {self._list(each)}:"
+            yield from _indented(self._read(each, f"f_{each.name} += ", "c.text or ''", "c"))
+            return
+        yield f"c = found.get({each.xml!r})"
+        yield from ("if c is None:", "    " + self._absent(each, f"<{each.xml}>"), "else:", "    c = c[0]")
+        yield from _indented(self._read(each, f"f_{each.name} = ", "c.text or ''", "c"))
+
+    def _read(self, each: Field, target: str, source: str, node: str, attribute: str = "") -> Iterator[str]:
+        """Lines that convert the text ``source`` found in ``node``."""
+        left, right = ("(", ",)") if each.many else ("", "")
+        if each.codec is TEXT:
+            yield f"{target}{left}{source}{right}"
+            return
+        trimmed = source if attribute else f"({source}).strip(' \\t\\r\\n')"
+        unit = f", {node}.get('unit')" if isinstance(each.codec, SizeCodec) else ""
+        yield from ("try:", f"    {target}{left}read_{each.name}({trimmed}{unit}){right}")
+        yield from ("except ValueError as problem:", f"    raise fault({node}, {attribute!r}, problem) from None")
+
+    def _flag(self, each: Field) -> Iterator[str]:
+        yield f"f_{each.name} = {each.xml!r} in found"
+
+    def _raw(self, each: Field) -> Iterator[str]:
+        yield f"c = found.get({each.xml!r})"
+        yield from ("if c is None:", "    " + self._absent(each, f"<{each.xml}>"), "else:")
+        yield f"    f_{each.name} = verbatim(c[0])"
+
+    def _child(self, each: Field) -> Iterator[str]:
+        word = "if"
+        tags = list(dict.fromkeys(each.tag_of(cls) for cls in each.classes))
+        for tag in tags:
+            parse = f"parse_{each.name}" if len(tags) == 1 else f"by_{each.name}[{tag!r}]"
+            yield f"{word} {tag!r} in found:"
+            yield f"    f_{each.name} = {parse}(found[{tag!r}][0])"
+            word = "elif"
+        yield from ("else:", "    " + self._absent(each, " or ".join(f"<{tag}>" for tag in tags)))
+
+    def _children(self, each: Field) -> Iterator[str]:
+        tags = {each.tag_of(cls) for cls in each.classes}
+        if len(tags) == 1:
+            yield f"f_{each.name} = [parse_{each.name}(c) for c in {self._list(each)}]"
+            return
+        source = "node" if not each.spec.within else f"found.get({each.spec.within!r}, ((),))[0]"
+        yield f"f_{each.name} = [by_{each.name}[c.tag](c) for c in {source} if c.tag in by_{each.name}]"
+
+    def _list(self, each: Field) -> str:
+        """An expression for all children of the field's tag, inside the wrapper if there is one."""
+        if not each.spec.within:
+            return f"found.get({each.xml!r}, ())"
+        return f"group(found.get({each.spec.within!r}, ((),))[0]).get({each.xml!r}, ())"
+
+    def _variant(self, each: Field) -> Iterator[str]:
+        chosen = next(other for other in declared(self.cls) if other.xml == each.spec.discriminator)
+        yield f"case = by_{each.name}.get(f_{chosen.name})"
+        yield "c = case and found.get(case[0])"
+        yield f"if c: f_{each.name} = case[1](c[0])"
+        yield f"else: {self._absent(each, f'<{each.xml}>')}"
+
+
+def _indented(lines: Iterator[str]) -> Iterator[str]:
+    return (f"    {line}" for line in lines)
