@@ -41,33 +41,43 @@
         iothreads: list[IoThread] = children(within="iothreads")
         disks: list[Disk] = children()
 
-    domain = parse(Domain, text)            # DocumentError: domain/disk[2]/target/@bus (line 14): 'scsy' is not ...
+    domain = parse(Domain, text)            # DocumentError: disk[2]/target/@bus (line 14): 'scsy' is not ...
     text = render(domain)
     json = msgspec.json.encode(domain)      # elements are msgspec structs
 
-What a field may be: ``attr`` an attribute, ``text`` the text of the element, ``leaf`` a child with only text, ``flag`` an
-empty child, ``child`` and ``children`` child elements, ``variant`` a child whose class the own attribute chooses, ``raw``
-a child kept as text.  The XML name is the Python name or tag unless given first: ``attr("readOnly")``,
-``child("mirror")``.  Fields are written in declaration order, attributes on the start tag.
+What a field may be: ``attr`` an attribute, ``text`` the text of the element, ``leaf`` a child with only
+text, ``flag`` an empty child, ``child`` and ``children`` child elements, ``variant`` a child whose class
+the element's own attribute chooses, ``raw`` a child kept as text.  The XML name is the Python name or the
+tag of the class unless given first: ``attr("readOnly")``, ``child("mirror")``.  Fields are written in
+declaration order, those of base classes first, those with ``last=True`` after all others; attributes stand
+on the start tag.
 
-Value types: str, int, float, any StrEnum; Int, UInt, Long, ULong (C's 32 and 64 bits); Hex, Hex2, Hex4, Hex6, Hex8
-(0x, that many digits at least); Switch (on/off), YesNo; Size and SizeInBytes (bytes, with a ``unit`` attribute beside);
-Mac, Uuid, CpuSet (a sorted tuple).  Another one is ``Annotated[type, Codec(parse, format)]``.  Values that are not str are
-trimmed of blanks in element text, not in attributes.
+Value types: str, int, float, any StrEnum; Int, UInt, Long, ULong (C's, 32 and 64 bits); Hex, Hex2, Hex4,
+Hex6, Hex8 (0x, that many digits at least); Switch (on/off), YesNo; Size and SizeInBytes (bytes inside, a
+``unit`` attribute on the element that holds the value); Mac, Uuid, CpuSet (a sorted tuple).  Another one is
+``Annotated[type, Codec(parse, format)]``.  In element text, values that are not str are trimmed of blanks;
+a str is taken as it is.
 
-``__post_init__`` of a class may raise ValueError to refuse a combination; the error gets the element's place.
+Absent is None for ``X | None``, the default for ``default=``, an error otherwise.
+``child(default=Devices)`` makes an empty Devices() when absent.  ``__post_init__`` may raise ValueError to
+refuse a combination of values; the error gets the element's place.
+
+A namespaced element is ``class Arg(Element, tag="{http://...}arg", prefix="qemu")``: its xmlns goes on the
+root.  Unknown elements and attributes are ignored; ``unknown(cls, text)`` lists them.  Comments are
+dropped.  ``declared(cls)`` lists the fields of a class, ``reachable(cls)`` the classes of a document: a
+test should call it, since classes are compiled at their first use and a declaration that makes no sense is
+found only then.  Elements have ``replace(**changes)`` and a deep ``copy()``.
 """
 
+from vmherd.util.xmlmodel.declared import Field, declared, reachable
 from vmherd.util.xmlmodel.document import Limits, parse, parse_any, render
 from vmherd.util.xmlmodel.fields import (
     MISSING,
     Element,
-    Field,
     Kind,
     attr,
     child,
     children,
-    declared,
     flag,
     leaf,
     raw,
@@ -101,10 +111,51 @@ from vmherd.util.xmlmodel.scalars import (
     whole,
     words,
 )
+from vmherd.util.xmlmodel.unknown import unknown
 
 __all__ = [
-    "MISSING", "BadValue", "Codec", "CpuSet", "Element", "Field", "Hex", "Hex2", "Hex4", "Hex6", "Hex8", "Int", "Kind",
-    "Limits", "Long", "Mac", "Size", "SizeCodec", "SizeInBytes", "Switch", "UInt", "ULong", "Uuid", "YesNo", "attr",
-    "child", "children", "declared", "flag", "format_cpus", "hexadecimal", "leaf", "parse", "parse_any", "parse_cpus",
-    "raw", "render", "scale", "text", "variant", "whole", "words",
-]  # fmt: skip
+    "MISSING",
+    "BadValue",
+    "Codec",
+    "CpuSet",
+    "Element",
+    "Field",
+    "Hex",
+    "Hex2",
+    "Hex4",
+    "Hex6",
+    "Hex8",
+    "Int",
+    "Kind",
+    "Limits",
+    "Long",
+    "Mac",
+    "Size",
+    "SizeCodec",
+    "SizeInBytes",
+    "Switch",
+    "UInt",
+    "ULong",
+    "Uuid",
+    "YesNo",
+    "attr",
+    "child",
+    "children",
+    "declared",
+    "flag",
+    "format_cpus",
+    "hexadecimal",
+    "leaf",
+    "parse",
+    "parse_any",
+    "parse_cpus",
+    "raw",
+    "reachable",
+    "render",
+    "scale",
+    "text",
+    "unknown",
+    "variant",
+    "whole",
+    "words",
+]

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 from lxml import etree
 
 from vmherd.errors import DocumentError, XMLSyntaxError
-from vmherd.util.xmlmodel.fields import Element, Kind, declared
+from vmherd.util.xmlmodel.declared import declared
+from vmherd.util.xmlmodel.faults import line_of
+from vmherd.util.xmlmodel.fields import Element, Kind
 from vmherd.util.xmlmodel.parser import parser_of
 from vmherd.util.xmlmodel.writer import Output, escape_text, raw_lines, writer_of
 
@@ -53,10 +55,10 @@ _PARSER = etree.XMLParser(
 def parse(cls: type[E], text: str | bytes, *, limits: Limits = DEFAULT_LIMITS) -> E:
     """Read a document or fragment whose root is a ``cls``.
 
-    Unknown elements and attributes are ignored.  Raises XMLSyntaxError when ``text`` is not well formed or goes
-    beyond ``limits``, DocumentError with place and line when it is not a ``cls``.
+    Unknown elements and attributes are ignored.  Raises XMLSyntaxError when ``text`` is not well formed or
+    goes beyond ``limits``, DocumentError with place and line when it is not a ``cls``.
     """
-    root = _load(text, limits)
+    root = load(text, limits)
     if root.tag != cls.__xml__.tag:
         raise _wrong_root(root, [cls])
     made: E = parser_of(cls)(root)
@@ -64,8 +66,8 @@ def parse(cls: type[E], text: str | bytes, *, limits: Limits = DEFAULT_LIMITS) -
 
 
 def parse_any(classes: Sequence[type[E]], text: str | bytes, *, limits: Limits = DEFAULT_LIMITS) -> E:
-    """Read a fragment that is one of ``classes``, chosen by the root's tag, such as any device.  Raises as parse."""
-    root = _load(text, limits)
+    """Read a fragment that is one of ``classes`` by its tag, such as any device.  Raises as parse does."""
+    root = load(text, limits)
     for cls in classes:
         when = cls.__xml__.when
         if root.tag == cls.__xml__.tag and (when is None or root.get(when[0]) == when[1]):
@@ -93,10 +95,10 @@ def render(element: Element, indent: int = 0) -> str:
 
 def _wrong_root(root: etree._Element, classes: Sequence[type[Element]]) -> DocumentError:
     wanted = " or ".join(dict.fromkeys(f"<{cls.__xml__.markup}>" for cls in classes))
-    return DocumentError(f"this is a <{root.tag}>, not a {wanted}", place=str(root.tag), line=root.sourceline or 0)
+    return DocumentError(f"this is a <{root.tag}>, not a {wanted}", place=str(root.tag), line=line_of(root))
 
 
-def _load(text: str | bytes, limits: Limits) -> etree._Element:
+def load(text: str | bytes, limits: Limits) -> etree._Element:
     """The root element of ``text``, free of entities and within ``limits``."""
     data = _utf8(text)
     _refuse_large(data, limits)
@@ -106,7 +108,7 @@ def _load(text: str | bytes, limits: Limits) -> etree._Element:
         problem = re.sub(r", line \d+, column \d+( \(.*\))?$", "", error.msg or "this is no XML document")
         raise XMLSyntaxError(problem, line=error.lineno or 0) from None
     if b"<!DOCTYPE" in data and root.getroottree().docinfo.internalDTD is not None:
-        raise XMLSyntaxError("a document type (<!DOCTYPE>) is not accepted", hint="remove it, and entities it defines")
+        raise XMLSyntaxError("a document type (<!DOCTYPE>) is not accepted", hint="remove it")
     if len(data) > limits.attributes * _SHORTEST_ATTRIBUTE:
         _refuse_crowded(root, limits)
     return root
@@ -129,28 +131,31 @@ def _utf8(text: str | bytes) -> bytes:
     except UnicodeError as error:
         raise XMLSyntaxError(f"the text cannot be decoded: {error}") from None
     except LookupError:
-        raise XMLSyntaxError("the declared encoding is not supported", hint="save the document as UTF-8") from None
+        raise XMLSyntaxError("the declared encoding is not supported", hint="save it as UTF-8") from None
 
 
 def _refuse_large(data: bytes, limits: Limits) -> None:
     """Refuse before reading what can be seen to be too much: comments count as elements here."""
     if len(data) > limits.size:
         raise XMLSyntaxError(f"the document has {len(data)} bytes, more than {limits.size}")
-    if len(data) > limits.elements * _SHORTEST_ELEMENT and data.count(b"<") - data.count(b"</") > limits.elements:
+    if len(data) <= limits.elements * _SHORTEST_ELEMENT:
+        return
+    if data.count(b"<") - data.count(b"</") > limits.elements:
         raise XMLSyntaxError(f"the document has more than {limits.elements} elements")
 
 
 def _refuse_crowded(root: etree._Element, limits: Limits) -> None:
     for node in root.iter():
         if len(node.attrib) > limits.attributes:
-            raise XMLSyntaxError(f"<{node.tag}> has more than {limits.attributes} attributes", line=node.sourceline or 0)
+            problem = f"<{node.tag}> has more than {limits.attributes} attributes"
+            raise XMLSyntaxError(problem, line=line_of(node))
 
 
 def _unwritable(element: Element, problem: ValueError) -> DocumentError:
     """The error of a failed render, with the place found by trying every text."""
     for place, text, tag in _texts(element, element.__xml__.markup):
         try:
-            raw_lines(text, tag, "") if tag else escape_text(text)
+            raw_lines(text, tag, "  ") if tag else escape_text(text)
         except ValueError as found:
             return DocumentError(str(found), place=place)
     return DocumentError(str(problem), place=element.__xml__.markup)

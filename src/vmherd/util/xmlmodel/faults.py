@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from lxml import etree
 
 from vmherd.errors import DocumentError
@@ -9,13 +11,18 @@ from vmherd.util.xmlmodel.scalars import BadValue, shown
 
 
 def place_of(node: etree._Element) -> str:
-    """The path of ``node`` from the root, such as ``domain/devices/disk[2]``; [n] where siblings share the tag."""
+    """The path of ``node`` from the root, such as ``devices/disk[2]``; [n] only where siblings share a tag."""
     steps = []
     step: etree._Element | None = node
     while step is not None:
         steps.append(_step(step))
         step = step.getparent()
     return "/".join(reversed(steps))
+
+
+def line_of(node: etree._Element) -> int:
+    """The line ``node`` begins in, or 0."""
+    return cast("int | None", node.sourceline) or 0
 
 
 def _step(node: etree._Element) -> str:
@@ -30,13 +37,13 @@ def fault(node: etree._Element, attribute: str, problem: ValueError) -> Document
     """The error for a bad value in ``node``'s text, or in its attribute if one is named."""
     place = place_of(node) + (f"/@{attribute}" if attribute else "")
     hint = problem.hint if isinstance(problem, BadValue) else ""
-    return DocumentError(str(problem), place=place, line=node.sourceline or 0, hint=hint)
+    return DocumentError(str(problem), place=place, line=line_of(node), hint=hint)
 
 
 def missing(node: etree._Element, what: str) -> DocumentError:
     """The error for something ``node`` must have; ``what`` is ``@attribute``, ``<element>`` or "text"."""
     name = f"the attribute {what[1:]!r}" if what.startswith("@") else what
-    return DocumentError(f"{name} is missing", place=place_of(node), line=node.sourceline or 0)
+    return DocumentError(f"{name} is missing", place=place_of(node), line=line_of(node))
 
 
 def unmatched(node: etree._Element, attribute: str, known: list[str]) -> DocumentError:

@@ -1,30 +1,15 @@
-"""Declaring a document: the Element base class, its field specifiers, and what a class declared."""
+"""Declaring a document: the Element base class and its field specifiers."""
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
-from functools import cache
-from types import NoneType, UnionType
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    ClassVar,
-    Self,
-    Union,
-    dataclass_transform,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from types import NoneType
+from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_args, get_origin
 
 import msgspec
-
-from vmherd.util.xmlmodel.scalars import BUILTIN, Codec, SizeCodec, enumerated
 
 
 class Kind(StrEnum):
@@ -73,7 +58,9 @@ def text(*, default: Any = MISSING, always: bool = False) -> Any:
     return Spec(kind=Kind.TEXT, default=default, always=always)
 
 
-def leaf(name: str = "", *, default: Any = MISSING, always: bool = False, within: str = "", last: bool = False) -> Any:
+def leaf(
+    name: str = "", *, default: Any = MISSING, always: bool = False, within: str = "", last: bool = False
+) -> Any:
     """A child element that holds nothing but text; a list type takes every one of that name.
 
     ``within`` names an element wrapped around the list.  ``last`` writes it after the fields of subclasses.
@@ -89,7 +76,7 @@ def flag(name: str = "", *, last: bool = False) -> Any:
 def child(name: str = "", *, default: Any = MISSING, always: bool = False, last: bool = False) -> Any:
     """One child element.  ``name`` replaces the tag of its class; ``default`` is a class or function to call.
 
-    A union type takes whichever is there: by tag, or by the attribute that the classes declared with ``when``.
+    A union type takes whichever is there: by tag, or by the attribute that its classes name with ``when``.
     """
     return Spec(kind=Kind.CHILD, xml=name, default=default, always=always, last=last)
 
@@ -133,11 +120,11 @@ class Shape:
         return self.tag[1:].partition("}")[0] if self.tag.startswith("{") else ""
 
 
-def _is_list(annotation: Any) -> bool:
+def is_list(annotation: Any) -> bool:
     return annotation.startswith("list[") if isinstance(annotation, str) else get_origin(annotation) is list
 
 
-def _may_be_none(annotation: Any) -> bool:
+def may_be_none(annotation: Any) -> bool:
     if isinstance(annotation, str):  # not resolvable yet: the class may name itself
         return re.search(r"\bNone\b", annotation) is not None
     return NoneType in get_args(annotation)
@@ -145,10 +132,10 @@ def _may_be_none(annotation: Any) -> bool:
 
 def _struct_default(spec: Spec, annotation: Any) -> Any:
     """The default msgspec gets to see: a value, a factory, or MISSING for a required field."""
-    if spec.kind is Kind.CHILDREN or (spec.default is MISSING and _is_list(annotation)):
+    if spec.kind is Kind.CHILDREN or (spec.default is MISSING and is_list(annotation)):
         return msgspec.field(default_factory=list)
     if spec.default is MISSING:
-        return None if _may_be_none(annotation) else MISSING
+        return None if may_be_none(annotation) else MISSING
     if spec.kind is Kind.CHILD and callable(spec.default):
         return msgspec.field(default_factory=spec.default)
     return spec.default
@@ -162,12 +149,19 @@ def _take_specs(class_name: str, namespace: dict[str, Any]) -> dict[str, Spec]:
             continue
         spec = namespace.pop(name, None)
         if not isinstance(spec, Spec):
-            raise TypeError(f"{class_name}.{name}: say where it is in the document with attr(), leaf(), child(), ...")
+            raise TypeError(f"{class_name}.{name}: say where it stands with attr(), leaf(), child(), ...")
         specs[name] = spec
         default = _struct_default(spec, annotation)
         if default is not MISSING:
             namespace[name] = default
     return specs
+
+
+def _pair(mapping: Mapping[str, str] | None) -> tuple[str, str] | None:
+    if not mapping:
+        return None
+    (pair,) = mapping.items()  # one attribute tells the classes apart
+    return pair
 
 
 class ElementMeta(msgspec.StructMeta):
@@ -191,11 +185,18 @@ class ElementMeta(msgspec.StructMeta):
         specs |= _take_specs(name, namespace)
         if not tag and inherited:
             tag, prefix = inherited[0].tag, inherited[0].prefix
-        (label,) = (when or json or {None: None}).items()
-        namespace["__xml__"] = Shape(tag, prefix, next(iter(when.items())) if when else None, specs)
-        # gc=False: documents are trees, so reference counts free them; 8 % faster, and the collector never walks them.
+        namespace["__xml__"] = Shape(tag, prefix, _pair(when), specs)
+        field_name, value = _pair(when) or _pair(json) or (None, None)
         return super().__new__(
-            mcls, name, bases, namespace, kw_only=True, gc=False, omit_defaults=True, tag_field=label[0], tag=label[1]
+            mcls,
+            name,
+            bases,
+            namespace,
+            kw_only=True,
+            gc=False,  # documents are trees: counting references frees them, the collector need not walk them
+            omit_defaults=True,
+            tag_field=field_name,
+            tag=value,
         )
 
     if TYPE_CHECKING:
@@ -239,110 +240,4 @@ class Element(msgspec.Struct, metaclass=ElementMeta):
 def _copied(value: Any) -> Any:
     if isinstance(value, Element):
         return value.copy()
-    return [_copied(item) for item in value] if isinstance(value, list) else copy.copy(value)
-
-
-@dataclass(frozen=True)
-class Field:
-    """One declared field, its annotation resolved.
-
-    ``codec`` reads and writes values of attributes and texts; ``classes`` are those a child may have.
-    ``default`` is MISSING when the document must have it.  ``factory`` says the default is made by calling.
-    """
-
-    name: str
-    xml: str
-    kind: Kind
-    many: bool
-    optional: bool
-    codec: Codec | SizeCodec | None
-    classes: tuple[type[Element], ...]
-    default: Any
-    factory: bool
-    spec: Spec
-
-    @property
-    def required(self) -> bool:
-        return self.default is MISSING
-
-    def tag_of(self, cls: type[Element]) -> str:
-        """The tag that a child of class ``cls`` has in this field."""
-        return self.spec.xml or cls.__xml__.tag
-
-
-@cache
-def declared(cls: type[Element]) -> tuple[Field, ...]:
-    """The fields of ``cls`` in the order they are written; TypeError for a declaration that makes no sense."""
-    hints = get_type_hints(cls, include_extras=True)
-    fields = [_resolve(cls, name, spec, hints[name]) for name, spec in cls.__xml__.specs.items()]
-    kinds = {each.kind for each in fields}
-    if Kind.TEXT in kinds and kinds - {Kind.TEXT, Kind.ATTR}:
-        raise TypeError(f"{cls.__name__} has text() and children; an element is written with one or the other")
-    return tuple(sorted(fields, key=lambda each: each.spec.last))
-
-
-def _resolve(cls: type[Element], name: str, spec: Spec, hint: Any) -> Field:
-    hint, optional = _without_none(hint)
-    many = get_origin(hint) is list
-    if many:
-        (hint,) = get_args(hint)
-    classes = _classes(hint)
-    codec = None if classes or spec.kind in (Kind.FLAG, Kind.RAW) else codec_of(hint)
-    default = _struct_default(spec, list[Any] if many else hint | None if optional else hint)
-    factory = spec.kind is Kind.CHILD and callable(spec.default)
-    if many or factory:
-        default = spec.default if factory else list
-    result = Field(
-        name=name,
-        xml=spec.xml or (classes[0].__xml__.tag if classes else name),
-        kind=spec.kind,
-        many=many,
-        optional=optional,
-        codec=codec,
-        classes=classes,
-        default=default,
-        factory=factory or many,
-        spec=spec,
-    )
-    if problem := _nonsense(result, cls):
-        raise TypeError(f"{cls.__name__}.{name}: {problem}")
-    return result
-
-
-def _nonsense(each: Field, cls: type[Element]) -> str:
-    """What is wrong with a declaration, or ""."""
-    element_kind = each.kind in (Kind.CHILD, Kind.CHILDREN, Kind.VARIANT)
-    if element_kind != bool(each.classes):
-        return f"{each.kind}() does not go with its type"
-    if each.many != (each.kind is Kind.CHILDREN) and each.kind is not Kind.LEAF:
-        return f"{each.kind}() {'cannot be a list' if each.many else 'must be a list'}"
-    if each.required and each.name not in cls.__struct_fields__[len(cls.__struct_fields__) :] and each.optional:
-        return "write '| None' in the annotation itself, not in an alias"
-    if any(not each.tag_of(one) for one in each.classes):
-        return "its class has no tag"
-    return ""
-
-
-def _without_none(hint: Any) -> tuple[Any, bool]:
-    if get_origin(hint) not in (Union, UnionType) or NoneType not in get_args(hint):
-        return hint, False
-    rest = [part for part in get_args(hint) if part is not NoneType]
-    return Union[tuple(rest)], True
-
-
-def _classes(hint: Any) -> tuple[type[Element], ...]:
-    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    return tuple(part for part in parts if isinstance(part, ElementMeta))
-
-
-def codec_of(hint: Any) -> Codec | SizeCodec:
-    """The codec for an annotation: the one in ``Annotated``, an enum's own, or that of str, int, float."""
-    if get_origin(hint) is Annotated:
-        for extra in hint.__metadata__:
-            if isinstance(extra, Codec | SizeCodec):
-                return extra
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return enumerated(hint)
-    if hint in BUILTIN:
-        return BUILTIN[hint]
-    raise TypeError(f"{hint!r} has no codec; write Annotated[{getattr(hint, '__name__', hint)}, Codec(...)]")
+    return [_copied(item) for item in value] if isinstance(value, list) else value

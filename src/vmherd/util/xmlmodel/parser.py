@@ -1,4 +1,4 @@
-"""Makes one parsing function per Element class, as Python source: straight-line code, no look-ups of declarations.
+"""Makes one parsing function per Element class, as Python source that looks up no declaration when it runs.
 
 The function for ``class DiskTarget(Element, tag="target")`` with ``dev: str`` and ``bus: DiskBus | None`` is:
 
@@ -23,36 +23,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from threading import Lock
 from typing import Any
 
 from lxml import etree
 
-from vmherd.util.xmlmodel.fields import Element, Field, Kind, declared
+from vmherd.util.xmlmodel.declared import Field, declared
 from vmherd.util.xmlmodel.faults import fault, missing, unmatched
+from vmherd.util.xmlmodel.fields import Element, Kind
 from vmherd.util.xmlmodel.scalars import TEXT, SizeCodec
 
 Parser = Callable[[etree._Element], Any]
 Children = dict[str, list[etree._Element]]
 
 _READY: dict[type[Element], Parser] = {}
-_LOCK = Lock()
-_FEW = 2  # up to here asking lxml for each attribute beats fetching all of them
+_FEW = 6  # up to here asking lxml for each attribute beats fetching all of them
+_NONE: Children = {}
 
 
 def parser_of(cls: type[Element]) -> Parser:
     """The function that makes a ``cls`` from an lxml element, compiled at its first use."""
     ready = _READY.get(cls)
     if ready is None:
-        with _LOCK:  # others must not see a parser whose children are not compiled yet
-            done = dict(_READY)
-            ready = _compile(cls, done)
-            _READY.update(done)
+        writing = _Source(cls)
+        exec(compile(writing.text(), f"<parser of {cls.__qualname__}>", "exec"), writing.scope)  # noqa: S102
+        ready = _READY[cls] = writing.scope["parse"]
     return ready
 
 
 def group(node: etree._Element) -> Children:
     """The children of ``node`` by tag."""
+    if not len(node):
+        return _NONE
     found: Children = {}
     for child in node:
         tag = child.tag
@@ -70,53 +71,48 @@ def verbatim(node: etree._Element) -> str:
     return etree.tostring(alone, encoding="unicode", pretty_print=True).rstrip("\n")
 
 
-def _compile(cls: type[Element], done: dict[type[Element], Parser]) -> Parser:
-    if cls in done:
-        return done[cls]
-    writing = _Source(cls)
-    scope = writing.scope
-    exec(compile(writing.text(), f"<parser of {cls.__qualname__}>", "exec"), scope)
-    parse: Parser = scope["parse"]
-    done[cls] = parse  # before its children: a class may contain itself
-    for each in declared(cls):
-        _bind_children(each, scope, done)
-    return parse
-
-
-def _bind_children(each: Field, scope: dict[str, Any], done: dict[type[Element], Parser]) -> None:
-    """Give the generated code its ``by_NAME``: what parses a child of this field, by tag or by variant."""
-    if each.kind is Kind.VARIANT:
-        scope["by_" + each.name] = {
-            value: (each.tag_of(cls), _compile(cls, done)) for value, cls in each.spec.cases.items()
-        }
-    elif each.classes:
-        scope["by_" + each.name] = by_tag = _by_tag(each, done)
-        if len(by_tag) == 1:
-            (scope["parse_" + each.name],) = by_tag.values()
-
-
-def _by_tag(each: Field, done: dict[type[Element], Parser]) -> dict[str, Parser]:
-    groups: dict[str, list[type[Element]]] = {}
-    for cls in each.classes:
-        groups.setdefault(each.tag_of(cls), []).append(cls)
-    return {tag: _chooser(classes, done) for tag, classes in groups.items()}
-
-
-def _chooser(classes: list[type[Element]], done: dict[type[Element], Parser]) -> Parser:
-    """A parser for the classes that share a tag: told apart by ``when``, a class without it takes what is left."""
-    others = [cls for cls in classes if cls.__xml__.when is None]
-    cases = {cls.__xml__.when[1]: _compile(cls, done) for cls in classes if cls.__xml__.when is not None}
-    if len(others) > 1:
-        raise TypeError(f"{', '.join(cls.__name__ for cls in others)} share a tag: give them when={{attribute: value}}")
-    if not cases:
-        return _compile(others[0], done)
-    (attribute,) = {cls.__xml__.when[0] for cls in classes if cls.__xml__.when is not None}
-    rest = _compile(others[0], done) if others else None
+def _bind(cls: type[Element], table: dict[Any, Any], key: Any) -> None:
+    """Make ``table[key]`` the parser of ``cls``, compiled when first called: few documents use every class."""
 
     def parse(node: etree._Element) -> Any:
-        chosen = cases.get(node.get(attribute, ""), rest)
+        table[key] = parser_of(cls)
+        return table[key](node)
+
+    table[key] = parse
+
+
+def _bind_children(each: Field, scope: dict[str, Any]) -> None:
+    """Put what parses the children of a field in ``scope``: parse_NAME if all share a tag, else by_NAME."""
+    if each.kind is Kind.VARIANT:
+        scope["tag_" + each.name] = {value: each.tag_of(cls) for value, cls in each.spec.cases.items()}
+        scope["by_" + each.name] = by_value = dict[str, Parser]()
+        for value, cls in each.spec.cases.items():
+            _bind(cls, by_value, value)
+        return
+    by_tag: dict[str, list[type[Element]]] = {}
+    for cls in each.classes:
+        by_tag.setdefault(each.tag_of(cls), []).append(cls)
+    table = scope if len(by_tag) == 1 else scope.setdefault("by_" + each.name, {})
+    for tag, classes in by_tag.items():
+        key = "parse_" + each.name if len(by_tag) == 1 else tag
+        if len(classes) == 1:
+            _bind(classes[0], table, key)
+        else:
+            table[key] = _chooser(classes)
+
+
+def _chooser(classes: list[type[Element]]) -> Parser:
+    """A parser for classes that share a tag: told apart by ``when``, one without it takes what is left."""
+    attribute = next(cls.__xml__.when[0] for cls in classes if cls.__xml__.when)
+    cases: dict[str | None, Parser] = {}
+    for cls in classes:
+        _bind(cls, cases, cls.__xml__.when[1] if cls.__xml__.when else None)
+
+    def parse(node: etree._Element) -> Any:
+        value = node.get(attribute)
+        chosen = cases.get(value) or cases.get(None)
         if chosen is None:
-            raise unmatched(node, attribute, list(cases))
+            raise unmatched(node, attribute, [case for case in cases if case])
         return chosen(node)
 
     return parse
@@ -127,9 +123,8 @@ class _Source:
 
     def __init__(self, cls: type[Element]) -> None:
         self.cls = cls
-        self.scope: dict[str, Any] = {
-            "make": cls, "missing": missing, "fault": fault, "group": group, "verbatim": verbatim
-        }  # fmt: skip
+        self.scope: dict[str, Any] = {"make": cls, "missing": missing, "fault": fault}
+        self.scope |= {"group": group, "verbatim": verbatim}
 
     def text(self) -> str:
         return "def parse(node):\n" + "".join(f"    {line}\n" for line in self._lines())
@@ -146,6 +141,7 @@ class _Source:
                 self.scope["read_" + each.name] = each.codec.parse
             if not each.required:
                 self.scope["default_" + each.name] = each.default
+            _bind_children(each, self.scope)
             yield from getattr(self, "_" + each.kind)(each)
         made = "make(" + ", ".join(f"{each.name}=f_{each.name}" for each in fields) + ")"
         if hasattr(self.cls, "__post_init__"):
@@ -193,7 +189,8 @@ class _Source:
         trimmed = source if attribute else f"({source}).strip(' \\t\\r\\n')"
         unit = f", {node}.get('unit')" if isinstance(each.codec, SizeCodec) else ""
         yield from ("try:", f"    {target}{left}read_{each.name}({trimmed}{unit}){right}")
-        yield from ("except ValueError as problem:", f"    raise fault({node}, {attribute!r}, problem) from None")
+        yield "except ValueError as problem:"
+        yield f"    raise fault({node}, {attribute!r}, problem) from None"
 
     def _flag(self, each: Field) -> Iterator[str]:
         yield f"f_{each.name} = {each.xml!r} in found"
@@ -229,9 +226,8 @@ class _Source:
 
     def _variant(self, each: Field) -> Iterator[str]:
         chosen = next(other for other in declared(self.cls) if other.xml == each.spec.discriminator)
-        yield f"case = by_{each.name}.get(f_{chosen.name})"
-        yield "c = case and found.get(case[0])"
-        yield f"if c: f_{each.name} = case[1](c[0])"
+        yield f"c = tag_{each.name}.get(f_{chosen.name})"
+        yield f"if c in found: f_{each.name} = by_{each.name}[f_{chosen.name}](found[c][0])"
         yield f"else: {self._absent(each, f'<{each.xml}>')}"
 
 

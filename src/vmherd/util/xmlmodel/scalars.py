@@ -1,4 +1,4 @@
-"""Value types of attributes and texts: each is a small codec between the text in the document and a Python value."""
+"""Value types of attributes and texts: each is a small codec between text and a Python value."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class BadValue(ValueError):
 class Codec:
     """How one type of value is read and written.
 
-    ``parse`` raises ValueError (or BadValue, to add a hint) with a message that repeats the text and says what was
-    expected.  ``safe`` promises that ``format`` never gives a character that XML wants escaped.
+    ``parse`` raises ValueError (or BadValue, to add a hint) with a message that repeats the text and says what
+    was expected.  ``safe`` promises that ``format`` never gives a character that XML wants escaped.
     """
 
     parse: Callable[[str], Any]
@@ -41,12 +41,13 @@ class Codec:
 class SizeCodec:
     """Bytes, told in a ``unit`` attribute of the same element and written in ``unit``.
 
-    Text without a unit attribute counts in ``unit`` too.  Sizes are rounded up to whole ``unit``s when read, as
-    libvirt rounds memory up to whole KiB; more than ``limit`` bytes are refused.
+    Text without a unit attribute counts in ``unit`` too.  Sizes are rounded up to whole ``unit``s when read,
+    as libvirt rounds memory up to whole KiB; more than ``limit`` bytes are refused.
     """
 
     unit: str = "KiB"
     limit: int = 2**63 - 1
+    safe = True
 
     def parse(self, text: str, unit: str | None) -> int:
         size = _digits(text) * scale(unit or self.unit)
@@ -66,11 +67,13 @@ def shown(text: str) -> str:
 
 
 def scale(unit: str) -> int:
-    """How many bytes ``unit`` is, by the rules of libvirt's virScaleInteger: KB is 1000, K and KiB are 1024."""
+    """How many bytes ``unit`` is, by the rules of libvirt's virScaleInteger: KB is 1000, K and KiB 1024."""
     try:
         return _SCALES[unit.lower()]
     except KeyError:
-        raise BadValue(f"{shown(unit)} is not a unit of size", "units are bytes, KB, KiB, MB, MiB, ... EiB") from None
+        raise BadValue(
+            f"{shown(unit)} is not a unit of size", "units are bytes, KiB, MiB, ... EiB, KB, MB"
+        ) from None
 
 
 def _scales() -> dict[str, int]:
@@ -103,7 +106,7 @@ def whole(low: int, high: int) -> Codec:
 
 
 def hexadecimal(digits: int, high: int = 2**64 - 1) -> Codec:
-    """A number written as 0x and at least ``digits`` digits; read as C does: 0x10, 020 and 16 are the same."""
+    """A number written as 0x and at least ``digits`` digits; read as C does: 0x10, 020 and 16 are equal."""
 
     def parse(text: str) -> int:
         if not _C_NUMBER.fullmatch(text):
@@ -159,7 +162,7 @@ _FLOAT = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?", re.A
 
 def _parse_mac(text: str) -> str:
     if not _MAC.fullmatch(text):
-        raise BadValue(f"{shown(text)} is not a MAC address", "write six pairs of hexadecimal digits: 52:54:00:12:34:56")
+        raise BadValue(f"{shown(text)} is not a MAC address", "write it like 52:54:00:12:34:56")
     return ":".join(pair.zfill(2) for pair in text.lower().split(":"))
 
 
@@ -189,7 +192,7 @@ def parse_cpus(text: str) -> tuple[int, ...]:
         first = int(match["first"])
         last = int(match["last"] or first)
         if last < first or last >= MAX_CPUS:
-            raise ValueError(f"{shown(text)} is not a set of CPUs from 0 to {MAX_CPUS - 1}, each range rising")
+            raise ValueError(f"{shown(text)} has a range that falls, or a CPU above {MAX_CPUS - 1}")
         if match["not"]:
             chosen.discard(first)
         else:

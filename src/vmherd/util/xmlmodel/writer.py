@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from threading import Lock
 from typing import Any
 
 from lxml import etree
 
-from vmherd.util.xmlmodel.fields import Element, Field, Kind, declared
-from vmherd.util.xmlmodel.scalars import TEXT, BadValue, Codec, SizeCodec
+from vmherd.util.xmlmodel.declared import Field, declared
+from vmherd.util.xmlmodel.fields import Element, Kind
+from vmherd.util.xmlmodel.scalars import TEXT, BadValue, SizeCodec
 
 
 class Output(list[str]):
@@ -37,18 +37,16 @@ Writer = Callable[[Any, Output, str], None]
 Key = tuple[type[Element], str]  # a class, and the tag to write it with
 
 _READY: dict[Key, Writer] = {}
-_LOCK = Lock()
 
 
-def writer_of(cls: type[Element]) -> Writer:
+def writer_of(cls: type[Element], tag: str = "") -> Writer:
     """The function that appends a ``cls`` to an Output at an indent, compiled at its first use."""
-    key = (cls, cls.__xml__.markup)
+    key = (cls, tag or cls.__xml__.markup)
     ready = _READY.get(key)
     if ready is None:
-        with _LOCK:  # others must not see a writer whose children are not compiled yet
-            done = dict(_READY)
-            ready = _compile(key, done)
-            _READY.update(done)
+        writing = _Source(*key)
+        exec(compile(writing.text(), f"<writer of {cls.__qualname__}>", "exec"), writing.scope)  # noqa: S102
+        ready = _READY[key] = writing.scope["write"]
     return ready
 
 
@@ -71,7 +69,7 @@ def escape_value(text: str) -> str:
 
 def _translate(text: str, table: dict[int, str]) -> str:
     if bad := _REFUSED.search(text):
-        raise BadValue(f"the character U+{ord(bad[0]):04X} cannot stand in a document", "remove it from the value")
+        raise BadValue(f"the character U+{ord(bad[0]):04X} cannot stand in a document", "remove it")
     return text.translate(table)
 
 
@@ -80,16 +78,18 @@ def raw_lines(text: str, tag: str, pad: str) -> str:
 
     libxml2 does the layout, so text inside is left alone: the element is wrapped as deep as the indent asks.
     """
-    depth = len(pad) // 2
-    wrapped = "<a>" * depth + text + "</a>" * depth
     try:
-        root = etree.fromstring(wrapped.encode(), _PLAIN)
+        node = etree.fromstring(text.encode(), _PLAIN)
     except (etree.XMLSyntaxError, UnicodeEncodeError) as error:
         raise BadValue(f"the text kept for <{tag}> is not well formed: {error}") from None
-    inner = root.find("/".join("*" * depth)) if depth else root
-    if inner is None or inner.tag != tag:
-        raise BadValue(f"the text kept for <{tag}> is not one <{tag}> element")
-    lines = etree.tostring(root, encoding="unicode", pretty_print=True).split("\n")
+    if node.tag != tag or node.getroottree().docinfo.internalDTD is not None:
+        raise BadValue(f"the text kept for <{tag}> is not just a <{tag}> element")
+    depth = len(pad) // 2
+    for _ in range(depth):
+        wrapper = etree.Element("wrapper")
+        wrapper.append(node)
+        node = wrapper
+    lines = etree.tostring(node, encoding="unicode", pretty_print=True).split("\n")
     return "\n".join(lines[depth : len(lines) - 1 - depth]) + "\n"
 
 
@@ -98,20 +98,24 @@ _PLAIN = etree.XMLParser(
 )
 
 
-def _compile(key: Key, done: dict[Key, Writer]) -> Writer:
-    if key in done:
-        return done[key]
-    cls, tag = key
-    writing = _Source(cls, tag)
-    exec(compile(writing.text(), f"<writer of {cls.__qualname__}>", "exec"), writing.scope)
-    write: Writer = writing.scope["write"]
-    done[key] = write  # before its children: a class may contain itself
-    for each in declared(cls):
-        writers = {one: _compile((one, each.spec.xml or one.__xml__.markup), done) for one in each.classes}
-        writing.scope["by_" + each.name] = writers
-        if len(writers) == 1:
-            (writing.scope["write_" + each.name],) = writers.values()
-    return write
+def _bind(cls: type[Element], tag: str, table: dict[Any, Any], key: Any) -> None:
+    """Make ``table[key]`` the writer of ``cls``, compiled when it is first called."""
+
+    def write(element: Any, out: Output, pad: str) -> None:
+        table[key] = writer_of(cls, tag)
+        table[key](element, out, pad)
+
+    table[key] = write
+
+
+def _bind_children(each: Field, scope: dict[str, Any]) -> None:
+    """Put what writes the children of a field in ``scope``: as write_NAME, or in by_NAME for several classes."""
+    if len(each.classes) == 1:
+        _bind(each.classes[0], each.spec.xml, scope, "write_" + each.name)
+    elif each.classes:
+        scope["by_" + each.name] = table = dict[type, Writer]()
+        for cls in each.classes:
+            _bind(cls, each.spec.xml, table, cls)
 
 
 class _Source:
@@ -121,9 +125,8 @@ class _Source:
         self.shape = cls.__xml__
         self.tag = tag
         self.fields = declared(cls)
-        self.scope: dict[str, Any] = {
-            "escape_text": escape_text, "escape_value": escape_value, "raw_lines": raw_lines
-        }  # fmt: skip
+        self.scope: dict[str, Any] = {"escape_text": escape_text, "escape_value": escape_value}
+        self.scope["raw_lines"] = raw_lines
 
     def text(self) -> str:
         return "def write(v, out, pad):\n" + "".join(f"    {line}\n" for line in self._lines())
@@ -132,6 +135,7 @@ class _Source:
         for each in self.fields:
             self.scope["format_" + each.name] = each.codec and each.codec.format
             self.scope["default_" + each.name] = each.default
+            _bind_children(each, self.scope)
         if self.shape.prefix:
             yield f"out.namespaces[{self.shape.prefix!r}] = {self.shape.namespace!r}"
         yield "attrs = " + repr("" if self.shape.when is None else " {}='{}'".format(*self.shape.when))
@@ -146,15 +150,18 @@ class _Source:
         if not fields:
             yield f"out.append(pad + '<{self.tag}' + attrs + '/>\\n')"
         elif fields[0].kind is Kind.TEXT:
-            yield f"end = '/>\\n'"
-            yield from self._guarded(fields[0], f"end = '>' + {self._escaped(fields[0])} + '</{self.tag}>\\n'")
+            yield "end = '/>\\n'"
+            ending = f"end = '>' + {self._escaped(fields[0])} + '</{self.tag}>\\n'"
+            yield from self._guarded(fields[0], ending)
             yield f"out.append(pad + '<{self.tag}' + attrs + end)"
         else:
             yield from ("start = len(out)", "out.append('')", "inner = pad + '  '")
             for each in fields:
                 yield from getattr(self, "_" + each.kind)(each)
-            yield from ("if len(out) == start + 1:", f"    out[start] = pad + '<{self.tag}' + attrs + '/>\\n'")
-            yield from ("else:", f"    out[start] = pad + '<{self.tag}' + attrs + '>\\n'")
+            yield "if len(out) == start + 1:"
+            yield f"    out[start] = pad + '<{self.tag}' + attrs + '/>\\n'"
+            yield "else:"
+            yield f"    out[start] = pad + '<{self.tag}' + attrs + '>\\n'"
             yield f"    out.append(pad + '</{self.tag}>\\n')"
 
     def _guarded(self, each: Field, *lines: str) -> Iterator[str]:
@@ -171,7 +178,7 @@ class _Source:
             yield "    " + line if tests else line
 
     def _quoted(self, each: Field) -> str:
-        return f"\" {each.xml}='\" + {self._escaped(each)} + \"'\""
+        return f'" {each.xml}=\'" + {self._escaped(each)} + "\'"'
 
     def _unit(self, each: Field) -> str:
         return f" + \" unit='{each.codec.unit}'\"" if isinstance(each.codec, SizeCodec) else ""
@@ -182,7 +189,7 @@ class _Source:
         if each.codec is TEXT:
             return f"(x if x.isalnum() else {escape}(x))"
         formatted = f"format_{each.name}(x)"
-        return formatted if isinstance(each.codec, SizeCodec) or each.codec.safe else f"{escape}({formatted})"
+        return formatted if each.codec is None or each.codec.safe else f"{escape}({formatted})"
 
     def _leaf(self, each: Field) -> Iterator[str]:
         unit = f" unit='{each.codec.unit}'" if isinstance(each.codec, SizeCodec) else ""
@@ -199,7 +206,7 @@ class _Source:
         yield from self._guarded(each, f"out.append(raw_lines(x, {each.xml!r}, inner))")
 
     def _call(self, each: Field, pad: str) -> str:
-        write = f"write_{each.name}" if len(set(each.classes)) == 1 else f"by_{each.name}[type(x)]"
+        write = f"write_{each.name}" if len(each.classes) == 1 else f"by_{each.name}[type(x)]"
         return f"{write}(x, out, {pad})"
 
     def _child(self, each: Field) -> Iterator[str]:

@@ -1,0 +1,67 @@
+"""Finding what ``parse`` would ignore: attributes and elements that no class declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lxml import etree
+
+from vmherd.errors import DocumentError
+from vmherd.util.xmlmodel.declared import Field, declared
+from vmherd.util.xmlmodel.document import DEFAULT_LIMITS, Limits, load
+from vmherd.util.xmlmodel.faults import line_of, place_of
+from vmherd.util.xmlmodel.fields import Element, Kind
+from vmherd.util.xmlmodel.scalars import SizeCodec
+
+Classes = Sequence[type[Element]]
+_HINT = "it would be ignored: look for a typing mistake, or remove it"
+
+
+def unknown(cls: type[Element], text: str | bytes, *, limits: Limits = DEFAULT_LIMITS) -> list[DocumentError]:
+    """An error, not raised, for each attribute and element of ``text`` that ``parse`` would ignore.
+
+    Where several classes share a tag, what any of them declares is known.  Raises XMLSyntaxError as parse does.
+    """
+    return list(_strays(load(text, limits), [cls]))
+
+
+def _strays(node: etree._Element, classes: Classes) -> Iterator[DocumentError]:
+    fields = [each for cls in classes for each in declared(cls)]
+    attributes = {each.xml for each in fields if each.kind is Kind.ATTR}
+    attributes |= {cls.__xml__.when[0] for cls in classes if cls.__xml__.when}
+    if any(isinstance(each.codec, SizeCodec) and each.kind is not Kind.LEAF for each in fields):
+        attributes.add("unit")
+    yield from _stray_attributes(node, attributes)
+    for child in node:
+        yield from _stray_child(child, fields)
+
+
+def _stray_attributes(node: etree._Element, known: set[str]) -> Iterator[DocumentError]:
+    for name in node.attrib:
+        if name not in known:
+            place = f"{place_of(node)}/@{name}"
+            yield DocumentError(
+                "this attribute is not known here", place=place, line=line_of(node), hint=_HINT
+            )
+
+
+def _stray_child(node: etree._Element, fields: list[Field], within: str = "") -> Iterator[DocumentError]:
+    holders = [each for each in fields if each.spec.within == within and node.tag in _tags(each)]
+    wrapped = [each for each in fields if each.spec.within == node.tag and not within]
+    classes = [cls for each in holders for cls in each.classes if each.tag_of(cls) == node.tag]
+    if wrapped:
+        for inner in node:
+            yield from _stray_child(inner, wrapped, node.tag)
+    elif classes:
+        yield from _strays(node, list(dict.fromkeys(classes)))
+    elif not holders:
+        place = place_of(node)
+        yield DocumentError("this element is not known here", place=place, line=line_of(node), hint=_HINT)
+    elif holders[0].kind is not Kind.RAW:
+        yield from _stray_attributes(node, {"unit"} if isinstance(holders[0].codec, SizeCodec) else set())
+
+
+def _tags(each: Field) -> set[str]:
+    if each.kind in (Kind.ATTR, Kind.TEXT):
+        return set()
+    return {each.tag_of(cls) for cls in each.classes} or {each.xml}
