@@ -41,7 +41,7 @@
         iothreads: list[IoThread] = children(within="iothreads")
         disks: list[Disk] = children()
 
-    domain = parse(Domain, text)            # DocumentError: disk[2]/target/@bus (line 14): 'scsy' is not ...
+    domain = parse(Domain, text)            # DocumentError: domain/disk[2]/target/@bus (line 9): ...
     text = render(domain)
     json = msgspec.json.encode(domain)      # elements are msgspec structs
 
@@ -59,7 +59,8 @@ Hex6, Hex8 (0x, that many digits at least); Switch (on/off), YesNo; Size and Siz
 a str is taken as it is.
 
 Absent is None for ``X | None``, the default for ``default=``, an error otherwise.
-``child(default=Devices)`` makes an empty Devices() when absent.  ``__post_init__`` may raise ValueError to
+``child(default=Devices)`` makes an empty Devices() when absent.  (To mypy every field has a default;
+a forgotten one is a TypeError at run time.)  ``__post_init__`` may raise ValueError to
 refuse a combination of values; the error gets the element's place.
 
 A namespaced element is ``class Arg(Element, tag="{http://...}arg", prefix="qemu")``: its xmlns goes on the

@@ -11,7 +11,7 @@ from vmherd.util.xmlmodel.scalars import BadValue, shown
 
 
 def place_of(node: etree._Element) -> str:
-    """The path of ``node`` from the root, such as ``devices/disk[2]``; [n] only where siblings share a tag."""
+    """The path of ``node`` from the root, such as ``devices/disk[2]``; [n] where siblings share a tag."""
     steps = []
     step: etree._Element | None = node
     while step is not None:

@@ -72,7 +72,7 @@ def verbatim(node: etree._Element) -> str:
 
 
 def _bind(cls: type[Element], table: dict[Any, Any], key: Any) -> None:
-    """Make ``table[key]`` the parser of ``cls``, compiled when first called: few documents use every class."""
+    """Make ``table[key]`` the parser of ``cls``, compiled when first called: few documents use every one."""
 
     def parse(node: etree._Element) -> Any:
         table[key] = parser_of(cls)

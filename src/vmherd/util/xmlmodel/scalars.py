@@ -28,8 +28,8 @@ class BadValue(ValueError):
 class Codec:
     """How one type of value is read and written.
 
-    ``parse`` raises ValueError (or BadValue, to add a hint) with a message that repeats the text and says what
-    was expected.  ``safe`` promises that ``format`` never gives a character that XML wants escaped.
+    ``parse`` raises ValueError (or BadValue, to add a hint) with a message that repeats the text and says
+    what was expected.  ``safe`` promises that ``format`` never gives a character that XML wants escaped.
     """
 
     parse: Callable[[str], Any]

@@ -20,7 +20,7 @@ _HINT = "it would be ignored: look for a typing mistake, or remove it"
 def unknown(cls: type[Element], text: str | bytes, *, limits: Limits = DEFAULT_LIMITS) -> list[DocumentError]:
     """An error, not raised, for each attribute and element of ``text`` that ``parse`` would ignore.
 
-    Where several classes share a tag, what any of them declares is known.  Raises XMLSyntaxError as parse does.
+    Where several classes share a tag, what any of them declares is known.  Raises as parse does.
     """
     return list(_strays(load(text, limits), [cls]))
 
@@ -37,12 +37,9 @@ def _strays(node: etree._Element, classes: Classes) -> Iterator[DocumentError]:
 
 
 def _stray_attributes(node: etree._Element, known: set[str]) -> Iterator[DocumentError]:
-    for name in node.attrib:
+    for name in map(str, node.attrib):
         if name not in known:
-            place = f"{place_of(node)}/@{name}"
-            yield DocumentError(
-                "this attribute is not known here", place=place, line=line_of(node), hint=_HINT
-            )
+            yield _stray(node, "attribute", f"/@{name}")
 
 
 def _stray_child(node: etree._Element, fields: list[Field], within: str = "") -> Iterator[DocumentError]:
@@ -55,10 +52,14 @@ def _stray_child(node: etree._Element, fields: list[Field], within: str = "") ->
     elif classes:
         yield from _strays(node, list(dict.fromkeys(classes)))
     elif not holders:
-        place = place_of(node)
-        yield DocumentError("this element is not known here", place=place, line=line_of(node), hint=_HINT)
+        yield _stray(node, "element", "")
     elif holders[0].kind is not Kind.RAW:
         yield from _stray_attributes(node, {"unit"} if isinstance(holders[0].codec, SizeCodec) else set())
+
+
+def _stray(node: etree._Element, what: str, suffix: str) -> DocumentError:
+    place = place_of(node) + suffix
+    return DocumentError(f"this {what} is not known here", place=place, line=line_of(node), hint=_HINT)
 
 
 def _tags(each: Field) -> set[str]:

@@ -109,7 +109,7 @@ def _bind(cls: type[Element], tag: str, table: dict[Any, Any], key: Any) -> None
 
 
 def _bind_children(each: Field, scope: dict[str, Any]) -> None:
-    """Put what writes the children of a field in ``scope``: as write_NAME, or in by_NAME for several classes."""
+    """Put what writes the children of a field in ``scope``: write_NAME, or by_NAME for several classes."""
     if len(each.classes) == 1:
         _bind(each.classes[0], each.spec.xml, scope, "write_" + each.name)
     elif each.classes:
