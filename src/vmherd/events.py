@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from enum import IntEnum
 from typing import Self
 
@@ -74,8 +74,9 @@ class DomainEvent(msgspec.Struct, frozen=True, kw_only=True):
 class Subscription:
     """One reader's events.  A reader that lags BACKLOG events loses the oldest, and can see how many."""
 
-    def __init__(self) -> None:
+    def __init__(self, closed: Callable[[Subscription], None]) -> None:
         self._queue: asyncio.Queue[DomainEvent | None] = asyncio.Queue(BACKLOG)
+        self._closed: Callable[[Subscription], None] | None = closed
         self.lost = 0
 
     def put(self, event: DomainEvent | None) -> None:
@@ -84,6 +85,13 @@ class Subscription:
             self._queue.get_nowait()
             self.lost += 1
         self._queue.put_nowait(event)
+
+    def close(self) -> None:
+        """End the reader's loop; nothing more comes."""
+        if self._closed:
+            self._closed(self)
+            self._closed = None
+            self.put(None)
 
     def __aiter__(self) -> AsyncIterator[DomainEvent]:
         return self
@@ -98,4 +106,4 @@ class Subscription:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.put(None)
+        self.close()

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Self
 
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.registry import open_driver
-from vmherd.driver.types import Console, DomainInfo, DomainStats, JobInfo, ShutdownMode, State
+from vmherd.driver.types import Console, DomainInfo, DomainStats, HostCheck, JobInfo, ShutdownMode, State
 from vmherd.driver.uri import default_uri, parse_uri
 from vmherd.errors import Busy, DomainNotFound
 from vmherd.events import DomainEvent, Lifecycle
@@ -62,6 +63,14 @@ class Host:
     async def capabilities(self) -> str:
         """The host's capabilities document, as XML."""
         return await self._driver.capabilities()
+
+    async def check(self) -> list[HostCheck]:
+        """What the driver needs of the host, each with what is missing and how to get it."""
+        return await self._driver.check_host()
+
+    async def images_folder(self) -> Path:
+        """Where disks made for guests of this connection belong."""
+        return await self._driver.images_folder()
 
     async def domains(self) -> list[DomainInfo]:
         """A summary of every domain, running or not, ordered by name."""

@@ -6,9 +6,10 @@ raise ReadOnly on a connection opened read-only.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NoReturn, Self
 
-from vmherd.driver.types import Console, DomainInfo, DomainStats, JobInfo, ShutdownMode
+from vmherd.driver.types import Console, DomainInfo, DomainStats, HostCheck, JobInfo, ShutdownMode
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import NotSupported
 from vmherd.events import Subscription
@@ -45,6 +46,14 @@ class HypervisorDriver:
     async def capabilities(self) -> str:
         """The host's capabilities document, as XML."""
         self._unsupported("capabilities")
+
+    async def check_host(self) -> list[HostCheck]:
+        """What this driver needs of the host, each with what is missing and how to get it."""
+        self._unsupported("check_host")
+
+    async def images_folder(self) -> Path:
+        """Where disks made for guests of this connection belong."""
+        self._unsupported("images_folder")
 
     async def domain_list(self) -> list[DomainInfo]:
         """Every domain, running or not, ordered by name.  Asks no guest: fast, whatever the guests do."""

@@ -235,3 +235,18 @@ class Console(Protocol):
 
     async def close(self) -> None:
         """Give the line back.  The guest runs on."""
+
+
+class CheckStatus(StrEnum):
+    OK = "ok"
+    WARN = "warn"  # works, but slower or with less
+    FAIL = "fail"  # guests cannot run
+
+
+class HostCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing a host needs: whether it is there, and the command that gets it."""
+
+    name: str
+    status: CheckStatus
+    message: str
+    fix: str = ""

@@ -31,7 +31,7 @@ def parse_uri(text: str) -> ConnectURI:
     except ValueError as problem:
         raise InvalidArgument(f"bad connection URI {text!r}: {problem}", hint=_HINT) from None
     scheme, _, transport = parts.scheme.partition("+")
-    if not scheme or not text[len(parts.scheme) :].startswith(":///") and not parts.netloc:
+    if not scheme or not (parts.netloc or text[len(parts.scheme) :].startswith(":///")):
         raise InvalidArgument(f"bad connection URI {text!r}", hint=_HINT)
     return ConnectURI(
         text=text,

@@ -1,0 +1,289 @@
+"""The QEMU driver: guests as QEMU processes that outlive whoever started them.
+
+The order of each operation is here; how it is done, in the modules beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+from msgspec.structs import replace
+
+from vmherd.conf.domain import Domain, parse_domain
+from vmherd.conf.domain.chardev import ChardevType, SocketMode
+from vmherd.driver.types import (
+    Console,
+    DomainInfo,
+    DomainStats,
+    HostCheck,
+    JobInfo,
+    PausedReason,
+    ShutdownMode,
+    ShutoffReason,
+    State,
+)
+from vmherd.driver.uri import ConnectURI
+from vmherd.errors import Busy, HypervisorError, InvalidState, NotResponding
+from vmherd.hypervisors.qemu import address, agent, capabilities, complete, doctor, keeper, stats, validate
+from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.console import Turn, open_line
+from vmherd.hypervisors.qemu.folders import Folders, for_uri
+from vmherd.hypervisors.qemu.hostcaps import capabilities_xml
+from vmherd.hypervisors.qemu.life import Life
+from vmherd.hypervisors.qemu.monitor import Monitor, connected
+from vmherd.hypervisors.qemu.start import Start
+from vmherd.state.domains import Entry, Live
+from vmherd.state.driver import LocalDriver
+from vmherd.state.jobs import Jobs
+from vmherd.util.process import cpu_times
+
+#: Seconds a healthy guest's QEMU needs at most where nobody wants to wait for a hung one.
+GLANCE = 2.0
+
+
+class QemuDriver(LocalDriver):
+    """One connection to the guests of one set of folders."""
+
+    name = "QEMU"
+
+    def __init__(self, uri: ConnectURI, folders: Folders, *, readonly: bool = False) -> None:
+        folders.create()
+        super().__init__(uri, readonly=readonly, database=folders.database, listeners=folders.listeners)
+        self._folders = folders
+        self._jobs = Jobs(folders.jobs)
+        self._life = Life(self.table, folders, self._jobs)
+        self._caps: dict[Path, Capabilities] = {}
+
+    @classmethod
+    async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
+        driver = cls(uri, for_uri(uri), readonly=readonly)
+        await driver._attend()
+        return driver
+
+    async def _attend(self) -> None:
+        """Look after guests that nobody looked after: their keeper or their start may have been killed."""
+        living = [entry for entry in self.table.list() if entry.live]
+        if not living or keeper.is_present(self._folders):
+            return
+        for entry in living:
+            await self._life.attend(entry)
+        if any(entry.live for entry in self.table.list()):
+            keeper.ensure(self._folders, self.uri.text)
+
+    async def _capabilities(self, arch: str, emulator: str | None) -> Capabilities:
+        binary = capabilities.find_binary(arch, emulator)
+        if binary not in self._caps:
+            self._caps[binary] = await capabilities.load(binary, self._folders.cache)
+        return self._caps[binary]
+
+    async def _capabilities_for(self, domain: Domain) -> Capabilities:
+        return await self._capabilities(domain.os.type.arch or capabilities.host_arch(), domain.devices.emulator)
+
+    async def accept(self, domain: Domain) -> None:
+        caps = await self._capabilities_for(domain)
+        complete.complete(domain, caps, session=self.uri.path != "/system")
+        validate.check(domain, caps)
+
+    async def version(self) -> dict[str, str]:
+        caps = await self._capabilities(capabilities.host_arch(), None)
+        return {"QEMU": ".".join(map(str, caps.version))}
+
+    async def capabilities(self) -> str:
+        return capabilities_xml(await self._capabilities(capabilities.host_arch(), None))
+
+    async def check_host(self) -> list[HostCheck]:
+        return await doctor.checks(self._folders)
+
+    async def images_folder(self) -> Path:
+        return self._folders.images
+
+    # Lifecycle
+
+    async def domain_create(self, xml: str, *, paused: bool = False) -> DomainInfo:
+        self.require_writable()
+        domain = await self.read(xml)
+        assert domain.uuid is not None  # `read` gives one
+        async with self._jobs.hold(domain.uuid, "start"):
+            await self._start(None, domain, paused=paused)
+        return self.table.get(domain.uuid).info
+
+    async def domain_start(self, uuid: str, *, paused: bool = False) -> None:
+        self.require_writable()
+        async with self._jobs.hold(uuid, "start"):
+            entry = self.table.get(uuid)
+            if entry.live:
+                raise InvalidState(f"domain {entry.name!r} is already running")
+            domain = self.definition(entry)
+            # The definition was completed when it was made; the binary may have changed since.
+            await self.accept(domain)
+            await self._start(entry, domain, paused=paused)
+
+    async def _start(self, entry: Entry | None, domain: Domain, *, paused: bool) -> None:
+        caps = await self._capabilities_for(domain)
+        _, live = self.begin(entry, domain)
+        domain.id = live.id
+        address.assign_aliases(domain)
+        start = Start(
+            table=self.table,
+            life=self._life,
+            folders=self._folders,
+            uri=self.uri.text,
+            caps=caps,
+            domain=domain,
+            live=live,
+        )
+        await start.run(paused=paused)
+
+    async def domain_shutdown(self, uuid: str, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
+        async with self._changing(uuid, "shutdown") as (entry, live):
+            self._life.expect_restart(uuid, live.id, False)
+            await self._press_power(entry, live, mode, "powerdown")
+
+    async def domain_reboot(self, uuid: str, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
+        async with self._changing(uuid, "reboot") as (entry, live):
+            # The power button knows no reboot: the guest shuts down, and the keeper resets it at the end.
+            self._life.expect_restart(uuid, live.id, True)
+            await self._press_power(entry, live, mode, "reboot")
+
+    async def _press_power(self, entry: Entry, live: Live, mode: ShutdownMode, what: str) -> None:
+        if mode is not ShutdownMode.ACPI and await self._ask_agent(entry, live, mode, what):
+            return
+        async with self._monitor(entry.uuid) as monitor:
+            await monitor.execute("system_powerdown")
+
+    async def _ask_agent(self, entry: Entry, live: Live, mode: ShutdownMode, what: str) -> bool:
+        path = _agent_path(parse_domain(live.xml))
+        try:
+            if path is None:
+                raise NotResponding(f"domain {entry.name!r} has no channel for the guest agent", hint=_AGENT)
+            await agent.power(path, what)
+        except HypervisorError:
+            if mode is ShutdownMode.AGENT:
+                raise
+            return False
+        return True
+
+    async def domain_reset(self, uuid: str) -> None:
+        async with self._changing(uuid, "reset"), self._monitor(uuid) as monitor:
+            await monitor.execute("system_reset")
+
+    async def domain_poweroff(self, uuid: str, *, graceful: bool = False) -> None:
+        self.require_writable()
+        live = self._alive(self.table.get(uuid))
+        # No job: pulling the plug must work whatever else hangs.
+        if not await self._life.stop(uuid, live, ShutoffReason.DESTROYED, force=not graceful):
+            raise Busy("QEMU did not end by itself", hint="without 'graceful' it is killed")
+
+    async def domain_suspend(self, uuid: str) -> None:
+        async with self._changing(uuid, "suspend") as (entry, live), self._monitor(uuid) as monitor:
+            if live.state is State.PAUSED:
+                return
+            # Noted first, so that the keeper, who hears STOP, does not have to guess the reason.
+            self._life.paused(uuid, live.id, PausedReason.USER)
+            try:
+                await monitor.execute("stop")
+            except BaseException:
+                self._life.resumed(uuid, live.id)
+                raise
+
+    async def domain_resume(self, uuid: str) -> None:
+        async with self._changing(uuid, "resume") as (entry, live), self._monitor(uuid) as monitor:
+            if live.state is State.RUNNING:
+                raise InvalidState(f"domain {entry.name!r} is running already")
+            await monitor.execute("system_wakeup" if live.state is State.PMSUSPENDED else "cont")
+            if live.state is not State.PMSUSPENDED:
+                self._life.resumed(uuid, live.id)
+
+    @asynccontextmanager
+    async def _changing(self, uuid: str, operation: str) -> AsyncIterator[tuple[Entry, Live]]:
+        """A job that changes a running domain."""
+        self.require_writable()
+        async with self._jobs.hold(uuid, operation):
+            entry = self.table.get(uuid)
+            yield entry, self._alive(entry)
+
+    @asynccontextmanager
+    async def _monitor(self, uuid: str, *, patience: float = 20.0) -> AsyncIterator[Monitor]:
+        async with connected(self._folders.control(uuid), patience=patience) as monitor:
+            yield monitor
+
+    def _alive(self, entry: Entry) -> Live:
+        if entry.live is None:
+            raise InvalidState(f"domain {entry.name!r} is not running", hint=f"'vmherd start {entry.name}' starts it")
+        return entry.live
+
+    # What a guest tells
+
+    async def domain_info(self, uuid: str) -> DomainInfo:
+        entry = self.table.get(uuid)
+        if entry.live is None or not entry.live.ready:
+            return entry.info
+        return await self._observed(entry, entry.live)
+
+    async def _observed(self, entry: Entry, live: Live) -> DomainInfo:
+        info = replace(entry.info, cpu_time=sum(cpu_times(live.pid)))
+        try:
+            async with self._monitor(entry.uuid, patience=GLANCE) as monitor:
+                size = await stats.balloon_size(monitor, patience=GLANCE)
+        except HypervisorError:
+            return replace(info, responding=False)
+        return replace(info, memory=size or info.memory)
+
+    async def domain_stats(self, uuid: str) -> DomainStats:
+        entry = self.table.get(uuid)
+        info = entry.info
+        silent = DomainStats(
+            uuid=uuid, name=entry.name, state=info.state, reason=info.reason, vcpu_maximum=info.vcpus
+        )
+        if entry.live is None or not entry.live.ready:
+            return silent
+        try:
+            async with self._monitor(uuid, patience=GLANCE) as monitor:
+                return await stats.collect(entry, entry.live, parse_domain(entry.live.xml), monitor)
+        except HypervisorError:
+                return replace(silent, responding=False)
+
+    async def domain_console(self, uuid: str, *, device: str = "", force: bool = False) -> Console:
+        self.require_writable()
+        entry = self.table.get(uuid)
+        live = self._alive(entry)
+        alias, path = _line(parse_domain(live.xml), entry.name, device)
+        turn = Turn(self._folders.guest(uuid) / f"console-{alias}.lock", force=force)
+        return open_line(path, turn)
+
+    async def domain_job(self, uuid: str) -> JobInfo | None:
+        return self._jobs.info(self.table.get(uuid).uuid)
+
+    async def domain_abort_job(self, uuid: str) -> None:
+        self.require_writable()
+        self._jobs.abort(self.table.get(uuid).uuid)
+
+
+def _line(domain: Domain, name: str, device: str) -> tuple[str, Path]:
+    """The alias and the path of a character device that a person can talk to."""
+    devices = domain.devices
+    for each in (*devices.serials, *devices.consoles, *devices.channels):
+        alias = each.alias.name if each.alias else ""
+        path = each.sources[0].path if each.sources else None
+        reachable = each.type is ChardevType.PTY or (
+            each.type is ChardevType.UNIX and each.sources[0].mode is SocketMode.BIND
+        )
+        if path and reachable and device in ("", alias):
+            return alias, Path(path)
+    raise InvalidState(
+        f"domain {name!r} has no {device or 'serial line'} to open",
+        hint="give it a <serial type='pty'/>; the device names are in 'vmherd dumpxml'",
+    )
+
+
+def _agent_path(domain: Domain) -> Path | None:
+    for channel in domain.devices.channels:
+        if channel.target.name == agent.CHANNEL and channel.sources and channel.sources[0].path:
+            return Path(channel.sources[0].path)
+    return None
+
+
+_AGENT = "add a <channel type='unix'> with target name 'org.qemu.guest_agent.0', and run qemu-ga in the guest"

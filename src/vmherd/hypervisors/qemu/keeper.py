@@ -1,0 +1,264 @@
+"""The keeper: one small process per state folder that stays while guests run.
+
+It hears what each QEMU tells, keeps the records true, and does what a document wants to happen at the end of its
+guest (on_poweroff, on_reboot, on_crash).  Guests do not depend on it: whoever next uses the folder starts
+another one, which asks every guest how it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vmherd.driver.types import PausedReason, ShutoffReason
+from vmherd.driver.uri import parse_uri
+from vmherd.errors import VmherdError
+from vmherd.hypervisors.qemu.folders import Folders, for_uri
+from vmherd.hypervisors.qemu.life import Life, process_of
+from vmherd.hypervisors.qemu.monitor import Monitor, connected
+from vmherd.state.domains import DomainTable, Entry, Live
+from vmherd.state.jobs import Jobs
+from vmherd.state.notify import Listener
+from vmherd.state.store import Store
+from vmherd.util import process
+
+#: Seconds without any guest after which the keeper leaves.
+IDLE = 2.0
+
+log = logging.getLogger("vmherd.keeper")
+
+
+class Keeper:
+    """Looks after every guest of one set of folders."""
+
+    def __init__(self, folders: Folders, store: Store) -> None:
+        self._folders = folders
+        self._table = DomainTable(store)
+        self._life = Life(self._table, folders, Jobs(folders.jobs))
+        self._watched: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Look after guests until there was none for a while."""
+        listener = Listener(self._folders.listeners, self._wake.set)
+        try:
+            while self._look() or not await self._idle():
+                await self._wake.wait()
+                self._wake.clear()
+        finally:
+            listener.close()
+            for task in self._watched.values():
+                task.cancel()
+
+    async def _idle(self) -> bool:
+        """Whether nothing came for IDLE seconds."""
+        try:
+            async with asyncio.timeout(IDLE):
+                await self._wake.wait()
+        except TimeoutError:
+            return True
+        return False
+
+    def _look(self) -> bool:
+        """Watch every guest that is new; whether there is any at all."""
+        living = [entry for entry in self._table.list() if entry.live]
+        for entry in living:
+            assert entry.live is not None
+            key = (entry.uuid, entry.live.id)
+            if entry.live.pid and key not in self._watched:
+                self._watched[key] = asyncio.create_task(self._watch(entry, entry.live))
+            elif self._life.abandoned(entry):
+                self._watched[key] = asyncio.create_task(self._undo(entry, entry.live))
+        return bool(living)
+
+    async def _undo(self, entry: Entry, live: Live) -> None:
+        """Clear away a start whose process died before there was a QEMU to watch."""
+        await self._life.roll_back(entry, live)
+        del self._watched[entry.uuid, live.id]
+
+    async def _watch(self, entry: Entry, live: Live) -> None:
+        """Follow one guest to its end."""
+        guest = _Guest(entry, live, self._life, self._folders)
+        listening = asyncio.create_task(guest.listen())
+        try:
+            await process.wait_exit(live.pid)
+            self._life.ended(entry.uuid, live.id)
+        except VmherdError as problem:
+            log.error("%s: %s", entry.name, problem)
+        finally:
+            listening.cancel()
+            del self._watched[entry.uuid, live.id]
+            self._wake.set()
+
+
+class _Guest:
+    """One run of one guest, as its events tell it."""
+
+    def __init__(self, entry: Entry, live: Live, life: Life, folders: Folders) -> None:
+        self._entry = entry
+        self._uuid, self._run = entry.uuid, live.id
+        self._live = live
+        self._life = life
+        self._folders = folders
+
+    async def listen(self) -> None:
+        """Act on QEMU's events; a connection that breaks is made anew."""
+        while process.is_alive(process_of(self._live)):
+            try:
+                # A QEMU that is stopped greets us when it goes on: no deadline.
+                async with connected(self._folders.watch(self._uuid), events=True, patience=3600.0) as monitor:
+                    await self._life.reconcile(self._entry, self._live, monitor)
+                    await self._catch_up(monitor)
+                    async for event in monitor.events():
+                        await self._act(str(event["event"]), event.get("data", {}))
+            except VmherdError as problem:
+                log.warning("%s: %s", self._entry.name, problem)
+            await asyncio.sleep(0.2)
+
+    async def _catch_up(self, monitor: Monitor) -> None:
+        """Carry out what an event asked for while nobody listened."""
+        status = (await monitor.execute("query-status"))["status"]
+        if status == "shutdown":
+            await self._follow(self._live.on_poweroff, ShutoffReason.SHUTDOWN)
+        elif status == "guest-panicked":
+            await self._crash()
+
+    async def _act(self, name: str, data: Mapping[str, Any]) -> None:
+        log.info("%s: %s %s", self._entry.name, name, data)
+        action = _ACTIONS.get(name)
+        if action and self._life.current(self._uuid, self._run):
+            await action(self, data)
+
+    async def _on_resume(self, _: Mapping[str, Any]) -> None:
+        self._life.resumed(self._uuid, self._run)
+
+    async def _on_stop(self, _: Mapping[str, Any]) -> None:
+        self._life.paused(self._uuid, self._run, PausedReason.UNKNOWN)
+
+    async def _on_watchdog(self, data: Mapping[str, Any]) -> None:
+        if data["action"] == "pause":
+            self._life.paused(self._uuid, self._run, PausedReason.WATCHDOG)
+
+    async def _on_io_error(self, data: Mapping[str, Any]) -> None:
+        if data["action"] == "stop":
+            self._life.paused(self._uuid, self._run, PausedReason.IOERROR)
+
+    async def _on_sleep(self, _: Mapping[str, Any]) -> None:
+        self._life.sleeping(self._uuid, self._run, disk=False)
+
+    async def _on_hibernate(self, _: Mapping[str, Any]) -> None:
+        self._life.sleeping(self._uuid, self._run, disk=True)
+
+    async def _on_wakeup(self, _: Mapping[str, Any]) -> None:
+        self._life.resumed(self._uuid, self._run)
+
+    async def _on_shutdown(self, data: Mapping[str, Any]) -> None:
+        if data["reason"] in ("host-signal", "host-qmp-quit"):
+            return  # QEMU itself is about to leave; whoever asked for it has noted why
+        self._life.shutting_down(self._uuid, self._run, by_guest=data["guest"])
+        reset = data["reason"] == "guest-reset"
+        await self._follow(self._live.on_reboot if reset else self._live.on_poweroff, ShutoffReason.SHUTDOWN)
+
+    async def _on_reset(self, data: Mapping[str, Any]) -> None:
+        if data["guest"] and self._live.on_reboot == "destroy":
+            await self._life.stop(self._uuid, self._live, ShutoffReason.SHUTDOWN)
+
+    async def _on_panic(self, _: Mapping[str, Any]) -> None:
+        await self._crash()
+
+    async def _crash(self) -> None:
+        self._life.panicked(self._uuid, self._run)
+        action = self._live.on_crash
+        if action.startswith("coredump-"):
+            await self._dump()
+        await self._follow(action.removeprefix("coredump-"), ShutoffReason.CRASHED)
+
+    async def _dump(self) -> None:
+        folder = self._folders.state / "dump"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        target = folder / f"{self._uuid}-{time.strftime('%Y%m%d-%H%M%S')}.elf"
+        async with connected(self._folders.control(self._uuid)) as monitor:
+            arguments: dict[str, object] = {"paging": False, "protocol": f"file:{target}"}
+            await monitor.execute("dump-guest-memory", arguments, patience=600.0)
+
+    async def _follow(self, action: str, reason: ShutoffReason) -> None:
+        """Do what the document says of an end: begin anew, stay as it is, or be gone."""
+        live = self._life.current(self._uuid, self._run)
+        if live is None or live.stop_reason is not None:
+            return  # somebody ends it already
+        if action in ("restart", "rename-restart") or live.restart:
+            async with connected(self._folders.control(self._uuid)) as monitor:
+                await monitor.execute("system_reset")
+                await monitor.execute("cont")
+            self._life.restarted(self._uuid, self._run)
+        elif action != "preserve":
+            await self._life.stop(self._uuid, live, reason)
+
+
+#: QEMU's events (qapi/run-state.json, qapi/block-core.json) and what each means for a guest.
+_ACTIONS: dict[str, Callable[[_Guest, Mapping[str, Any]], Awaitable[None]]] = {
+    "RESUME": _Guest._on_resume,
+    "STOP": _Guest._on_stop,
+    "WATCHDOG": _Guest._on_watchdog,
+    "BLOCK_IO_ERROR": _Guest._on_io_error,
+    "SUSPEND": _Guest._on_sleep,
+    "SUSPEND_DISK": _Guest._on_hibernate,
+    "WAKEUP": _Guest._on_wakeup,
+    "SHUTDOWN": _Guest._on_shutdown,
+    "RESET": _Guest._on_reset,
+    "GUEST_PANICKED": _Guest._on_panic,
+}
+
+
+def is_present(folders: Folders) -> bool:
+    """Whether a keeper looks after these folders now."""
+    fd = _lock(folders.keeper_lock)
+    if fd is None:
+        return True
+    os.close(fd)
+    return False
+
+
+def ensure(folders: Folders, uri: str) -> None:
+    """Start a keeper unless there is one.  Call it after the guest was noted in the table."""
+    if is_present(folders):
+        return
+    with (folders.log / "keeper.log").open("ab") as output:
+        process.spawn([sys.executable, "-m", "vmherd.hypervisors.qemu.keeper", uri], output=output.fileno())
+
+
+def _lock(path: Path) -> int | None:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def main(uri: str) -> None:
+    """Run a keeper for the folders of ``uri``, unless there is one."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    folders = for_uri(parse_uri(uri))
+    store = Store(folders.database)
+    table = DomainTable(store)
+    # A guest that was noted after the last look, before the lock was gone, relied on us: hence once more.
+    while (lock := _lock(folders.keeper_lock)) is not None:
+        try:
+            asyncio.run(Keeper(folders, store).run())
+        finally:
+            os.close(lock)
+        if not any(entry.live for entry in table.list()):
+            return
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

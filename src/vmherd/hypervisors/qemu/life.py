@@ -1,0 +1,264 @@
+"""How a guest's life goes on: what its QEMU tells, and what its document wants to happen then.
+
+Both the keeper and every driver connection use this.  Each step is one transaction that looks at the
+record first, so it does not matter who comes first or whether both come.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+
+from vmherd.driver.types import CrashedReason, PausedReason, RunningReason, ShutdownReason, ShutoffReason, State
+from vmherd.errors import DomainNotFound, HypervisorError
+from vmherd.events import DomainEvent, Lifecycle
+from vmherd.hypervisors.qemu.folders import Folders
+from vmherd.hypervisors.qemu.monitor import Monitor, connected
+from vmherd.state.domains import DomainTable, Entry, Live, mark_stopped, set_state
+from vmherd.state.jobs import Jobs
+from vmherd.util.process import ProcessId, end, find_by_argument, identify, is_alive
+
+#: virDomainEventStoppedDetailType by the reason of the end.
+_STOPPED = {
+    ShutoffReason.SHUTDOWN: 0,
+    ShutoffReason.DESTROYED: 1,
+    ShutoffReason.CRASHED: 2,
+    ShutoffReason.FAILED: 5,
+}
+#: virDomainEventSuspendedDetailType by the reason of the pause.
+_SUSPENDED = {PausedReason.IOERROR: 2, PausedReason.WATCHDOG: 3}
+
+#: QEMU's run states (qapi/run-state.json) as libvirt's states.
+_STATUS = {
+    "running": (State.RUNNING, RunningReason.UNKNOWN),
+    "paused": (State.PAUSED, PausedReason.UNKNOWN),
+    "prelaunch": (State.PAUSED, PausedReason.STARTING_UP),
+    "io-error": (State.PAUSED, PausedReason.IOERROR),
+    "watchdog": (State.PAUSED, PausedReason.WATCHDOG),
+    "guest-panicked": (State.CRASHED, CrashedReason.PANICKED),
+    "internal-error": (State.PAUSED, PausedReason.UNKNOWN),
+    "shutdown": (State.SHUTDOWN, ShutdownReason.UNKNOWN),
+    "suspended": (State.PMSUSPENDED, 0),
+}
+
+Change = Callable[[Entry, Live], "list[DomainEvent] | None"]
+
+
+def process_of(live: Live) -> ProcessId:
+    return ProcessId(live.pid, live.started, live.boot)
+
+
+class Life:
+    """The lives of the guests of one table."""
+
+    def __init__(self, table: DomainTable, folders: Folders, jobs: Jobs) -> None:
+        self._table = table
+        self._folders = folders
+        self._jobs = jobs
+
+    def change(self, uuid: str, run: int, step: Change) -> None:
+        """Apply ``step`` if that run of the domain (its id) is still the present one."""
+
+        def mutate(entry: Entry) -> list[DomainEvent] | None:
+            if entry.live is None or entry.live.id != run:
+                return None
+            return step(entry, entry.live)
+
+        with suppress(DomainNotFound):
+            self._table.change(uuid, mutate)
+
+    def current(self, uuid: str, run: int) -> Live | None:
+        """That run of the domain as it is now; None if it is over."""
+        with suppress(DomainNotFound):
+            live = self._table.get(uuid).live
+            if live and live.id == run:
+                return live
+        return None
+
+    def resumed(self, uuid: str, run: int) -> None:
+        """The vCPUs run."""
+
+        def step(entry: Entry, live: Live) -> list[DomainEvent] | None:
+            if live.state is State.RUNNING or not live.ready:
+                return None
+            woken = live.state is State.PMSUSPENDED
+            set_state(live, State.RUNNING, RunningReason.WAKEUP if woken else RunningReason.UNPAUSED)
+            return [entry.event(Lifecycle.STARTED, 4) if woken else entry.event(Lifecycle.RESUMED)]
+
+        self.change(uuid, run, step)
+
+    def paused(self, uuid: str, run: int, reason: PausedReason) -> None:
+        """The vCPUs stand still; what is known of it already counts more than an unknown reason."""
+
+        def step(entry: Entry, live: Live) -> list[DomainEvent] | None:
+            if live.state is not State.RUNNING or not live.ready:
+                return None
+            set_state(live, State.PAUSED, reason)
+            return [entry.event(Lifecycle.SUSPENDED, _SUSPENDED.get(reason, 0))]
+
+        self.change(uuid, run, step)
+
+    def sleeping(self, uuid: str, run: int, *, disk: bool) -> None:
+        """The guest put itself to sleep (ACPI S3) or hibernated (S4)."""
+
+        def step(entry: Entry, live: Live) -> list[DomainEvent]:
+            set_state(live, State.PMSUSPENDED, 0)
+            return [entry.event(Lifecycle.PMSUSPENDED, int(disk))]
+
+        self.change(uuid, run, step)
+
+    def shutting_down(self, uuid: str, run: int, *, by_guest: bool) -> None:
+        """The guest has shut down; its QEMU is still there."""
+
+        def step(entry: Entry, live: Live) -> list[DomainEvent] | None:
+            if live.state is State.SHUTDOWN:
+                return None
+            set_state(live, State.SHUTDOWN, ShutdownReason.USER)
+            return [entry.event(Lifecycle.SHUTDOWN, 1 if by_guest else 2)]
+
+        self.change(uuid, run, step)
+
+    def panicked(self, uuid: str, run: int) -> None:
+        """The guest's kernel gave up."""
+
+        def step(entry: Entry, live: Live) -> list[DomainEvent] | None:
+            if live.state is State.CRASHED:
+                return None
+            set_state(live, State.CRASHED, CrashedReason.PANICKED)
+            return [entry.event(Lifecycle.CRASHED)]
+
+        self.change(uuid, run, step)
+
+    def started(self, uuid: str, run: int, *, paused: bool = False) -> None:
+        """The start is complete."""
+
+        def step(entry: Entry, live: Live) -> list[DomainEvent] | None:
+            if live.ready:
+                return None
+            live.ready = True
+            if paused:
+                set_state(live, State.PAUSED, PausedReason.USER)
+                return [entry.event(Lifecycle.STARTED), entry.event(Lifecycle.SUSPENDED)]
+            set_state(live, State.RUNNING, RunningReason.BOOTED)
+            return [entry.event(Lifecycle.STARTED)]
+
+        self.change(uuid, run, step)
+
+    def restarted(self, uuid: str, run: int) -> None:
+        """The machine begins anew."""
+
+        def step(_: Entry, live: Live) -> list[DomainEvent]:
+            set_state(live, State.RUNNING, RunningReason.BOOTED)
+            live.restart = False
+            return []
+
+        self.change(uuid, run, step)
+
+    def expect_restart(self, uuid: str, run: int, expected: bool) -> None:
+        """Note whether the next shutdown of the guest is half of a reboot."""
+
+        def step(_: Entry, live: Live) -> list[DomainEvent] | None:
+            if live.restart is expected:
+                return None
+            live.restart = expected
+            return []
+
+        self.change(uuid, run, step)
+
+    def will_stop(self, uuid: str, run: int, reason: ShutoffReason) -> None:
+        """Note why the process is about to end; the first reason counts."""
+
+        def step(_: Entry, live: Live) -> list[DomainEvent] | None:
+            if live.stop_reason is not None:
+                return None
+            live.stop_reason = reason
+            return []
+
+        self.change(uuid, run, step)
+
+    def ended(self, uuid: str, run: int) -> None:
+        """The process is gone: say why, and clear its things away."""
+
+        def step(entry: Entry, live: Live) -> list[DomainEvent]:
+            reason = live.stop_reason
+            if reason is None:
+                reason = _unasked_end(live)
+            mark_stopped(entry.record, reason)
+            # Gone before anybody can start it again: `begin` sees the record only after this transaction.
+            shutil.rmtree(self._folders.guest(uuid), ignore_errors=True)
+            return [entry.event(Lifecycle.STOPPED, _STOPPED[reason])]
+
+        self.change(uuid, run, step)
+
+    async def stop(self, uuid: str, live: Live, reason: ShutoffReason, *, force: bool = True) -> bool:
+        """End the process on purpose; whether it ended (without ``force`` it may refuse)."""
+        self.will_stop(uuid, live.id, reason)
+        if not await end(process_of(live), force=force):
+            return False
+        self.ended(uuid, live.id)
+        return True
+
+    def abandoned(self, entry: Entry) -> bool:
+        """Whether a start is noted that nobody is busy with any more."""
+        return entry.live is not None and not entry.live.ready and not self._jobs.held(entry.uuid)
+
+    async def roll_back(self, entry: Entry, live: Live) -> None:
+        """Undo a start that whoever began it did not live to complete."""
+        process = process_of(live)
+        if not live.pid:
+            # Killed between starting QEMU and noting its pid: its command line names its pid file.
+            pid = find_by_argument(str(self._folders.pidfile(entry.uuid)))
+            process = (identify(pid) if pid else None) or process
+        await end(process)
+        self.will_stop(entry.uuid, live.id, ShutoffReason.FAILED)
+        self.ended(entry.uuid, live.id)
+
+    async def reconcile(self, entry: Entry, live: Live, monitor: Monitor) -> None:
+        """Make the record tell what QEMU tells, after a time when nobody listened."""
+        status = (await monitor.execute("query-status"))["status"]
+        state, reason = _STATUS.get(status, (State.NOSTATE, 0))
+        match state:
+            case State.RUNNING:
+                self.resumed(entry.uuid, live.id)
+            case State.PAUSED:
+                self.paused(entry.uuid, live.id, PausedReason(reason))
+            case State.SHUTDOWN:
+                self.shutting_down(entry.uuid, live.id, by_guest=True)
+            case State.CRASHED:
+                self.panicked(entry.uuid, live.id)
+            case State.PMSUSPENDED:
+                self.sleeping(entry.uuid, live.id, disk=False)
+
+    async def attend(self, entry: Entry) -> None:
+        """Find out how a guest is that no keeper looked after."""
+        live = entry.live
+        if live is None:
+            return
+        if self.abandoned(entry):
+            await self._settle_start(entry, live)
+        elif self.gone(entry):
+            self.ended(entry.uuid, live.id)
+        elif live.ready:
+            with suppress(HypervisorError):
+                async with connected(self._folders.control(entry.uuid), patience=1.0) as monitor:
+                    await self.reconcile(entry, live, monitor)
+
+    async def _settle_start(self, entry: Entry, live: Live) -> None:
+        """A start broke off half-way: a guest that runs already is kept, any other cleared away."""
+        with suppress(HypervisorError):
+            async with connected(self._folders.control(entry.uuid), patience=2.0) as monitor:
+                if (await monitor.execute("query-status"))["status"] == "running":
+                    self.started(entry.uuid, live.id)
+                    return
+        await self.roll_back(entry, live)
+
+    def gone(self, entry: Entry) -> bool:
+        """Whether the record says that it runs while its process is no more."""
+        return entry.live is not None and entry.live.pid > 0 and not is_alive(process_of(entry.live))
+
+
+def _unasked_end(live: Live) -> ShutoffReason:
+    if not live.ready:
+        return ShutoffReason.FAILED
+    return ShutoffReason.SHUTDOWN if live.state is State.SHUTDOWN else ShutoffReason.CRASHED

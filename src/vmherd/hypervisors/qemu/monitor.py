@@ -1,0 +1,121 @@
+"""QEMU's monitor: commands with a deadline, events in order.
+
+A QMP socket serves one client at a time; the others wait in its queue for the greeting.  So each guest has two:
+``monitor.sock``, where whoever has something to do connects, does it and leaves, and ``watch.sock``, where the
+keeper listens for as long as the guest runs.
+
+Source: QEMU's docs/interop/qmp-spec.rst.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from qemu.qmp import ConnectError, EventListener, ExecInterruptedError, ExecuteError, Message, QMPClient, QMPError
+
+from vmherd.errors import HypervisorError, NotResponding
+from vmherd.util.sockets import connect_unix
+
+#: Seconds a healthy QEMU never needs for its answer, even on a loaded machine.
+PATIENCE = 20.0
+
+# The library logs each failed connection as an error; here a failure is an exception and is told once.
+logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
+
+
+class Refused(HypervisorError):
+    """QEMU understood the command and said no; ``kind`` is its error class, such as CommandNotFound."""
+
+    def __init__(self, command: str, kind: str, text: str) -> None:
+        super().__init__(f"QEMU refused {command!r}: {text}")
+        self.command = command
+        self.kind = kind
+        self.text = text
+
+
+class Monitor:
+    """An open monitor connection of one guest."""
+
+    def __init__(self, client: QMPClient, listener: EventListener) -> None:
+        self._client = client
+        self._listener = listener
+
+    async def execute(self, command: str, arguments: dict[str, object] | None = None, *, patience: float = PATIENCE) -> Any:
+        """Run a command and return its value.
+
+        Raises Refused, NotResponding after ``patience`` seconds, HypervisorError if QEMU went away.
+        """
+        try:
+            async with asyncio.timeout(patience):
+                return await self._client.execute(command, arguments)
+        except TimeoutError:
+            raise NotResponding(f"QEMU did not answer {command!r} within {patience:g} s", hint=_HUNG) from None
+        except ExecuteError as problem:
+            raise Refused(command, problem.error_class, str(problem)) from None
+        except (ExecInterruptedError, QMPError, OSError) as problem:
+            raise HypervisorError(f"QEMU went away during {command!r}: {problem}", hint=_LOG) from None
+
+    async def events(self) -> AsyncIterator[Message]:
+        """Each event from now on, until QEMU closes the connection."""
+        watcher = asyncio.create_task(self._until_closed())
+        getter: asyncio.Task[Message] | None = None
+        try:
+            while True:
+                getter = asyncio.create_task(self._listener.get())
+                await asyncio.wait((getter, watcher), return_when=asyncio.FIRST_COMPLETED)
+                if not getter.done():
+                    return
+                yield getter.result()
+        finally:
+            watcher.cancel()
+            if getter:
+                getter.cancel()
+
+    async def _until_closed(self) -> None:
+        while self._client.runstate.name == "RUNNING":
+            await self._client.runstate_changed()
+
+
+@asynccontextmanager
+async def connected(path: Path, *, events: bool = False, patience: float = PATIENCE) -> AsyncIterator[Monitor]:
+    """Take our turn at a monitor socket.
+
+    Raises NotResponding if QEMU does not greet us within ``patience`` seconds, HypervisorError if nobody
+    listens there.
+    """
+    client = QMPClient(path.parent.name)
+    listener = EventListener()
+    if events:
+        client.register_listener(listener)
+    client.logger.setLevel(logging.CRITICAL)
+    try:
+        async with asyncio.timeout(patience):
+            await client.connect(connect_unix(path))
+    except (TimeoutError, BlockingIOError):
+        await _leave(client)
+        raise NotResponding(f"QEMU did not greet us on {path} within {patience:g} s", hint=_HUNG) from None
+    except (ConnectError, OSError) as problem:
+        await _leave(client)
+        raise HypervisorError(f"cannot reach QEMU on {path}: {problem}", hint=_LOG) from None
+    try:
+        yield Monitor(client, listener)
+    finally:
+        await _leave(client)
+
+
+async def _leave(client: QMPClient) -> None:
+    # A connection that broke raises its reason again here; whoever used it has heard it already.
+    try:
+        async with asyncio.timeout(2.0):
+            await client.disconnect()
+    except (QMPError, OSError, EOFError, TimeoutError):
+        return
+
+
+_HUNG = "the process is stopped or overloaded; 'vmherd poweroff' ends it"
+_LOG = "'vmherd info' shows whether it still runs; the guest's log file tells more"

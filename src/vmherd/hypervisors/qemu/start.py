@@ -1,0 +1,259 @@
+"""Bringing a guest up: everything between its document and running vCPUs.
+
+``Start.run`` is the table of contents.  Each step leaves what must be undone in ``undo``; a failure or a cancel
+anywhere undoes all of it, in reverse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from vmherd.conf.domain import Domain, render
+from vmherd.conf.domain.chardev import Channel, ChardevSource, ChardevType, Console, Parallel, Serial
+from vmherd.conf.domain.graphics import Graphics, GraphicsType, ListenType
+from vmherd.driver.types import ShutoffReason
+from vmherd.errors import HostError, HypervisorError
+from vmherd.hypervisors.qemu import command, keeper, ports
+from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.folders import Folders
+from vmherd.hypervisors.qemu.life import Life
+from vmherd.hypervisors.qemu.monitor import Monitor, connected
+from vmherd.state.domains import DomainTable, Entry, Live
+from vmherd.util.process import ProcessId, end, identify, spawn, wait_exit
+from vmherd.util.sockets import listen_unix
+
+#: Seconds QEMU may need from exec to its greeting; disks on a slow network are opened before it.
+GREETING = 60.0
+_LOG_TAIL = 4096
+
+
+class Start:
+    """One start of one guest; ``live`` is its record, noted by the caller before."""
+
+    def __init__(
+        self, *, table: DomainTable, life: Life, folders: Folders, uri: str, caps: Capabilities, domain: Domain, live: Live
+    ) -> None:
+        assert domain.uuid is not None  # the driver gives one to each document it reads
+        self._uuid = domain.uuid
+        self._table = table
+        self._life = life
+        self._folders = folders
+        self._uri = uri
+        self._caps = caps
+        self._domain = domain
+        self._live = live
+        self._process: ProcessId | None = None
+        self._inherited: list[int] = []
+
+    async def run(self, *, paused: bool) -> None:
+        """Start the guest; return once its vCPUs run, or with ``paused`` could.
+
+        Raises HostError, HypervisorError with QEMU's own message; then nothing is left.
+        """
+        async with AsyncExitStack() as undo:
+            undo.callback(self._fail)
+            _require_files(self._domain)
+            with ExitStack() as ours:  # what QEMU inherits, we close
+                self._make_folder()
+                self._choose_ports(ours)
+                argv = self._arguments(ours)
+                await self._spawn(argv, undo)
+            keeper.ensure(self._folders, self._uri)
+            async with self._greeted() as monitor:
+                await self._read_back(monitor)
+                await self._set_passwords(monitor)
+                self._note_document()
+                if not paused:
+                    await monitor.execute("cont")
+            self._life.started(self._uuid, self._live.id, paused=paused)
+            undo.pop_all()
+
+    def _fail(self) -> None:
+        self._life.will_stop(self._uuid, self._live.id, ShutoffReason.FAILED)
+        self._life.ended(self._uuid, self._live.id)
+
+    def _make_folder(self) -> None:
+        folder = self._folders.guest(self._uuid)
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir(parents=True, mode=0o700)
+        except OSError as problem:
+            raise HostError(f"cannot make {folder}: {problem.strerror}", hint="make room on the disk") from None
+
+    def _choose_ports(self, ours: ExitStack) -> None:
+        for graphics in self._domain.devices.graphics:
+            if graphics.type is not GraphicsType.VNC or not _listens_on_tcp(graphics):
+                continue
+            if graphics.autoport or graphics.port in (None, -1):
+                graphics.port = self._reserve(ours, ports.DISPLAYS, graphics)
+            if graphics.websocket == -1:
+                graphics.websocket = self._reserve(ours, ports.WEBSOCKETS, graphics)
+                graphics.websocket_generated = True
+
+    def _reserve(self, ours: ExitStack, candidates: range, graphics: Graphics) -> int:
+        port, fd = ports.reserve(self._folders.ports, candidates, _listen_address(graphics))
+        self._inherit(ours, fd)
+        return port
+
+    def _inherit(self, ours: ExitStack, fd: int) -> int:
+        self._inherited.append(fd)
+        ours.callback(os.close, fd)
+        return fd
+
+    def _listen(self, ours: ExitStack, path: Path) -> int:
+        return self._inherit(ours, listen_unix(path).detach())
+
+    def _arguments(self, ours: ExitStack) -> list[str]:
+        launch = command.Launch(
+            lib_dir=self._folders.guest(self._uuid),
+            monitor_fd=self._listen(ours, self._folders.control(self._uuid)),
+            listen=lambda path: self._listen(ours, Path(path)),
+        )
+        argv = command.build(self._domain, self._caps, launch)
+        # Ours alone, beside what the document asks for: the keeper's monitor, and a file with the pid.
+        watch = self._listen(ours, self._folders.watch(self._uuid))
+        argv += ["-chardev", f"socket,id=charwatch,fd={watch},server=on,wait=off"]
+        argv += ["-mon", "chardev=charwatch,id=watch,mode=control"]
+        argv += ["-pidfile", str(self._folders.pidfile(self._uuid))]
+        return argv
+
+    async def _spawn(self, argv: list[str], undo: AsyncExitStack) -> None:
+        with self._folders.guest_log(self._domain.name).open("ab") as log:
+            log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} starting: {' '.join(argv)}\n".encode())
+            log.flush()
+            self._log_start = log.tell()
+            try:
+                pid = spawn(argv, output=log.fileno(), pass_fds=self._inherited, env=self._environment())
+            except OSError as problem:
+                raise HostError(f"cannot run {argv[0]}: {problem.strerror}") from None
+        self._process = identify(pid) or ProcessId(pid, 0, "")
+        undo.push_async_callback(end, self._process)
+        self._note_process(self._process)
+
+    def _environment(self) -> dict[str, str]:
+        home = str(self._folders.guest(self._uuid))
+        return {"LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath), "HOME": home, "TMPDIR": "/var/tmp"}  # noqa: S108
+
+    def _note_process(self, process: ProcessId) -> None:
+        def step(_: Entry, live: Live) -> list[Any]:
+            live.pid, live.started, live.boot = process.pid, process.started, process.boot
+            return []
+
+        self._life.change(self._uuid, self._live.id, step)
+
+    @asynccontextmanager
+    async def _greeted(self) -> AsyncIterator[Monitor]:
+        """The monitor, as soon as QEMU serves it; if QEMU ends before, its own words are the error."""
+        try:
+            async with connected(self._folders.control(self._uuid), patience=GREETING) as monitor:
+                yield monitor
+        except HypervisorError:
+            if not await self._died():
+                raise
+            words = self._last_words()
+            raise HypervisorError(
+                f"QEMU ended while starting {self._domain.name!r}: {words or 'it said nothing'}",
+                hint=_advice(words) or f"its log is {self._folders.guest_log(self._domain.name)}",
+            ) from None
+
+    async def _died(self) -> bool:
+        assert self._process is not None  # the monitor comes after the process
+        try:
+            async with asyncio.timeout(2.0):
+                await wait_exit(self._process.pid)
+        except TimeoutError:
+            return False
+        return True
+
+    def _last_words(self) -> str:
+        """What QEMU wrote in this start, without its own name before each line."""
+        with self._folders.guest_log(self._domain.name).open("rb") as log:
+            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _LOG_TAIL))
+            lines = log.read(_LOG_TAIL).decode(errors="replace").splitlines()
+        name = Path(self._caps.binary).name
+        return "; ".join(line.removeprefix(f"{name}: ") for line in lines if line)
+
+    async def _read_back(self, monitor: Monitor) -> None:
+        """Learn what QEMU chose: the PTY of each character device."""
+        if not any(device.type is ChardevType.PTY for device in _chardevs(self._domain)):
+            return
+        files = {c["label"]: c["filename"] for c in await monitor.execute("query-chardev")}
+        for device in _chardevs(self._domain):
+            name = files.get(f"char{device.alias.name}", "") if device.alias else ""
+            if name.startswith("pty:"):
+                device.sources = [ChardevSource(path=name.removeprefix("pty:"))]
+                if isinstance(device, Console):
+                    device.tty = device.sources[0].path
+
+    async def _set_passwords(self, monitor: Monitor) -> None:
+        for graphics in self._domain.devices.graphics:
+            if graphics.type is GraphicsType.VNC and graphics.passwd is not None:
+                arguments: dict[str, object] = {"protocol": "vnc", "password": graphics.passwd}
+                await monitor.execute("set_password", arguments)
+
+    def _note_document(self) -> None:
+        xml = render(self._domain, secure=True)
+
+        def step(_: Entry, live: Live) -> list[Any]:
+            live.xml = xml
+            return []
+
+        self._life.change(self._uuid, self._live.id, step)
+
+
+def _require_files(domain: Domain) -> None:
+    """Raise HostError for a file of the document that is not there or not ours to read."""
+    for what, path in _files(domain):
+        if not os.access(path, os.R_OK):
+            problem = "cannot be read" if os.path.lexists(path) else "does not exist"
+            raise HostError(f"{what}: {path} {problem}", hint="correct the path or the permissions, then start again")
+
+
+def _files(domain: Domain) -> Iterator[tuple[str, str]]:
+    if domain.os.kernel:
+        yield "kernel", domain.os.kernel
+    if domain.os.initrd:
+        yield "initrd", domain.os.initrd
+    for disk in domain.devices.disks:
+        path = getattr(disk.source, "file", None) or getattr(disk.source, "dev", None)
+        if path and disk.source and disk.source.startup_policy in (None, StartupPolicy.MANDATORY):
+            yield f"disk {disk.target.dev}", path
+
+
+def _chardevs(domain: Domain) -> Iterator[Serial | Parallel | Console | Channel]:
+    devices = domain.devices
+    yield from devices.serials
+    yield from devices.parallels
+    yield from devices.channels
+    yield from devices.consoles
+
+
+def _listens_on_tcp(graphics: Graphics) -> bool:
+    kinds = {listen.type for listen in graphics.listens}
+    return graphics.socket is None and not kinds & {ListenType.SOCKET, ListenType.NONE}
+
+
+def _listen_address(graphics: Graphics) -> str:
+    return next((listen.address for listen in graphics.listens if listen.address), graphics.listen) or "127.0.0.1"
+
+
+#: What QEMU says, and what to do about it.
+_ADVICE = (
+    ('Failed to get "write" lock', "another guest or program uses this image: stop it, or make the disk <shareable/>"),
+    ('Failed to get shared "write" lock', "another guest or program uses this image for writing: stop it first"),
+    ("No space left", "make room on the disk"),
+    ("cannot set up guest memory", "the host has too little memory for this guest: lower <memory>"),
+    ("Could not open", "check that the file exists and that you may read and write it"),
+    ("Permission denied", "check who may read and write the file"),
+)
+
+
+def _advice(words: str) -> str:
+    return next((hint for sign, hint in _ADVICE if sign in words), "")

@@ -1,0 +1,241 @@
+"""The ``test`` driver: domains that live in memory only, for trying out tools without a hypervisor.
+
+``test:///default`` has one running domain, ``test``, shared by every connection of the process;
+``test:///FILE.xml`` has the domains of a file, for this connection alone.  Both as libvirt's test driver does it
+(https://libvirt.org/drvtest.html).
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from vmherd import __version__
+from vmherd.conf.domain import Domain, check, complete, render
+from vmherd.driver.types import (
+    BalloonStats,
+    DomainInfo,
+    DomainStats,
+    PausedReason,
+    RunningReason,
+    ShutdownMode,
+    ShutoffReason,
+    State,
+)
+from vmherd.driver.uri import ConnectURI
+from vmherd.errors import DocumentError, InvalidState
+from vmherd.events import DomainEvent, Lifecycle
+from vmherd.hypervisors.test import node
+from vmherd.state.domains import Entry, Live, mark_stopped, set_state
+from vmherd.state.driver import LocalDriver
+
+_CAPABILITIES = """\
+<capabilities>
+  <host>
+    <cpu>
+      <arch>i686</arch>
+    </cpu>
+  </host>
+  <guest>
+    <os_type>hvm</os_type>
+    <arch name='i686'>
+      <wordsize>32</wordsize>
+      <domain type='test'/>
+    </arch>
+  </guest>
+</capabilities>
+"""
+
+
+class TestDriver(LocalDriver):
+    """Guests that are nothing but their state."""
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+    name = "test"
+    _shared: TestDriver | None = None
+    _users = 0
+
+    @classmethod
+    async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
+        if uri.path != "/default":
+            driver = cls(uri, readonly=readonly)
+            await driver._populate(node.load(uri.path))
+            return driver
+        if TestDriver._shared is None:
+            TestDriver._shared = TestDriver(uri)
+            await TestDriver._shared._populate(node.default())
+        TestDriver._users += 1
+        driver = cls(uri, readonly=readonly)
+        driver.store.close()
+        shared = TestDriver._shared
+        driver.store, driver.hub, driver.table = shared.store, shared.hub, shared.table
+        return driver
+
+    async def close(self) -> None:
+        shared = TestDriver._shared
+        if shared is None or self.store is not shared.store:
+            await super().close()
+            return
+        TestDriver._users -= 1
+        if TestDriver._users == 0:
+            TestDriver._shared = None
+            await super().close()
+
+    async def _populate(self, guests: list[node.Guest]) -> None:
+        for guest in guests:
+            if guest.transient:
+                await self.domain_create(guest.xml)
+                continue
+            info = await self.domain_define(guest.xml)
+            if guest.state is not State.SHUTOFF:
+                await self.domain_start(info.uuid, paused=guest.state is State.PAUSED)
+
+    async def accept(self, domain: Domain) -> None:
+        if domain.type != "test":
+            raise DocumentError(
+                f"the test driver cannot run domains of type {str(domain.type)!r}",
+                place="domain/@type",
+                hint="write <domain type='test'>",
+            )
+        complete(domain)
+        check(domain)
+
+    async def version(self) -> dict[str, str]:
+        return {"test": __version__}
+
+    async def capabilities(self) -> str:
+        return _CAPABILITIES
+
+    async def domain_info(self, uuid: str) -> DomainInfo:
+        return self.table.get(uuid).info
+
+    async def domain_stats(self, uuid: str) -> DomainStats:
+        info = self.table.get(uuid).info
+        return DomainStats(
+            uuid=info.uuid,
+            name=info.name,
+            state=info.state,
+            reason=info.reason,
+            vcpu_current=info.vcpus if info.active else 0,
+            vcpu_maximum=info.vcpus,
+            balloon=BalloonStats(current=info.memory if info.active else 0, maximum=info.max_memory),
+        )
+
+    async def domain_create(self, xml: str, *, paused: bool = False) -> DomainInfo:
+        self.require_writable()
+        domain = await self.read(xml)
+        return self._boot(None, domain, paused=paused)
+
+    async def domain_start(self, uuid: str, *, paused: bool = False) -> None:
+        self.require_writable()
+        entry = self.table.get(uuid)
+        self._boot(entry, self.definition(entry), paused=paused)
+
+    def _boot(self, entry: Entry | None, domain: Domain, *, paused: bool) -> DomainInfo:
+        uuid, started = self.begin(entry, domain)
+        domain.id = started.id
+        xml = render(domain, secure=True)
+
+        def run(entry: Entry) -> list[DomainEvent]:
+            live = _alive(entry)
+            live.xml, live.ready = xml, True
+            events = [entry.event(Lifecycle.STARTED)]
+            if paused:
+                set_state(live, State.PAUSED, PausedReason.USER)
+                events.append(entry.event(Lifecycle.SUSPENDED))
+            else:
+                set_state(live, State.RUNNING, RunningReason.BOOTED)
+            return events
+
+        return self.table.change(uuid, run).info
+
+    async def domain_shutdown(self, uuid: str, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
+        self.require_writable()
+
+        def obey(entry: Entry) -> list[DomainEvent]:
+            live = _running(entry)
+            return _follow(entry, live.on_poweroff, ShutoffReason.SHUTDOWN)
+
+        self.table.change(uuid, obey)
+
+    async def domain_reboot(self, uuid: str, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
+        self.require_writable()
+
+        def obey(entry: Entry) -> list[DomainEvent]:
+            live = _running(entry)
+            return _follow(entry, live.on_reboot, ShutoffReason.SHUTDOWN)
+
+        self.table.change(uuid, obey)
+
+    async def domain_reset(self, uuid: str) -> None:
+        self.require_writable()
+
+        def press(entry: Entry) -> list[DomainEvent]:
+            set_state(_running(entry), State.RUNNING, RunningReason.BOOTED)
+            return []
+
+        self.table.change(uuid, press)
+
+    async def domain_poweroff(self, uuid: str, *, graceful: bool = False) -> None:
+        self.require_writable()
+
+        def unplug(entry: Entry) -> list[DomainEvent]:
+            _alive(entry)
+            return _follow(entry, "destroy", ShutoffReason.DESTROYED)
+
+        self.table.change(uuid, unplug)
+
+    async def domain_suspend(self, uuid: str) -> None:
+        self.require_writable()
+
+        def freeze(entry: Entry) -> list[DomainEvent] | None:
+            live = _alive(entry)
+            if live.state is State.PAUSED:
+                return None
+            set_state(live, State.PAUSED, PausedReason.USER)
+            return [entry.event(Lifecycle.SUSPENDED)]
+
+        self.table.change(uuid, freeze)
+
+    async def domain_resume(self, uuid: str) -> None:
+        self.require_writable()
+
+        def thaw(entry: Entry) -> list[DomainEvent]:
+            live = _alive(entry)
+            if live.state is not State.PAUSED:
+                raise InvalidState(f"domain {entry.name!r} is not paused")
+            set_state(live, State.RUNNING, RunningReason.UNPAUSED)
+            return [entry.event(Lifecycle.RESUMED)]
+
+        self.table.change(uuid, thaw)
+
+
+def _alive(entry: Entry) -> Live:
+    if entry.live is None:
+        raise InvalidState(f"domain {entry.name!r} is not running", hint=f"'vmherd start {entry.name}' starts it")
+    return entry.live
+
+
+def _running(entry: Entry) -> Live:
+    live = _alive(entry)
+    if live.state is not State.RUNNING:
+        raise InvalidState(
+            f"domain {entry.name!r} is {live.state.label}", hint=f"'vmherd resume {entry.name}' lets it run"
+        )
+    return live
+
+
+def _follow(entry: Entry, action: str, reason: ShutoffReason) -> list[DomainEvent]:
+    """Do what the document says of an end: go on, stay, or be gone."""
+    live = _alive(entry)
+    if action.endswith("restart"):
+        set_state(live, State.RUNNING, RunningReason.BOOTED)
+        return []
+    if action == "preserve":
+        set_state(live, State.SHUTOFF, reason)
+        return [entry.event(Lifecycle.STOPPED, _STOPPED[reason])]
+    mark_stopped(entry.record, reason)
+    return [entry.event(Lifecycle.STOPPED, _STOPPED[reason])]
+
+
+# virDomainEventStoppedDetailType
+_STOPPED = {ShutoffReason.SHUTDOWN: 0, ShutoffReason.DESTROYED: 1}

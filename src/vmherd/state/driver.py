@@ -1,0 +1,184 @@
+"""What all drivers share that keep their own domains: definitions, lists, documents, events.
+
+A driver built on this adds how a document is completed and checked for it (``accept``), and how a domain lives.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+from uuid import uuid4
+
+from vmherd.conf.domain import Domain, parse_domain, render
+from vmherd.driver.hypervisor import HypervisorDriver
+from vmherd.driver.types import DomainInfo
+from vmherd.driver.uri import ConnectURI
+from vmherd.errors import AlreadyExists, InvalidState, ReadOnly
+from vmherd.events import DomainEvent, Lifecycle, Subscription
+from vmherd.state.domains import DomainRecord, DomainTable, Entry, Live, Summary
+from vmherd.state.hub import EventHub
+from vmherd.state.store import Store
+
+# virDomainEventDefinedDetailType
+_ADDED, _UPDATED = 0, 1
+
+
+class LocalDriver(HypervisorDriver):
+    """Domains in a store.
+
+    ``database`` None keeps them in memory; ``listeners`` is where the processes that share it hear each other.
+    """
+
+    def __init__(
+        self, uri: ConnectURI, *, readonly: bool = False, database: Path | None = None, listeners: Path | None = None
+    ) -> None:
+        super().__init__(uri, readonly=readonly)
+        self.store = Store(database)
+        self.hub = EventHub(self.store, listeners)
+        self.table = DomainTable(self.store)
+
+    async def close(self) -> None:
+        self.hub.close()
+        self.store.close()
+
+    async def accept(self, domain: Domain) -> None:
+        """Complete a document for this driver and check it; raises DocumentError."""
+        raise NotImplementedError
+
+    def require_writable(self) -> None:
+        """Raise ReadOnly on a connection opened read-only."""
+        if self.readonly:
+            raise ReadOnly("this connection is read-only", hint="connect without the read-only option")
+
+    async def hostname(self) -> str:
+        return socket.gethostname()
+
+    async def domain_list(self) -> list[DomainInfo]:
+        return [entry.info for entry in self.table.list()]
+
+    async def domain_find(self, key: str) -> DomainInfo:
+        return self.table.find(key).info
+
+    async def domain_xml(self, uuid: str, *, inactive: bool = False, secure: bool = False) -> str:
+        if secure:
+            self.require_writable()
+        entry = self.table.get(uuid)
+        text = entry.live.xml if entry.live and not (inactive and entry.record.config) else entry.record.config
+        assert text is not None  # a record without both leaves the table
+        return render(parse_domain(text), secure=secure)
+
+    async def domain_define(self, xml: str) -> DomainInfo:
+        self.require_writable()
+        domain = await self.read(xml)
+        config, summary = render(domain, secure=True), summarise(domain)
+
+        def redefine(entry: Entry) -> list[DomainEvent]:
+            detail = _UPDATED if entry.record.config is not None else _ADDED
+            entry.record.config, entry.record.summary = config, summary
+            return [entry.event(Lifecycle.DEFINED, detail)]
+
+        with self.store.transaction(durable=True):
+            if known := self._same(domain):
+                return self.table.change(known.uuid, redefine, durable=True).info
+            record = DomainRecord(config=config, summary=summary, since=time.time())
+            entry = Entry(_uuid(domain), domain.name, record)
+            self.table.insert(entry, [entry.event(Lifecycle.DEFINED, _ADDED)])
+        return entry.info
+
+    async def domain_undefine(self, uuid: str) -> None:
+        self.require_writable()
+
+        def forget(entry: Entry) -> list[DomainEvent]:
+            if entry.record.config is None:
+                raise InvalidState(f"domain {entry.name!r} is transient", hint="it is gone when it stops")
+            entry.record.config = None
+            entry.record.autostart = False
+            return [entry.event(Lifecycle.UNDEFINED)]
+
+        self.table.change(uuid, forget, durable=True)
+
+    async def domain_set_autostart(self, uuid: str, enabled: bool) -> None:
+        self.require_writable()
+
+        def switch(entry: Entry) -> list[DomainEvent]:
+            if entry.record.config is None:
+                raise InvalidState(f"domain {entry.name!r} is transient, so it cannot start by itself")
+            entry.record.autostart = enabled
+            return []
+
+        self.table.change(uuid, switch, durable=True)
+
+    async def events(self) -> Subscription:
+        return self.hub.subscribe()
+
+    async def read(self, xml: str) -> Domain:
+        """Parse, complete and check a document; one without a UUID gets one."""
+        domain = parse_domain(xml)
+        if domain.uuid is None:
+            domain.uuid = str(uuid4())
+        await self.accept(domain)
+        return domain
+
+    def definition(self, entry: Entry) -> Domain:
+        """How a domain starts next time; raises InvalidState for a transient one."""
+        if entry.record.config is None:
+            raise InvalidState(f"domain {entry.name!r} has no definition to start from; it is already running")
+        return parse_domain(entry.record.config)
+
+    def _same(self, domain: Domain) -> Entry | None:
+        """The domain that a document replaces; raises AlreadyExists where just name or UUID is taken."""
+        record = self.store.get("domain", _uuid(domain))
+        if record is None:
+            return None
+        if record.name != domain.name:
+            raise AlreadyExists(
+                f"domain {record.name!r} is already defined with UUID {record.uuid}",
+                hint="leave <uuid> out to get a new one, or keep the name",
+            )
+        return self.table.get(record.uuid)
+
+    def begin(self, entry: Entry | None, domain: Domain) -> tuple[str, Live]:
+        """Note that a domain is being started, transient where ``entry`` is None.
+
+        Raises InvalidState if it runs already, AlreadyExists for a taken name or UUID.
+        """
+        live = Live(
+            id=self.store.count("domain-id"),
+            xml="",
+            summary=summarise(domain),
+            since=time.time(),
+            on_poweroff=domain.on_poweroff or "destroy",
+            on_reboot=domain.on_reboot or "restart",
+            on_crash=domain.on_crash or "destroy",
+        )
+
+        def occupy(entry: Entry) -> list[DomainEvent]:
+            if entry.live:
+                raise InvalidState(f"domain {entry.name!r} is already running")
+            entry.record.live = live
+            return []
+
+        with self.store.transaction():
+            known = entry or self._same(domain)
+            if known:
+                self.table.change(known.uuid, occupy)
+                return known.uuid, live
+            fresh = Entry(_uuid(domain), domain.name, DomainRecord(live=live))
+            self.table.insert(fresh, [])
+        return fresh.uuid, live
+
+
+def _uuid(domain: Domain) -> str:
+    assert domain.uuid is not None  # `_read` makes one
+    return domain.uuid
+
+
+def summarise(domain: Domain) -> Summary:
+    """What lists show of a document."""
+    return Summary(
+        title=domain.title or "",
+        max_memory=domain.memory.size,
+        memory=domain.current_memory.size if domain.current_memory else domain.memory.size,
+        vcpus=domain.vcpu.current or domain.vcpu.count,
+    )

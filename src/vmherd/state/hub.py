@@ -1,0 +1,54 @@
+"""Hands the events of a store to every subscription in this process, whichever process caused them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vmherd.events import Subscription
+from vmherd.state.notify import Listener, ping
+from vmherd.state.store import Store
+
+
+class EventHub:
+    """``folder`` is where the processes of this store listen for each other; None where there is just this one."""
+
+    def __init__(self, store: Store, folder: Path | None) -> None:
+        self._store = store
+        self._folder = folder
+        self._listener: Listener | None = None
+        self._subscriptions: list[Subscription] = []
+        self._seq = 0
+        store.committed = self._changed
+
+    def subscribe(self) -> Subscription:
+        """Every event from now on."""
+        if not self._subscriptions:
+            self._seq = self._store.last_seq()
+            if self._folder:
+                self._listener = Listener(self._folder, self._deliver)
+        subscription = Subscription(self._unsubscribe)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def _changed(self) -> None:
+        if self._folder:
+            ping(self._folder)
+        self._deliver()
+
+    def close(self) -> None:
+        for subscription in list(self._subscriptions):
+            subscription.close()
+
+    def _deliver(self) -> None:
+        if not self._subscriptions:
+            return
+        for event in self._store.events_after(self._seq):
+            self._seq = event.seq
+            for subscription in self._subscriptions:
+                subscription.put(event)
+
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        self._subscriptions.remove(subscription)
+        if not self._subscriptions and self._listener:
+            self._listener.close()
+            self._listener = None

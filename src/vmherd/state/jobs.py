@@ -1,0 +1,161 @@
+"""One job per domain at a time, across all processes: visible, with progress, and cancellable.
+
+A job is an exclusive lock on a small file that says what goes on.  The kernel drops the lock when its holder
+dies, so no job outlives its process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from vmherd.driver.types import JobInfo
+from vmherd.errors import Busy, Cancelled, InvalidState
+
+#: Seconds to wait for another job to end; libvirt's QEMU driver waits as long (QEMU_JOB_WAIT_TIME).
+PATIENCE = 30.0
+_POLL = 0.02
+
+
+class Job:
+    """A job that is being done.  ``progress`` tells how far it is."""
+
+    def __init__(self, fd: int, info: JobInfo) -> None:
+        self._fd = fd
+        self._info = info
+        self._write()
+
+    def progress(self, done: float | None) -> None:
+        """``done`` from 0 to 1, None where it cannot be told."""
+        self._info = msgspec.structs.replace(self._info, progress=done)
+        self._write()
+
+    def _write(self) -> None:
+        text = msgspec.json.encode(self._info)
+        os.pwrite(self._fd, text, 0)
+        os.ftruncate(self._fd, len(text))
+
+
+class Jobs:
+    """The jobs of all domains whose lock files are in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @asynccontextmanager
+    async def hold(self, uuid: str, operation: str, *, patience: float = PATIENCE) -> AsyncIterator[Job]:
+        """Do something to a domain that nothing else may happen to meanwhile.
+
+        Raises Busy after ``patience`` seconds, naming the job that holds the domain; Cancelled, in place of
+        CancelledError, where ``abort`` ended it.
+        """
+        fd = await self._lock(uuid, patience)
+        try:
+            self._abort_path(uuid).unlink(missing_ok=True)
+            job = Job(fd, JobInfo(operation=operation, started=time.time(), progress=None, pid=os.getpid()))
+            async with self._abortable(uuid, operation):
+                yield job
+            os.ftruncate(fd, 0)
+        finally:
+            os.close(fd)
+
+    async def _lock(self, uuid: str, patience: float) -> int:
+        deadline = time.monotonic() + patience
+        while (fd := _try_lock(self._path(uuid))) is None:
+            if time.monotonic() >= deadline:
+                holder = self.info(uuid)
+                doing = f"{holder.operation!r} by process {holder.pid}" if holder else "another job"
+                raise Busy(f"domain {uuid} is busy with {doing}", hint="wait for it, or end it with 'vmherd abort'")
+            await asyncio.sleep(_POLL)
+        return fd
+
+    @asynccontextmanager
+    async def _abortable(self, uuid: str, operation: str) -> AsyncIterator[None]:
+        task = asyncio.current_task()
+        assert task is not None  # a coroutine always runs in one
+        aborted = False
+
+        async def watch() -> None:
+            nonlocal aborted
+            while not self._abort_path(uuid).exists():
+                await asyncio.sleep(0.1)
+            aborted = True
+            task.cancel()
+
+        watcher = asyncio.create_task(watch())
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not aborted:
+                raise
+            task.uncancel()
+            raise Cancelled(f"{operation!r} was aborted") from None
+        finally:
+            watcher.cancel()
+            self._abort_path(uuid).unlink(missing_ok=True)
+
+    def held(self, uuid: str) -> bool:
+        """Whether a job holds a domain now."""
+        return self._look(uuid) is not None
+
+    def info(self, uuid: str) -> JobInfo | None:
+        """The job that holds a domain now, whoever does it."""
+        text = self._look(uuid)
+        if text is None:
+            return None
+        try:
+            return msgspec.json.decode(text, type=JobInfo)
+        except msgspec.DecodeError:  # it is just being written
+            return JobInfo(operation="unknown", started=time.time())
+
+    def _look(self, uuid: str) -> bytes | None:
+        try:
+            fd = os.open(self._path(uuid), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return os.pread(fd, 4096, 0)
+        finally:
+            os.close(fd)
+        return None
+
+    def abort(self, uuid: str) -> None:
+        """Ask the job of a domain to stop; raises InvalidState if there is none."""
+        if not self.held(uuid):
+            raise InvalidState(f"no job is running for domain {uuid}")
+        self._abort_path(uuid).touch()
+
+    def forget(self, uuid: str) -> None:
+        """Remove what is left of a domain that is gone."""
+        self._abort_path(uuid).unlink(missing_ok=True)
+        self._path(uuid).unlink(missing_ok=True)
+
+    def _path(self, uuid: str) -> Path:
+        return self._folder / f"{uuid}.job"
+
+    def _abort_path(self, uuid: str) -> Path:
+        return self._folder / f"{uuid}.abort"
+
+
+def _try_lock(path: Path) -> int | None:
+    """The locked descriptor of the file that is at ``path`` now, or None while somebody else has it."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(fd).st_nlink:
+            return fd
+    except BlockingIOError:
+        pass
+    # Either it is taken, or its holder removed it before it let go: a lock on a removed file keeps nobody out.
+    os.close(fd)
+    return None

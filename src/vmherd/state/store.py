@@ -1,0 +1,198 @@
+"""Where objects are kept: (kind, uuid) -> document, with revisions, unique names and a log of events.
+
+SQLite in WAL mode.  Every change is one transaction, so a process that is killed at any instant leaves the old
+state or the new one.  Several processes may use one store; each hears the events of all (``notify``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from vmherd.errors import AlreadyExists, Busy, HostError
+from vmherd.events import DomainEvent, Lifecycle
+
+EVENTS_KEPT = 10_000
+_LOCK_WAIT = 15.0
+
+_SCHEMA = (
+    """CREATE TABLE object (
+        kind TEXT NOT NULL, uuid TEXT NOT NULL, name TEXT NOT NULL,
+        revision INTEGER NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (kind, uuid), UNIQUE (kind, name))""",
+    """CREATE TABLE event (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL,
+        uuid TEXT NOT NULL, name TEXT NOT NULL, event INTEGER NOT NULL, detail INTEGER NOT NULL)""",
+    "CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
+)
+_VERSION = 1
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One kept object.  ``revision`` grows with each change of it."""
+
+    kind: str
+    uuid: str
+    name: str
+    revision: int
+    body: bytes
+
+
+class Store:
+    """The objects of one driver in one folder; ``path`` None keeps them in memory, for this process alone.
+
+    ``committed`` is called after each transaction of this process that wrote something.  Raises HostError where the disk is full, read-only or damaged, Busy where another process keeps the
+    file locked for 15 s.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.committed: Callable[[], None] = lambda: None
+        with _told_plainly(path):
+            self._db = sqlite3.connect(path or ":memory:", timeout=_LOCK_WAIT, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            # NORMAL survives the death of any process; definitions are also synced, see `insert` and `replace`.
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._migrate()
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _migrate(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > _VERSION:
+            raise HostError(
+                f"{self.path} was written by a newer vmherd (format {version}, known {_VERSION})",
+                hint="upgrade vmherd, or use another state folder",
+            )
+        if version == _VERSION:
+            return
+        with self.transaction():
+            # Another process may have won the race to create it.
+            if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
+                for statement in _SCHEMA:
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={_VERSION}")
+
+    @contextlib.contextmanager
+    def transaction(self, *, durable: bool = False) -> Iterator[None]:
+        """Everything inside happens, or nothing.  ``durable``: also a power cut does not undo it.
+
+        A transaction inside another one is part of that one.
+        """
+        if self._db.in_transaction:
+            yield
+            return
+        with _told_plainly(self.path):
+            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+        self.committed()
+
+    def list(self, kind: str) -> list[Record]:
+        """Every object of a kind, ordered by name."""
+        with _told_plainly(self.path):
+            rows = self._db.execute(f"{_SELECT} WHERE kind=? ORDER BY name", (kind,)).fetchall()
+        return [Record(*row) for row in rows]
+
+    def get(self, kind: str, uuid: str) -> Record | None:
+        return self._one(f"{_SELECT} WHERE kind=? AND uuid=?", kind, uuid)
+
+    def find(self, kind: str, name: str) -> Record | None:
+        return self._one(f"{_SELECT} WHERE kind=? AND name=?", kind, name)
+
+    def _one(self, query: str, *args: str) -> Record | None:
+        with _told_plainly(self.path):
+            row = self._db.execute(query, args).fetchone()
+        return Record(*row) if row else None
+
+    def insert(self, kind: str, uuid: str, name: str, body: bytes) -> None:
+        """Keep a new object.  Raises AlreadyExists if the name or the UUID is taken."""
+        with self.transaction(durable=True):
+            taken = self.find(kind, name) or self.get(kind, uuid)
+            if taken:
+                raise AlreadyExists(
+                    f"{kind} {taken.name!r} exists already, with UUID {taken.uuid}",
+                    hint=f"choose another name and UUID, or put <uuid>{taken.uuid}</uuid> in the document to replace it",
+                )
+            self._db.execute("INSERT INTO object VALUES (?,?,?,1,?)", (kind, uuid, name, body))
+
+    def replace(self, kind: str, uuid: str, body: bytes) -> None:
+        """Change an object that is there."""
+        with self.transaction():
+            self._db.execute(
+                "UPDATE object SET body=?, revision=revision+1 WHERE kind=? AND uuid=?", (body, kind, uuid)
+            )
+
+    def delete(self, kind: str, uuid: str) -> None:
+        """Forget an object; none of that UUID is fine too."""
+        with self.transaction(durable=True):
+            self._db.execute("DELETE FROM object WHERE kind=? AND uuid=?", (kind, uuid))
+
+    def count(self, name: str) -> int:
+        """The next number of a counter; the first is 1."""
+        with self.transaction():
+            row = self._db.execute(
+                "INSERT INTO counter VALUES (?,1) ON CONFLICT(name) DO UPDATE SET value=value+1 RETURNING value", (name,)
+            ).fetchone()
+        return int(row[0])
+
+    def record_events(self, events: Sequence[DomainEvent]) -> None:
+        """Append to the event log; the newest EVENTS_KEPT stay."""
+        if not events:
+            return
+        with self.transaction():
+            self._db.executemany(
+                "INSERT INTO event (time, uuid, name, event, detail) VALUES (?,?,?,?,?)",
+                [(time.time(), e.uuid, e.name, int(e.event), e.detail) for e in events],
+            )
+            self._db.execute("DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - ?", (EVENTS_KEPT,))
+
+    def last_seq(self) -> int:
+        """The number of the newest event, 0 if there was none."""
+        with _told_plainly(self.path):
+            row = self._db.execute("SELECT max(seq) FROM event").fetchone()
+        return int(row[0] or 0)
+
+    def events_after(self, seq: int) -> list[DomainEvent]:
+        """The events numbered above ``seq``, oldest first."""
+        with _told_plainly(self.path):
+            rows = self._db.execute(
+                "SELECT seq, time, uuid, name, event, detail FROM event WHERE seq>? ORDER BY seq", (seq,)
+            ).fetchall()
+        return [
+            DomainEvent(seq=seq, time=when, uuid=uuid, name=name, event=Lifecycle(event), detail=detail)
+            for seq, when, uuid, name, event, detail in rows
+        ]
+
+
+_SELECT = "SELECT kind, uuid, name, revision, body FROM object"
+
+
+@contextlib.contextmanager
+def _told_plainly(path: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as problem:
+        text = str(problem)
+        if "locked" in text:
+            raise Busy(f"{path} is locked by another process", hint="try again; 'fuser' shows who has it") from None
+        raise HostError(
+            f"cannot use the state database {path}: {text}",
+            hint="make room on the disk" if "full" in text else "check that the folder exists and is yours to write",
+        ) from problem
+    except sqlite3.DatabaseError as problem:
+        raise HostError(
+            f"the state database {path} is damaged: {problem}",
+            hint="move it away; running guests go on, their definitions can be saved with 'vmherd dumpxml' before",
+        ) from problem

@@ -1,0 +1,184 @@
+"""Processes that outlive us: naming them beyond doubt, waiting for them, ending them.
+
+A pid alone is not a name, since pids are used again: (pid, start time, boot id) is.  Linux: proc(5), pidfd_open(2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+_PROC = Path("/proc")
+
+
+class ProcessId(msgspec.Struct, frozen=True):
+    """``started`` is in clock ticks after boot, ``boot`` the kernel's random id of this boot."""
+
+    pid: int
+    started: int
+    boot: str
+
+
+@cache
+def boot_id() -> str:
+    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+
+
+def identify(pid: int) -> ProcessId | None:
+    """Name a process; None if it is gone or a zombie."""
+    fields = _stat(pid)
+    if fields is None or fields[0] in "ZX":
+        return None
+    return ProcessId(pid, int(fields[19]), boot_id())
+
+
+def is_alive(process: ProcessId) -> bool:
+    """Whether that very process still runs."""
+    return process.pid > 0 and identify(process.pid) == process
+
+
+def cpu_times(pid: int) -> tuple[float, float]:
+    """Seconds of CPU a process used so far in user and in system mode; zeros if it is gone."""
+    fields = _stat(pid)
+    if fields is None:
+        return 0.0, 0.0
+    tick = os.sysconf("SC_CLK_TCK")
+    return int(fields[11]) / tick, int(fields[12]) / tick
+
+
+def resident_size(pid: int) -> int | None:
+    """Bytes of memory a process has resident; None if it is gone."""
+    try:
+        pages = int((_PROC / str(pid) / "statm").read_text().split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def find_by_argument(argument: str) -> int | None:
+    """The pid of a process of ours with exactly this word on its command line."""
+    word = os.fsencode(argument)
+    for entry in os.scandir(_PROC):
+        if not entry.name.isdigit():
+            continue
+        try:
+            arguments = Path(entry.path, "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if word in arguments and entry.stat().st_uid == os.geteuid():
+            return int(entry.name)
+    return None
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    output: int,
+    pass_fds: Sequence[int] = (),
+    env: dict[str, str] | None = None,
+    cwd: Path = Path("/"),
+) -> int:
+    """Start a program in a session of its own, with nothing on stdin and both outputs in ``output``; its pid.
+
+    It gets no descriptor but ``pass_fds``, and outlives us.  While the running loop lasts, it leaves no zombie.
+    Raises OSError if it cannot be started.
+    """
+    child = subprocess.Popen(
+        list(argv),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        pass_fds=pass_fds,
+        env=env,
+        cwd=cwd,
+        start_new_session=True,
+    )
+    reaper = asyncio.get_running_loop().create_task(_reap(child))
+    _reapers.add(reaper)
+    reaper.add_done_callback(_reapers.discard)
+    return child.pid
+
+
+_reapers: set[asyncio.Task[None]] = set()
+
+
+async def _reap(child: subprocess.Popen[bytes]) -> None:
+    try:
+        await wait_exit(child.pid)
+    finally:
+        # Left running, it is no longer ours to wait for: the kernel gives it to init when we end.
+        if child.poll() is None:
+            child.returncode = 0
+
+
+async def wait_exit(pid: int) -> None:
+    """Return when a process has ended, at once if it is gone.  It need not be our child."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+    loop.add_reader(fd, lambda: done.done() or done.set_result(None))
+    try:
+        await done
+    finally:
+        loop.remove_reader(fd)
+        os.close(fd)
+
+
+async def end(process: ProcessId, *, patience: float = 10.0, force: bool = True) -> bool:
+    """Ask a process to end, and after ``patience`` seconds make it; whether it ended.
+
+    Without ``force`` it is asked only.
+    """
+    if not _signal(process, signal.SIGTERM):
+        return True
+    if await _ended(process, patience):
+        return True
+    if not force:
+        return False
+    _signal(process, signal.SIGKILL)
+    return await _ended(process, patience)
+
+
+async def _ended(process: ProcessId, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await wait_exit(process.pid)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _signal(process: ProcessId, number: signal.Signals) -> bool:
+    """Signal that very process; whether it was there.  The pidfd makes sure that no other one is hit."""
+    try:
+        fd = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if not is_alive(process):
+            return False
+        signal.pidfd_send_signal(fd, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of /proc/PID/stat after the command's name, which may hold blanks and parentheses."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return text.rpartition(")")[2].split()
