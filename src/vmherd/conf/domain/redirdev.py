@@ -1,0 +1,38 @@
+"""<redirdev>, <redirfilter> and <hub>: USB devices of a remote client, which of them may come in, and USB hubs.
+
+Source: https://libvirt.org/formatdomain.html#redirected-devices
+"""
+
+from __future__ import annotations
+
+from vmherd.util.xmlmodel import Element, YesNo, attr, child, children
+
+from .address import Boot, Device
+from .chardev import ChardevSource, ChardevType, Protocol
+from .scalars import UpperHex2, UpperHex4
+
+
+class Redirdev(Device, tag="redirdev"):
+    bus: str = attr(default="usb", always=True)
+    type: ChardevType = attr()
+    sources: list[ChardevSource] = children()
+    protocol: Protocol | None = child()
+    boot: Boot | None = child()
+
+
+class RedirRule(Element, tag="usbdev"):
+    """Allows or refuses devices; what is absent matches all."""
+
+    device_class: UpperHex2 | None = attr("class")
+    vendor: UpperHex4 | None = attr()
+    product: UpperHex4 | None = attr()
+    version: str | None = attr()
+    allow: YesNo = attr()
+
+
+class Redirfilter(Element, tag="redirfilter"):
+    rules: list[RedirRule] = children()
+
+
+class Hub(Device, tag="hub"):
+    type: str = attr()

@@ -1,0 +1,24 @@
+"""Value types that only the domain document needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, get_args
+
+from msgspec import Meta
+
+from vmherd.util.xmlmodel import Codec, SizeCodec, Uuid, hexadecimal
+
+_HEX = hexadecimal(1)
+_UUID: Codec = get_args(Uuid)[1]
+
+
+def _parse_genid(text: str) -> str:
+    return str(_UUID.parse(text)) if text else ""
+
+
+UpperHex2 = Annotated[int, replace(_HEX, format="0x{:02X}".format), Meta(ge=0)]
+UpperHex4 = Annotated[int, replace(_HEX, format="0x{:04X}".format), Meta(ge=0)]
+SizeInM = Annotated[int, SizeCodec("M"), Meta(ge=0)]  # MiB, spelt as shared memory spells it
+SizeInMiB = Annotated[int, SizeCodec("MiB"), Meta(ge=0)]
+GenId = Annotated[str, Codec(_parse_genid)]  # "" asks for one to be made

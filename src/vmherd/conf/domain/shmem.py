@@ -1,0 +1,43 @@
+"""<shmem>: memory shared between guests.
+
+Source: https://libvirt.org/formatdomain.html#shared-memory-device
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from vmherd.util.xmlmodel import Element, Switch, UInt, attr, child, leaf
+
+from .address import Device
+from .scalars import SizeInM
+
+
+class ShmemModel(StrEnum):
+    IVSHMEM = "ivshmem"
+    IVSHMEM_PLAIN = "ivshmem-plain"
+    IVSHMEM_DOORBELL = "ivshmem-doorbell"
+
+
+class ShmemModelRef(Element, tag="model"):
+    type: ShmemModel = attr()
+
+
+class ShmemServer(Element, tag="server"):
+    """The ivshmem server's socket."""
+
+    path: str | None = attr()
+
+
+class ShmemMsi(Element, tag="msi"):
+    vectors: UInt | None = attr()
+    ioeventfd: Switch | None = attr()
+
+
+class Shmem(Device, tag="shmem"):
+    name: str = attr()
+    role: str | None = attr()
+    model: ShmemModelRef | None = child()
+    size: SizeInM | None = leaf()
+    server: ShmemServer | None = child()
+    msi: ShmemMsi | None = child()

@@ -1,0 +1,30 @@
+"""<smartcard>: a smart card reader.
+
+Source: https://libvirt.org/formatdomain.html#smartcard-devices
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from vmherd.util.xmlmodel import attr, child, children, leaf
+
+from .address import Device
+from .chardev import ChardevSource, ChardevType, Protocol
+
+
+class SmartcardMode(StrEnum):
+    HOST = "host"
+    HOST_CERTIFICATES = "host-certificates"
+    PASSTHROUGH = "passthrough"
+
+
+class Smartcard(Device, tag="smartcard"):
+    """``type`` and ``sources`` are for passthrough, ``certificates`` and ``database`` for host certificates."""
+
+    mode: SmartcardMode = attr()
+    type: ChardevType | None = attr()
+    sources: list[ChardevSource] = children()
+    protocol: Protocol | None = child()
+    certificates: list[str] = leaf("certificate")
+    database: str | None = leaf()
