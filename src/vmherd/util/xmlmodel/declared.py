@@ -55,10 +55,13 @@ def declared(cls: type[Element]) -> tuple[Field, ...]:
 
 def reachable(cls: type[Element]) -> list[type[Element]]:
     """``cls`` and every class below it, each once."""
-    found = [cls]
-    for each in found:  # grows while it is walked
-        found += [one for field in declared(each) for one in dict.fromkeys(field.classes) if one not in found]
-    return found
+    found = {cls: None}
+    waiting = [cls]
+    while waiting:
+        below = [one for field in declared(waiting.pop(0)) for one in field.classes]
+        waiting += [one for one in dict.fromkeys(below) if one not in found]
+        found |= dict.fromkeys(below)
+    return list(found)
 
 
 def _resolve(name: str, spec: Spec, hint: Any) -> Field:
@@ -99,6 +102,8 @@ def _nonsense(each: Field, fields: list[Field]) -> str:
         return f"{each.kind}() {'cannot be a list' if each.many else 'must be a list'}"
     if any(not each.tag_of(cls) for cls in each.classes):
         return "its class has no tag"
+    if each.xml.startswith("{") and not each.classes:
+        return "only elements that have a class can have a namespace"
     if not set(each.spec.cases.values()) <= set(each.classes):
         return "a case has a class that the type does not name"
     before = fields[: fields.index(each)]

@@ -58,9 +58,7 @@ def text(*, default: Any = MISSING, always: bool = False) -> Any:
     return Spec(kind=Kind.TEXT, default=default, always=always)
 
 
-def leaf(
-    name: str = "", *, default: Any = MISSING, always: bool = False, within: str = "", last: bool = False
-) -> Any:
+def leaf(name: str = "", *, default: Any = MISSING, always: bool = False, within: str = "", last: bool = False) -> Any:
     """A child element that holds nothing but text; a list type takes every one of that name.
 
     ``within`` names an element wrapped around the list.  ``last`` writes it after the fields of subclasses.
@@ -99,6 +97,12 @@ def raw(name: str = "", *, last: bool = False) -> Any:
     return Spec(kind=Kind.RAW, xml=name, last=last)
 
 
+def markup(tag: str, prefix: str) -> str:
+    """A tag as it is written: ``qemu:arg`` for ``{http://...}arg``."""
+    local = tag.rpartition("}")[2]
+    return f"{prefix}:{local}" if prefix else local
+
+
 @dataclass(frozen=True)
 class Shape:
     """The class arguments of an Element and the specifiers it declared or inherited."""
@@ -110,9 +114,8 @@ class Shape:
 
     @property
     def markup(self) -> str:
-        """The tag as it is written: ``qemu:arg`` for ``{http://...}arg``."""
-        local = self.tag.rpartition("}")[2]
-        return f"{self.prefix}:{local}" if self.prefix else local
+        """The tag as it is written."""
+        return markup(self.tag, self.prefix)
 
     @property
     def namespace(self) -> str:

@@ -71,9 +71,7 @@ def scale(unit: str) -> int:
     try:
         return _SCALES[unit.lower()]
     except KeyError:
-        raise BadValue(
-            f"{shown(unit)} is not a unit of size", "units are bytes, KiB, MiB, ... EiB, KB, MB"
-        ) from None
+        raise BadValue(f"{shown(unit)} is not a unit of size", "units are bytes, KiB, MiB, ... EiB, KB, MB") from None
 
 
 def _scales() -> dict[str, int]:

@@ -19,7 +19,7 @@ from typing import Any
 from lxml import etree
 
 from vmherd.util.xmlmodel.declared import Field, declared
-from vmherd.util.xmlmodel.fields import Element, Kind
+from vmherd.util.xmlmodel.fields import Element, Kind, markup
 from vmherd.util.xmlmodel.scalars import TEXT, BadValue, SizeCodec
 
 
@@ -41,7 +41,7 @@ _READY: dict[Key, Writer] = {}
 
 def writer_of(cls: type[Element], tag: str = "") -> Writer:
     """The function that appends a ``cls`` to an Output at an indent, compiled at its first use."""
-    key = (cls, tag or cls.__xml__.markup)
+    key = (cls, tag or cls.__xml__.tag)
     ready = _READY.get(key)
     if ready is None:
         writing = _Source(*key)
@@ -78,23 +78,26 @@ def raw_lines(text: str, tag: str, pad: str) -> str:
 
     libxml2 does the layout, so text inside is left alone: the element is wrapped as deep as the indent asks.
     """
+    depth = len(pad) // 2
     try:
-        node = etree.fromstring(text.encode(), _PLAIN)
+        alone = etree.fromstring(text.encode(), _PLAIN)
+        wrapped = etree.fromstring(f"{'<a>' * depth}{text}{'</a>' * depth}".encode(), _PLAIN)
     except (etree.XMLSyntaxError, UnicodeEncodeError) as error:
         raise BadValue(f"the text kept for <{tag}> is not well formed: {error}") from None
-    if node.tag != tag or node.getroottree().docinfo.internalDTD is not None:
+    if alone.tag != tag or alone.getroottree().docinfo.internalDTD is not None:
         raise BadValue(f"the text kept for <{tag}> is not just a <{tag}> element")
-    depth = len(pad) // 2
-    for _ in range(depth):
-        wrapper = etree.Element("wrapper")
-        wrapper.append(node)
-        node = wrapper
-    lines = etree.tostring(node, encoding="unicode", pretty_print=True).split("\n")
+    lines = etree.tostring(wrapped, encoding="unicode", pretty_print=True).split("\n")
     return "\n".join(lines[depth : len(lines) - 1 - depth]) + "\n"
 
 
 _PLAIN = etree.XMLParser(
-    encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, remove_blank_text=True
+    encoding="utf-8",
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    remove_comments=True,
+    remove_pis=True,
+    remove_blank_text=True,
 )
 
 
@@ -123,7 +126,7 @@ class _Source:
 
     def __init__(self, cls: type[Element], tag: str) -> None:
         self.shape = cls.__xml__
-        self.tag = tag
+        self.tag = markup(tag, cls.__xml__.prefix)
         self.fields = declared(cls)
         self.scope: dict[str, Any] = {"escape_text": escape_text, "escape_value": escape_value}
         self.scope["raw_lines"] = raw_lines
