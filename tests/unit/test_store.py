@@ -27,8 +27,8 @@ def store(tmp_path: Path) -> Store:
 def test_an_object_is_found_by_name_and_by_uuid(store: Store) -> None:
     store.insert("domain", A, "web", b"body")
     assert store.get("domain", A) == store.find("domain", "web")
-    assert store.list("domain")[0].body == b"body"
-    assert store.list("network") == []
+    assert store.all("domain")[0].body == b"body"
+    assert store.all("network") == []
 
 
 def test_a_change_raises_the_revision(store: Store) -> None:
@@ -51,13 +51,13 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
         store.insert("domain", A, "web", b"")
         store.record_events([DomainEvent(uuid=A, name="web", event=Lifecycle.DEFINED)])
         raise RuntimeError
-    assert store.list("domain") == []
+    assert store.all("domain") == []
     assert store.events_after(0) == []
 
 
 def test_listeners_are_called_once_per_transaction_and_after_it(store: Store) -> None:
     seen: list[int] = []
-    store.committed = lambda: seen.append(len(store.list("domain")))
+    store.committed = lambda: seen.append(len(store.all("domain")))
     with store.transaction():
         store.insert("domain", A, "web", b"")
         store.insert("domain", B, "db", b"")

@@ -115,9 +115,9 @@ class DomainTable:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def list(self) -> list[Entry]:
+    def all(self) -> list[Entry]:
         """Every domain, ordered by name."""
-        return [_entry(record) for record in self.store.list(KIND)]
+        return [_entry(record) for record in self.store.all(KIND)]
 
     def get(self, uuid: str) -> Entry:
         """The domain with this UUID; raises DomainNotFound."""
@@ -132,7 +132,7 @@ class DomainTable:
         if record:
             return _entry(record)
         if key.isascii() and key.isdigit():
-            for entry in self.list():
+            for entry in self.all():
                 if entry.live and entry.live.id == int(key):
                     return entry
         raise DomainNotFound(key)

@@ -55,7 +55,7 @@ class LocalDriver(HypervisorDriver):
         return socket.gethostname()
 
     async def domain_list(self) -> list[DomainInfo]:
-        return [entry.info for entry in self.table.list()]
+        return [entry.info for entry in self.table.all()]
 
     async def domain_find(self, key: str) -> DomainInfo:
         return self.table.find(key).info
@@ -148,9 +148,9 @@ class LocalDriver(HypervisorDriver):
             xml="",
             summary=summarise(domain),
             since=time.time(),
-            on_poweroff=domain.on_poweroff or "destroy",
-            on_reboot=domain.on_reboot or "restart",
-            on_crash=domain.on_crash or "destroy",
+            on_poweroff=str(domain.on_poweroff),
+            on_reboot=str(domain.on_reboot),
+            on_crash=str(domain.on_crash),
         )
 
         def occupy(entry: Entry) -> list[DomainEvent]:
@@ -179,6 +179,6 @@ def summarise(domain: Domain) -> Summary:
     return Summary(
         title=domain.title or "",
         max_memory=domain.memory.size,
-        memory=domain.current_memory.size if domain.current_memory else domain.memory.size,
+        memory=domain.current_memory or domain.memory.size,
         vcpus=domain.vcpu.current or domain.vcpu.count,
     )

@@ -85,7 +85,8 @@ class Jobs:
 
         async def watch() -> None:
             nonlocal aborted
-            while not self._abort_path(uuid).exists():
+            # A file, since the wish comes from another process; a tenth of a second is soon enough for a person.
+            while not self._abort_path(uuid).exists():  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
             aborted = True
             task.cancel()

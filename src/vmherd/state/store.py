@@ -46,15 +46,17 @@ class Record(msgspec.Struct, frozen=True):
 class Store:
     """The objects of one driver in one folder; ``path`` None keeps them in memory, for this process alone.
 
-    ``committed`` is called after each transaction of this process that wrote something.  Raises HostError where the disk is full, read-only or damaged, Busy where another process keeps the
-    file locked for 15 s.
+    ``committed`` is called after each transaction of this process.  Raises HostError where the disk is full,
+    read-only or damaged, Busy where another process keeps the file locked for 15 s.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.committed: Callable[[], None] = lambda: None
         with _told_plainly(path):
-            self._db = sqlite3.connect(path or ":memory:", timeout=_LOCK_WAIT, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                path or ":memory:", timeout=_LOCK_WAIT, isolation_level=None, check_same_thread=False
+            )
             self._db.execute("PRAGMA journal_mode=WAL")
             # NORMAL survives the death of any process; definitions are also synced, see `insert` and `replace`.
             self._db.execute("PRAGMA synchronous=NORMAL")
@@ -99,7 +101,7 @@ class Store:
                     self._db.execute("ROLLBACK")
         self.committed()
 
-    def list(self, kind: str) -> list[Record]:
+    def all(self, kind: str) -> list[Record]:
         """Every object of a kind, ordered by name."""
         with _told_plainly(self.path):
             rows = self._db.execute(f"{_SELECT} WHERE kind=? ORDER BY name", (kind,)).fetchall()
@@ -123,7 +125,7 @@ class Store:
             if taken:
                 raise AlreadyExists(
                     f"{kind} {taken.name!r} exists already, with UUID {taken.uuid}",
-                    hint=f"choose another name and UUID, or put <uuid>{taken.uuid}</uuid> in the document to replace it",
+                    hint=f"choose another name and UUID; with <uuid>{taken.uuid}</uuid> it is replaced",
                 )
             self._db.execute("INSERT INTO object VALUES (?,?,?,1,?)", (kind, uuid, name, body))
 
@@ -143,7 +145,8 @@ class Store:
         """The next number of a counter; the first is 1."""
         with self.transaction():
             row = self._db.execute(
-                "INSERT INTO counter VALUES (?,1) ON CONFLICT(name) DO UPDATE SET value=value+1 RETURNING value", (name,)
+                "INSERT INTO counter VALUES (?,1) ON CONFLICT(name) DO UPDATE SET value=value+1 RETURNING value",
+                (name,),
             ).fetchone()
         return int(row[0])
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import msgspec
 
+from vmherd.util.descriptors import readable
+
 _PROC = Path("/proc")
 
 
@@ -124,13 +126,9 @@ async def wait_exit(pid: int) -> None:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
         return
-    loop = asyncio.get_running_loop()
-    done = loop.create_future()
-    loop.add_reader(fd, lambda: done.done() or done.set_result(None))
     try:
-        await done
+        await readable(fd)
     finally:
-        loop.remove_reader(fd)
         os.close(fd)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 from pathlib import Path
 
 from vmherd.errors import Busy, HypervisorError
+from vmherd.util.descriptors import readable, writable
 from vmherd.util.sockets import connect_unix
 
 
@@ -45,13 +45,12 @@ class LineConsole:
     def __init__(self, fd: int, turn: Turn) -> None:
         self._fd = fd
         self._turn = turn
-        self._loop = asyncio.get_running_loop()
         os.set_blocking(fd, False)
 
     async def read(self, size: int = 65536) -> bytes:
         """At least one byte, at most ``size``; b"" when the guest closed the line or somebody took it by force."""
         while True:
-            await self._ready(self._loop.add_reader, self._loop.remove_reader)
+            await readable(self._fd)
             if not self._turn.ours:
                 return b""
             try:
@@ -68,17 +67,9 @@ class LineConsole:
             try:
                 view = view[os.write(self._fd, view) :]
             except BlockingIOError:
-                await self._ready(self._loop.add_writer, self._loop.remove_writer)
+                await writable(self._fd)
             except OSError as problem:
                 raise HypervisorError(f"the console is closed: {problem.strerror}") from None
-
-    async def _ready(self, watch: object, unwatch: object) -> None:
-        ready = self._loop.create_future()
-        watch(self._fd, lambda: ready.done() or ready.set_result(None))  # type: ignore[operator]
-        try:
-            await ready
-        finally:
-            unwatch(self._fd)  # type: ignore[operator]
 
     async def close(self) -> None:
         """Give the line back.  The guest runs on."""

@@ -5,6 +5,7 @@ The order of each operation is here; how it is done, in the modules beside.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Self
 from msgspec.structs import replace
 
 from vmherd.conf.domain import Domain, parse_domain
-from vmherd.conf.domain.chardev import ChardevType, SocketMode
+from vmherd.conf.domain.chardev import Channel, ChardevType, Serial, SocketMode
+from vmherd.conf.domain.chardev import Console as Line
 from vmherd.driver.types import (
     Console,
     DomainInfo,
@@ -26,7 +28,7 @@ from vmherd.driver.types import (
     State,
 )
 from vmherd.driver.uri import ConnectURI
-from vmherd.errors import Busy, HypervisorError, InvalidState, NotResponding
+from vmherd.errors import Busy, HypervisorError, InvalidState, NotResponding, VmherdError
 from vmherd.hypervisors.qemu import address, agent, capabilities, complete, doctor, keeper, stats, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.console import Turn, open_line
@@ -38,7 +40,9 @@ from vmherd.hypervisors.qemu.start import Start
 from vmherd.state.domains import Entry, Live
 from vmherd.state.driver import LocalDriver
 from vmherd.state.jobs import Jobs
-from vmherd.util.process import cpu_times
+from vmherd.util.process import boot_id, cpu_times
+
+log = logging.getLogger("vmherd.qemu")
 
 #: Seconds a healthy guest's QEMU needs at most where nobody wants to wait for a hung one.
 GLANCE = 2.0
@@ -61,17 +65,33 @@ class QemuDriver(LocalDriver):
     async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
         driver = cls(uri, for_uri(uri), readonly=readonly)
         await driver._attend()
+        if not readonly:
+            await driver._autostart()
         return driver
 
     async def _attend(self) -> None:
         """Look after guests that nobody looked after: their keeper or their start may have been killed."""
-        living = [entry for entry in self.table.list() if entry.live]
-        if not living or keeper.is_present(self._folders):
-            return
+        living = [entry for entry in self.table.all() if entry.live]
+        kept = not living or keeper.is_present(self._folders)
         for entry in living:
-            await self._life.attend(entry)
-        if any(entry.live for entry in self.table.list()):
+            if not kept or self._life.abandoned(entry):
+                await self._life.attend(entry)
+        if not kept and any(entry.live for entry in self.table.all()):
             keeper.ensure(self._folders, self.uri.text)
+
+    async def _autostart(self) -> None:
+        """Start what shall start with the host; the first connection after its boot does it."""
+        mark = self._folders.run / f"autostarted-{boot_id()}"
+        wanted = [entry for entry in self.table.all() if entry.record.autostart and not entry.live]
+        try:
+            mark.touch(exist_ok=False)
+        except FileExistsError:
+            return
+        for entry in wanted:
+            try:
+                await self.domain_start(entry.uuid)
+            except VmherdError as problem:
+                log.warning("cannot start %r by itself: %s", entry.name, problem)
 
     async def _capabilities(self, arch: str, emulator: str | None) -> Capabilities:
         binary = capabilities.find_binary(arch, emulator)
@@ -178,7 +198,7 @@ class QemuDriver(LocalDriver):
             raise Busy("QEMU did not end by itself", hint="without 'graceful' it is killed")
 
     async def domain_suspend(self, uuid: str) -> None:
-        async with self._changing(uuid, "suspend") as (entry, live), self._monitor(uuid) as monitor:
+        async with self._changing(uuid, "suspend") as (_, live), self._monitor(uuid) as monitor:
             if live.state is State.PAUSED:
                 return
             # Noted first, so that the keeper, who hears STOP, does not have to guess the reason.
@@ -235,16 +255,14 @@ class QemuDriver(LocalDriver):
     async def domain_stats(self, uuid: str) -> DomainStats:
         entry = self.table.get(uuid)
         info = entry.info
-        silent = DomainStats(
-            uuid=uuid, name=entry.name, state=info.state, reason=info.reason, vcpu_maximum=info.vcpus
-        )
+        silent = DomainStats(uuid=uuid, name=entry.name, state=info.state, reason=info.reason, vcpu_maximum=info.vcpus)
         if entry.live is None or not entry.live.ready:
             return silent
         try:
             async with self._monitor(uuid, patience=GLANCE) as monitor:
                 return await stats.collect(entry, entry.live, parse_domain(entry.live.xml), monitor)
         except HypervisorError:
-                return replace(silent, responding=False)
+            return replace(silent, responding=False)
 
     async def domain_console(self, uuid: str, *, device: str = "", force: bool = False) -> Console:
         self.require_writable()
@@ -265,7 +283,8 @@ class QemuDriver(LocalDriver):
 def _line(domain: Domain, name: str, device: str) -> tuple[str, Path]:
     """The alias and the path of a character device that a person can talk to."""
     devices = domain.devices
-    for each in (*devices.serials, *devices.consoles, *devices.channels):
+    lines: list[Serial | Line | Channel] = [*devices.serials, *devices.consoles, *devices.channels]
+    for each in lines:
         alias = each.alias.name if each.alias else ""
         path = each.sources[0].path if each.sources else None
         reachable = each.type is ChardevType.PTY or (

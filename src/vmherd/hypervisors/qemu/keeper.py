@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from vmherd.driver.types import PausedReason, ShutoffReason
 from vmherd.driver.uri import parse_uri
@@ -68,20 +68,23 @@ class Keeper:
 
     def _look(self) -> bool:
         """Watch every guest that is new; whether there is any at all."""
-        living = [entry for entry in self._table.list() if entry.live]
+        living = [entry for entry in self._table.all() if entry.live]
         for entry in living:
             assert entry.live is not None
             key = (entry.uuid, entry.live.id)
-            if entry.live.pid and key not in self._watched:
+            if key in self._watched:
+                continue
+            if self._life.abandoned(entry):
+                self._watched[key] = asyncio.create_task(self._settle(entry, entry.live))
+            elif entry.live.pid:
                 self._watched[key] = asyncio.create_task(self._watch(entry, entry.live))
-            elif self._life.abandoned(entry):
-                self._watched[key] = asyncio.create_task(self._undo(entry, entry.live))
         return bool(living)
 
-    async def _undo(self, entry: Entry, live: Live) -> None:
-        """Clear away a start whose process died before there was a QEMU to watch."""
-        await self._life.roll_back(entry, live)
+    async def _settle(self, entry: Entry, live: Live) -> None:
+        """See to a start whose process died before it was complete; what runs after all is watched next."""
+        await self._life.attend(entry)
         del self._watched[entry.uuid, live.id]
+        self._wake.set()
 
     async def _watch(self, entry: Entry, live: Live) -> None:
         """Follow one guest to its end."""
@@ -117,7 +120,7 @@ class _Guest:
                     await self._life.reconcile(self._entry, self._live, monitor)
                     await self._catch_up(monitor)
                     async for event in monitor.events():
-                        await self._act(str(event["event"]), event.get("data", {}))
+                        await self._act(str(event["event"]), cast("Mapping[str, Any]", event.get("data", {})))
             except VmherdError as problem:
                 log.warning("%s: %s", self._entry.name, problem)
             await asyncio.sleep(0.2)
@@ -256,7 +259,7 @@ def main(uri: str) -> None:
             asyncio.run(Keeper(folders, store).run())
         finally:
             os.close(lock)
-        if not any(entry.live for entry in table.list()):
+        if not any(entry.live for entry in table.all()):
             return
 
 

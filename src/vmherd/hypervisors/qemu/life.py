@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from vmherd.driver.types import CrashedReason, PausedReason, RunningReason, ShutdownReason, ShutoffReason, State
-from vmherd.errors import DomainNotFound, HypervisorError
+from vmherd.errors import Busy, DomainNotFound, HypervisorError
 from vmherd.events import DomainEvent, Lifecycle
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
@@ -203,8 +203,7 @@ class Life:
         """Whether a start is noted that nobody is busy with any more."""
         return entry.live is not None and not entry.live.ready and not self._jobs.held(entry.uuid)
 
-    async def roll_back(self, entry: Entry, live: Live) -> None:
-        """Undo a start that whoever began it did not live to complete."""
+    async def _roll_back(self, entry: Entry, live: Live) -> None:
         process = process_of(live)
         if not live.pid:
             # Killed between starting QEMU and noting its pid: its command line names its pid file.
@@ -231,27 +230,32 @@ class Life:
                 self.sleeping(entry.uuid, live.id, disk=False)
 
     async def attend(self, entry: Entry) -> None:
-        """Find out how a guest is that no keeper looked after."""
-        live = entry.live
-        if live is None:
+        """Find out how a guest is that nobody looked after."""
+        if entry.live is None:
             return
         if self.abandoned(entry):
-            await self._settle_start(entry, live)
+            # Whoever else is about to do the same has the job, and does it.
+            with suppress(Busy):
+                async with self._jobs.hold(entry.uuid, "recover", patience=0):
+                    await self._settle_start(self._table.get(entry.uuid))
         elif self.gone(entry):
-            self.ended(entry.uuid, live.id)
-        elif live.ready:
+            self.ended(entry.uuid, entry.live.id)
+        elif entry.live.ready:
             with suppress(HypervisorError):
                 async with connected(self._folders.control(entry.uuid), patience=1.0) as monitor:
-                    await self.reconcile(entry, live, monitor)
+                    await self.reconcile(entry, entry.live, monitor)
 
-    async def _settle_start(self, entry: Entry, live: Live) -> None:
+    async def _settle_start(self, entry: Entry) -> None:
         """A start broke off half-way: a guest that runs already is kept, any other cleared away."""
+        live = entry.live
+        if live is None or live.ready:
+            return
         with suppress(HypervisorError):
             async with connected(self._folders.control(entry.uuid), patience=2.0) as monitor:
                 if (await monitor.execute("query-status"))["status"] == "running":
                     self.started(entry.uuid, live.id)
                     return
-        await self.roll_back(entry, live)
+        await self._roll_back(entry, live)
 
     def gone(self, entry: Entry) -> bool:
         """Whether the record says that it runs while its process is no more."""

@@ -18,6 +18,7 @@ from typing import Any
 from vmherd.conf.domain import Domain, render
 from vmherd.conf.domain.chardev import Channel, ChardevSource, ChardevType, Console, Parallel, Serial
 from vmherd.conf.domain.graphics import Graphics, GraphicsType, ListenType
+from vmherd.conf.domain.storage import StartupPolicy
 from vmherd.driver.types import ShutoffReason
 from vmherd.errors import HostError, HypervisorError
 from vmherd.hypervisors.qemu import command, keeper, ports
@@ -38,7 +39,15 @@ class Start:
     """One start of one guest; ``live`` is its record, noted by the caller before."""
 
     def __init__(
-        self, *, table: DomainTable, life: Life, folders: Folders, uri: str, caps: Capabilities, domain: Domain, live: Live
+        self,
+        *,
+        table: DomainTable,
+        life: Life,
+        folders: Folders,
+        uri: str,
+        caps: Capabilities,
+        domain: Domain,
+        live: Live,
     ) -> None:
         assert domain.uuid is not None  # the driver gives one to each document it reads
         self._uuid = domain.uuid
@@ -222,8 +231,8 @@ def _files(domain: Domain) -> Iterator[tuple[str, str]]:
     if domain.os.initrd:
         yield "initrd", domain.os.initrd
     for disk in domain.devices.disks:
-        path = getattr(disk.source, "file", None) or getattr(disk.source, "dev", None)
-        if path and disk.source and disk.source.startup_policy in (None, StartupPolicy.MANDATORY):
+        source = disk.source
+        if source and source.startup_policy in (None, StartupPolicy.MANDATORY) and (path := source.file or source.dev):
             yield f"disk {disk.target.dev}", path
 
 

@@ -43,7 +43,10 @@ async def collect(entry: Entry, live: Live, domain: Domain, monitor: Monitor) ->
         vcpu_maximum=domain.vcpu.count,
         balloon=await _balloon(entry, live, domain, monitor),
         block=await _disks(domain, monitor),
-        net=[_nic(iface.target.dev if iface.target else None, index) for index, iface in enumerate(domain.devices.interfaces)],
+        net=[
+            _nic(iface.target.dev if iface.target else None, index)
+            for index, iface in enumerate(domain.devices.interfaces)
+        ],
     )
 
 
@@ -52,7 +55,10 @@ async def _balloon(entry: Entry, live: Live, domain: Domain, monitor: Monitor) -
     balloon = domain.devices.memballoon
     if balloon and balloon.alias:
         try:
-            arguments: dict[str, object] = {"path": f"/machine/peripheral/{balloon.alias.name}", "property": "guest-stats"}
+            arguments: dict[str, object] = {
+                "path": f"/machine/peripheral/{balloon.alias.name}",
+                "property": "guest-stats",
+            }
             told = (await monitor.execute("qom-get", arguments))["stats"]
         except Refused:
             told = {}
