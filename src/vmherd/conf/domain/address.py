@@ -154,9 +154,11 @@ class Acpi(Element, tag="acpi"):
 class Device(Element):
     """Base of all devices: what libvirt calls device info.
 
-    ``master`` counts only for USB controllers, ``rom`` for network cards and host devices on PCI.
+    ``boot`` counts only for devices a guest can boot from, ``master`` for USB controllers, ``rom`` for network cards
+    and host devices on PCI.
     """
 
+    boot: Boot | None = child(last=True)
     alias: Alias | None = child(last=True)
     master: Master | None = child(last=True)
     rom: Rom | None = child(last=True)

@@ -1,7 +1,7 @@
 """Character devices: serial and parallel ports, consoles, channels, and the host ends they all share.
 
-The host end (``type``, ``source``, ``protocol``, ``log``) is the same for every family that carries a byte stream; smart
-card readers, USB redirection, random number generators and TPMs use it too.
+The host end (``type``, ``source``, ``protocol``, ``log``) is the same for every family that carries a byte stream;
+smart card readers, USB redirection, random number generators and TPMs use it too.
 
 Source: https://libvirt.org/formatdomain.html#consoles-serial-parallel-channel-devices
 """
@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vmherd.util.xmlmodel import Element, Switch, YesNo, UInt, attr, child, children
-
-from .address import Device
-from .seclabel import DeviceSeclabel
+from vmherd.conf.domain.address import Device
+from vmherd.conf.domain.seclabel import DeviceSeclabel
+from vmherd.util.xmlmodel import Element, Switch, UInt, YesNo, attr, child, children
 
 
 class ChardevType(StrEnum):

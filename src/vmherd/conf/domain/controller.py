@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from vmherd.conf.domain.address import Device
 from vmherd.util.xmlmodel import Element, Hex, Size, Switch, UInt, attr, child, leaf
-
-from .address import Device
 
 
 class ControllerType(StrEnum):

@@ -7,9 +7,22 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vmherd.util.xmlmodel import CpuSet, Element, Size, SizeInBytes, Switch, UInt, ULong, YesNo, attr, child, children, leaf, text
-
-from .memdev import MemoryAccess
+from vmherd.conf.domain.memdev import MemoryAccess
+from vmherd.util.xmlmodel import (
+    CpuSet,
+    Element,
+    Size,
+    SizeInBytes,
+    Switch,
+    UInt,
+    ULong,
+    YesNo,
+    attr,
+    child,
+    children,
+    leaf,
+    text,
+)
 
 
 class CpuMode(StrEnum):

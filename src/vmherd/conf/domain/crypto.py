@@ -5,9 +5,8 @@ Source: https://libvirt.org/formatdomain.html#crypto
 
 from __future__ import annotations
 
+from vmherd.conf.domain.address import Device, VirtioDriver
 from vmherd.util.xmlmodel import Element, UInt, attr, child
-
-from .address import Device, VirtioDriver
 
 
 class CryptoBackend(Element, tag="backend"):

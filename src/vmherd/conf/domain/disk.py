@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vmherd.util.xmlmodel import Element, SizeInBytes, Switch, ULong, UInt, YesNo, attr, child, flag, leaf
-
-from .address import Boot, Device
-from .storage import Auth, DiskSource, Encryption, StorageFormat, StorageType
+from vmherd.conf.domain.address import Device
+from vmherd.conf.domain.storage import Auth, DiskSource, Encryption, StorageFormat, StorageType
+from vmherd.util.xmlmodel import Element, SizeInBytes, Switch, UInt, ULong, YesNo, attr, child, flag, leaf
 
 
 class DiskDevice(StrEnum):
@@ -234,4 +233,3 @@ class Disk(Device, tag="disk"):
     vendor: str | None = leaf()
     product: str | None = leaf()
     encryption: Encryption | None = child()
-    boot: Boot | None = child()

@@ -5,29 +5,29 @@ Source: https://libvirt.org/formatdomain.html
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 
-from vmherd.util.xmlmodel import Element, Int, Size, UInt, Uuid, attr, child, children, leaf, raw
-
-from .audio import Audio
-from .chardev import Channel, Console, Parallel, Serial
-from .clock import Clock
-from .controller import Controller
-from .cpu import Cpu
-from .crypto import Crypto
-from .disk import Disk
-from .features import Features
-from .filesystem import Filesystem
-from .graphics import Graphics
-from .hostdev import Hostdev
-from .input import Input
-from .iommu import Iommu
-from .launch import Keywrap, S390Pv, Sev
-from .lease import Lease
-from .memballoon import Memballoon
-from .memdev import MemoryDevice
-from .memory import BlkioTune, MaxMemory, Memory, MemoryBacking, MemTune
-from .namespaces import (
+from vmherd.conf.domain.address import Device
+from vmherd.conf.domain.audio import Audio
+from vmherd.conf.domain.chardev import Channel, Console, Parallel, Serial
+from vmherd.conf.domain.clock import Clock
+from vmherd.conf.domain.controller import Controller
+from vmherd.conf.domain.cpu import Cpu
+from vmherd.conf.domain.crypto import Crypto
+from vmherd.conf.domain.disk import Disk
+from vmherd.conf.domain.features import Features
+from vmherd.conf.domain.filesystem import Filesystem
+from vmherd.conf.domain.graphics import Graphics
+from vmherd.conf.domain.hostdev import Hostdev
+from vmherd.conf.domain.input import Input
+from vmherd.conf.domain.iommu import Iommu
+from vmherd.conf.domain.launch import Keywrap, S390Pv, Sev
+from vmherd.conf.domain.lease import Lease
+from vmherd.conf.domain.memballoon import Memballoon
+from vmherd.conf.domain.memdev import MemoryDevice
+from vmherd.conf.domain.memory import BlkioTune, MaxMemory, Memory, MemoryBacking, MemTune
+from vmherd.conf.domain.namespaces import (
     BhyveCommandline,
     DatacenterPath,
     LxcNamespace,
@@ -37,24 +37,25 @@ from .namespaces import (
     QemuOverride,
     XenCommandline,
 )
-from .net import Interface
-from .nvram import NvramDevice
-from .os import Os
-from .panic import Panic
-from .power import CrashAction, LifecycleAction, LockFailureAction, PerfEvent, Pm
-from .redirdev import Hub, Redirdev, Redirfilter
-from .rng import Rng
-from .scalars import GenId
-from .seclabel import Seclabel
-from .shmem import Shmem
-from .smartcard import Smartcard
-from .sound import Sound
-from .sysinfo import Sysinfo
-from .tpm import Tpm
-from .vcpu import CpuTune, DefaultIoThread, IoThread, NumaTune, Vcpu, VcpuState
-from .video import Video
-from .vsock import Vsock
-from .watchdog import Watchdog
+from vmherd.conf.domain.net import Interface
+from vmherd.conf.domain.nvram import NvramDevice
+from vmherd.conf.domain.os import Os
+from vmherd.conf.domain.panic import Panic
+from vmherd.conf.domain.power import CrashAction, LifecycleAction, LockFailureAction, PerfEvent, Pm
+from vmherd.conf.domain.redirdev import Hub, Redirdev, Redirfilter
+from vmherd.conf.domain.rng import Rng
+from vmherd.conf.domain.scalars import GenId
+from vmherd.conf.domain.seclabel import Seclabel
+from vmherd.conf.domain.shmem import Shmem
+from vmherd.conf.domain.smartcard import Smartcard
+from vmherd.conf.domain.sound import Sound
+from vmherd.conf.domain.sysinfo import Sysinfo
+from vmherd.conf.domain.tpm import Tpm
+from vmherd.conf.domain.vcpu import CpuTune, DefaultIoThread, IoThread, NumaTune, Vcpu, VcpuState
+from vmherd.conf.domain.video import Video
+from vmherd.conf.domain.vsock import Vsock
+from vmherd.conf.domain.watchdog import Watchdog
+from vmherd.util.xmlmodel import Element, Int, Size, UInt, Uuid, attr, child, children, leaf, raw
 
 
 class DomainType(StrEnum):
@@ -138,6 +139,15 @@ class Devices(Element, tag="devices"):
     cryptos: list[Crypto] = children()
     iommu: Iommu | None = child()
     vsock: Vsock | None = child()
+
+
+def devices_of(devices: Devices) -> Iterator[Device]:
+    """Every device that has an alias and an address, in document order."""
+    for name in devices.__struct_fields__:
+        value = getattr(devices, name)
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, Device):
+                yield each
 
 
 class Domain(Element, tag="domain"):

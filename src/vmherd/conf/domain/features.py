@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from vmherd.conf.domain.scalars import SizeInMiB
 from vmherd.util.xmlmodel import Element, Size, Switch, UInt, attr, child, flag, leaf
-
-from .scalars import SizeInMiB
 
 
 class State(Element, tag="state"):

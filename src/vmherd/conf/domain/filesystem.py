@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vmherd.util.xmlmodel import Element, SizeInBytes, Switch, UInt, ULong, YesNo, attr, child, flag, leaf
-
-from .address import Boot, Device
+from vmherd.conf.domain.address import Device
+from vmherd.util.xmlmodel import Element, SizeInBytes, Switch, UInt, ULong, attr, child, flag, leaf
 
 
 class FilesystemType(StrEnum):
@@ -126,6 +125,5 @@ class Filesystem(Device, tag="filesystem"):
     source: FilesystemSource | None = child()
     target: FilesystemTarget | None = child()
     readonly: bool = flag()
-    boot: Boot | None = child()
     space_hard_limit: SizeInBytes | None = leaf(last=True)
     space_soft_limit: SizeInBytes | None = leaf(last=True)

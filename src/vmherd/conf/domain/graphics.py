@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vmherd.util.xmlmodel import Element, Int, Switch, YesNo, UInt, attr, child, children
-
-from .chardev import MouseMode
+from vmherd.conf.domain.chardev import MouseMode
+from vmherd.util.xmlmodel import Element, Int, Switch, UInt, YesNo, attr, child, children
 
 
 class GraphicsType(StrEnum):

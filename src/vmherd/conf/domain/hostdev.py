@@ -7,13 +7,27 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vmherd.util.xmlmodel import Element, Hex, Hex2, Hex4, Switch, UInt, ULong, Uuid, YesNo, attr, child, children
-from vmherd.util.xmlmodel import flag, leaf, variant
-
-from .address import Boot, Device
-from .disk import DiskSgio
-from .net import IpAddress, PassthroughDriver, Route, Teaming
-from .storage import Auth, Initiator, StartupPolicy, StorageHost
+from vmherd.conf.domain.address import Device
+from vmherd.conf.domain.disk import DiskSgio
+from vmherd.conf.domain.net import IpAddress, PassthroughDriver, Route, Teaming
+from vmherd.conf.domain.storage import Auth, Initiator, StartupPolicy, StorageHost
+from vmherd.util.xmlmodel import (
+    Element,
+    Hex,
+    Hex2,
+    Hex4,
+    Switch,
+    UInt,
+    ULong,
+    Uuid,
+    YesNo,
+    attr,
+    child,
+    children,
+    flag,
+    leaf,
+    variant,
+)
 
 
 class HostdevMode(StrEnum):
@@ -142,15 +156,7 @@ class Hostdev(Device, tag="hostdev"):
     ramfb: Switch | None = attr()
     driver: PassthroughDriver | None = child()
     source: (
-        UsbSource
-        | PciSource
-        | ScsiSource
-        | ScsiHostSource
-        | MdevSource
-        | StorageSource
-        | MiscSource
-        | NetSource
-        | None
+        UsbSource | PciSource | ScsiSource | ScsiHostSource | MdevSource | StorageSource | MiscSource | NetSource | None
     ) = variant(
         "type",
         {
@@ -169,4 +175,3 @@ class Hostdev(Device, tag="hostdev"):
     teaming: Teaming | None = child()
     readonly: bool = flag()
     shareable: bool = flag()
-    boot: Boot | None = child()

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from vmherd.conf.domain.address import Device
 from vmherd.util.xmlmodel import Element, Switch, UInt, attr, child
-
-from .address import Device
 
 
 class IommuModel(StrEnum):

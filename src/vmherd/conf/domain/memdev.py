@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from vmherd.conf.domain.address import Device
 from vmherd.util.xmlmodel import CpuSet, Element, Hex, Size, UInt, Uuid, YesNo, attr, child, flag, leaf
-
-from .address import Device
 
 
 class MemoryModel(StrEnum):

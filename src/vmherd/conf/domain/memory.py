@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from vmherd.conf.domain.memdev import MemoryAccess
 from vmherd.util.xmlmodel import CpuSet, Element, Size, Switch, UInt, ULong, attr, child, children, flag, leaf, text
-
-from .memdev import MemoryAccess
 
 
 class MaxMemory(Element, tag="maxMemory"):

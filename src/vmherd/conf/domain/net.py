@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vmherd.util.xmlmodel import Element, Mac, Switch, Uuid, YesNo, UInt, attr, child, children, leaf
-
-from .address import Boot, Device, PciAddress, UsbAddress
-from .chardev import Reconnect
-from .disk import BackendDomain
+from vmherd.conf.domain.address import Device, PciAddress, UsbAddress
+from vmherd.conf.domain.chardev import Reconnect
+from vmherd.conf.domain.disk import BackendDomain
+from vmherd.util.xmlmodel import Element, Mac, Switch, UInt, Uuid, YesNo, attr, child, children, leaf
 
 
 class InterfaceType(StrEnum):
@@ -308,7 +307,6 @@ class Interface(Device, tag="interface"):
     teaming: Teaming | None = child()
     mtu: Mtu | None = child()
     coalesce: Coalesce | None = child()
-    boot: Boot | None = child()
 
     def __post_init__(self) -> None:
         # One tag, two meanings, two places: libvirt writes the driver of a host device first.

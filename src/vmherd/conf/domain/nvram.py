@@ -5,7 +5,7 @@ Source: https://libvirt.org/formatdomain.html#nvram-device
 
 from __future__ import annotations
 
-from .address import Device
+from vmherd.conf.domain.address import Device
 
 
 class NvramDevice(Device, tag="nvram"):

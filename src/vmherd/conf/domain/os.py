@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from vmherd.conf.domain.storage import DiskSource
 from vmherd.util.xmlmodel import Element, Int, UInt, YesNo, attr, child, children, leaf, text
-
-from .storage import DiskSource
 
 
 class OsType(Element, tag="type"):

@@ -5,11 +5,10 @@ Source: https://libvirt.org/formatdomain.html#redirected-devices
 
 from __future__ import annotations
 
+from vmherd.conf.domain.address import Device
+from vmherd.conf.domain.chardev import ChardevSource, ChardevType, Protocol
+from vmherd.conf.domain.scalars import UpperHex2, UpperHex4
 from vmherd.util.xmlmodel import Element, YesNo, attr, child, children
-
-from .address import Boot, Device
-from .chardev import ChardevSource, ChardevType, Protocol
-from .scalars import UpperHex2, UpperHex4
 
 
 class Redirdev(Device, tag="redirdev"):
@@ -17,7 +16,6 @@ class Redirdev(Device, tag="redirdev"):
     type: ChardevType = attr()
     sources: list[ChardevSource] = children()
     protocol: Protocol | None = child()
-    boot: Boot | None = child()
 
 
 class RedirRule(Element, tag="usbdev"):

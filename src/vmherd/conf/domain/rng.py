@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from vmherd.conf.domain.address import Device, VirtioDriver
+from vmherd.conf.domain.chardev import ChardevSource, ChardevType, Protocol
 from vmherd.util.xmlmodel import Element, UInt, attr, child, children, text
-
-from .address import Device, VirtioDriver
-from .chardev import ChardevSource, ChardevType, Protocol
 
 
 class RngModel(StrEnum):

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from vmherd.conf.domain.address import Device
+from vmherd.conf.domain.scalars import SizeInM
 from vmherd.util.xmlmodel import Element, Switch, UInt, attr, child, leaf
-
-from .address import Device
-from .scalars import SizeInM
 
 
 class ShmemModel(StrEnum):

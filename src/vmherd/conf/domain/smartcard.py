@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from vmherd.conf.domain.address import Device
+from vmherd.conf.domain.chardev import ChardevSource, ChardevType, Protocol
 from vmherd.util.xmlmodel import attr, child, children, leaf
-
-from .address import Device
-from .chardev import ChardevSource, ChardevType, Protocol
 
 
 class SmartcardMode(StrEnum):

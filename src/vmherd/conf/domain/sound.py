@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from vmherd.conf.domain.address import Device
+from vmherd.conf.domain.graphics import AudioRef
 from vmherd.util.xmlmodel import Element, attr, child, children
-
-from .address import Device
-from .graphics import AudioRef
 
 
 class SoundModel(StrEnum):

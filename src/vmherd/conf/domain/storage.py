@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vmherd.util.xmlmodel import Element, Size, Uuid, YesNo, UInt, attr, child, children, leaf, text
-
-from .address import PciAddress
-from .chardev import Reconnect, SocketMode
-from .seclabel import DeviceSeclabel
+from vmherd.conf.domain.address import PciAddress
+from vmherd.conf.domain.chardev import Reconnect, SocketMode
+from vmherd.conf.domain.seclabel import DeviceSeclabel
+from vmherd.util.xmlmodel import Element, UInt, Uuid, YesNo, attr, child, children, text
 
 
 class StorageType(StrEnum):

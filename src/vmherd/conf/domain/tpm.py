@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from vmherd.conf.domain.address import Device
+from vmherd.conf.domain.chardev import ChardevSource
 from vmherd.util.xmlmodel import Element, UInt, Uuid, YesNo, attr, child, flag
-
-from .address import Device
-from .chardev import ChardevSource
 
 
 class TpmModel(StrEnum):

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vmherd.util.xmlmodel import Element, Switch, YesNo, UInt, attr, child
-
-from .address import Device
+from vmherd.conf.domain.address import Device
+from vmherd.util.xmlmodel import Element, Switch, UInt, YesNo, attr, child
 
 
 class VideoType(StrEnum):

@@ -1,0 +1,147 @@
+"""Places disks and smart cards on their controllers, and adds the controllers that addresses speak of.
+
+Source: virDomainDiskDefAssignAddress and virDomainDefAddImplicitControllers
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from vmherd.conf.domain.address import CcidAddress, DriveAddress, VirtioSerialAddress
+from vmherd.conf.domain.chardev import Channel, ChannelTargetType, Console, ConsoleTargetType
+from vmherd.conf.domain.controller import Controller, ControllerType
+from vmherd.conf.domain.disk import Disk, DiskBus
+from vmherd.conf.domain.domain import Devices, Domain
+from vmherd.conf.domain.hostdev import HostdevType
+
+_SCSI_SELF = 7  # the unit of the SCSI controller itself
+_DRIVES = {
+    DiskBus.SCSI: ControllerType.SCSI,
+    DiskBus.FDC: ControllerType.FDC,
+    DiskBus.IDE: ControllerType.IDE,
+    DiskBus.SATA: ControllerType.SATA,
+}
+
+
+def fill(domain: Domain, *, wide_scsi: bool) -> None:
+    """Give drive addresses, number controllers and add the missing ones, in place."""
+    devices = domain.devices
+    for disk in devices.disks:
+        if disk.address is None:
+            disk.address = drive_address(disk, wide_scsi=wide_scsi)
+    _place_smartcards(devices)
+    _number_controllers(devices.controllers)
+    for type_, indexes in _needed(devices).items():
+        for index in indexes:
+            add_controller(devices.controllers, type_, index)
+    _place_ports(devices)
+
+
+def drive_number(dev: str) -> int | None:
+    """The place a target name asks for: 0 for sda, 27 for sdab; None when it is no such name."""
+    match = re.fullmatch(r"(?:[fhsv]d|xvd|ubd)([a-z]{1,6})[0-9]*", dev)
+    if match is None:
+        return None
+    number = 0
+    for letter in match[1]:
+        number = number * 26 + ord(letter) - ord("a") + 1
+    return number - 1
+
+
+def drive_address(disk: Disk, *, wide_scsi: bool = True) -> DriveAddress | None:
+    """Where the target name puts the disk; None on a bus without drive addresses."""
+    number = drive_number(disk.target.dev)
+    if number is None:
+        return None
+    match disk.target.bus:
+        case DiskBus.IDE:
+            return DriveAddress(controller=number // 4, bus=number % 4 // 2, unit=number % 2)
+        case DiskBus.SATA:
+            return DriveAddress(controller=number // 6, unit=number % 6)
+        case DiskBus.FDC:
+            return DriveAddress(controller=number // 2, unit=number % 2)
+        case DiskBus.SCSI if wide_scsi:
+            unit = number % 15
+            return DriveAddress(controller=number // 15, unit=unit + (unit >= _SCSI_SELF))
+        case DiskBus.SCSI:
+            return DriveAddress(controller=number // 7, unit=number % 7)
+    return None
+
+
+def add_controller(controllers: list[Controller], type_: ControllerType, index: int) -> Controller:
+    """The controller of this type and index, added behind those of its type if there is none."""
+    same = [each for each in controllers if each.type is type_]
+    for each in same:
+        if each.index == index:
+            return each
+    lower = [each for each in same if (each.index or 0) < index]
+    added = Controller(type=type_, index=index)
+    if lower:
+        controllers.insert(controllers.index(lower[-1]) + 1, added)
+    elif same:
+        controllers.insert(controllers.index(same[0]), added)
+    else:
+        controllers.append(added)
+    return added
+
+
+def _number_controllers(controllers: list[Controller]) -> None:
+    for controller in controllers:
+        if controller.index is None:
+            used = {each.index for each in controllers if each.type is controller.type}
+            controller.index = next(number for number in range(len(used) + 1) if number not in used)
+
+
+def _needed(devices: Devices) -> dict[ControllerType, range]:
+    """For each type, the controllers up to the highest one that an address speaks of."""
+    highest: dict[ControllerType, int] = {}
+    for bus, type_ in _DRIVES.items():
+        on_bus = (disk.address for disk in devices.disks if disk.target.bus is bus)
+        _raise(highest, type_, (address.controller for address in on_bus if isinstance(address, DriveAddress)))
+    _raise(highest, ControllerType.VIRTIO_SERIAL, (_serial_controller(each) for each in _virtio_ports(devices)))
+    cards = (each.address for each in devices.smartcards)
+    _raise(highest, ControllerType.CCID, (card.controller for card in cards if isinstance(card, CcidAddress)))
+    scsi = (each.address for each in devices.hostdevs if each.type is HostdevType.SCSI)
+    _raise(highest, ControllerType.SCSI, (each.controller for each in scsi if isinstance(each, DriveAddress)))
+    return {type_: range(number + 1) for type_, number in highest.items()}
+
+
+def _raise(highest: dict[ControllerType, int], type_: ControllerType, numbers: Iterable[int]) -> None:
+    number = max(numbers, default=-1)
+    if number > highest.get(type_, -1):
+        highest[type_] = number
+
+
+def _virtio_ports(devices: Devices) -> list[Channel | Console]:
+    channels = [each for each in devices.channels if each.target.type is ChannelTargetType.VIRTIO]
+    consoles = [each for each in devices.consoles if each.target and each.target.type is ConsoleTargetType.VIRTIO]
+    return [*channels, *consoles]
+
+
+def _serial_controller(port: Channel | Console) -> int:
+    return port.address.controller if isinstance(port.address, VirtioSerialAddress) else 0
+
+
+def _place_ports(devices: Devices) -> None:
+    """Number the ports whose address names the controller only; port 0 is kept for a console."""
+    taken = {
+        (each.address.controller, each.address.port)
+        for each in _virtio_ports(devices)
+        if isinstance(each.address, VirtioSerialAddress) and each.address.port
+    }
+    for each in _virtio_ports(devices):
+        address = each.address
+        if isinstance(address, VirtioSerialAddress) and not address.port:
+            used = {port for controller, port in taken if controller == address.controller and port}
+            address.port = max(used, default=0) + 1
+            taken.add((address.controller, address.port))
+
+
+def _place_smartcards(devices: Devices) -> None:
+    taken = [each.address.slot for each in devices.smartcards if isinstance(each.address, CcidAddress)]
+    for card in devices.smartcards:
+        if card.address is None:
+            slot = max(taken, default=-1) + 1
+            taken.append(slot)
+            card.address = CcidAddress(controller=0, slot=slot)

@@ -1,0 +1,142 @@
+"""Defaults of single devices that need no look at the others, or only at those of their kind."""
+
+from __future__ import annotations
+
+import secrets
+
+from vmherd.conf.domain.disk import Disk, DiskBus, DiskDevice, SnapshotMode
+from vmherd.conf.domain.domain import Domain
+from vmherd.conf.domain.graphics import Graphics, GraphicsType, Listen, ListenType
+from vmherd.conf.domain.hostdev import Hostdev, HostdevMode
+from vmherd.conf.domain.input import Input, InputBus, InputType
+from vmherd.conf.domain.net import Interface, MacAddress
+from vmherd.conf.domain.storage import FIELDS_OF_TYPE, DiskSource, StorageType
+from vmherd.conf.domain.video import Video, VideoType
+
+KIB_OF_VIDEO = {
+    VideoType.VGA: 16384,
+    VideoType.CIRRUS: 16384,
+    VideoType.VMVGA: 16384,
+    VideoType.VBOX: 8192,
+    VideoType.XEN: 4096,
+    VideoType.QXL: 65536,
+    VideoType.BOCHS: 16384,
+}
+_PREFIXES = {"hd": DiskBus.IDE, "sd": DiskBus.SCSI, "vd": DiskBus.VIRTIO, "xvd": DiskBus.XEN, "ubd": DiskBus.UML}
+_NO_MAC = "00:00:00:00:00:00"
+
+
+def fill(domain: Domain) -> None:
+    """Complete disks, network cards, inputs, screens, video cards and host devices, in place."""
+    devices = domain.devices
+    for disk in devices.disks:
+        _disk(disk)
+    for interface in devices.interfaces:
+        _interface(interface)
+    for each in devices.inputs:
+        _input(each, domain.os.type.name, domain.os.type.arch or "")
+    for graphics in devices.graphics:
+        _graphics(graphics)
+    for hostdev in devices.hostdevs:
+        _hostdev(hostdev)
+    _videos(devices.videos)
+
+
+def _disk(disk: Disk) -> None:
+    target = disk.target
+    if target.bus is None:
+        floppy = disk.device is DiskDevice.FLOPPY
+        target.bus = DiskBus.FDC if floppy else _bus_of(target.dev)
+    if disk.device is DiskDevice.CDROM:
+        disk.readonly = True
+    if disk.readonly and disk.snapshot is SnapshotMode.NO:
+        disk.snapshot = None  # what it would be anyway
+    if disk.source is not None:
+        _keep_only(disk.source, disk.type)
+
+
+def _bus_of(dev: str) -> DiskBus | None:
+    return next((bus for prefix, bus in _PREFIXES.items() if dev.startswith(prefix)), None)
+
+
+def _keep_only(source: DiskSource, type_: StorageType) -> None:
+    """Drop what means nothing for this type of storage."""
+    empty = DiskSource()
+    for name in source.__struct_fields__:
+        if name not in FIELDS_OF_TYPE[type_]:
+            setattr(source, name, getattr(empty, name))
+
+
+def _interface(interface: Interface) -> None:
+    if interface.mac is None or interface.mac.address == _NO_MAC:
+        # 52:54:00 is QEMU's own prefix; libvirt uses it for every driver that names no other.
+        tail = ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3))
+        interface.mac = MacAddress(address=f"52:54:00:{tail}")
+
+
+def _input(each: Input, os_type: str, arch: str) -> None:
+    if each.bus is None:
+        each.bus = _input_bus(each.type, os_type, arch)
+
+
+def _input_bus(type_: InputType, os_type: str, arch: str) -> InputBus:
+    if type_ is InputType.EVDEV:
+        return InputBus.NONE
+    if type_ is InputType.PASSTHROUGH:
+        return InputBus.VIRTIO
+    if os_type != "hvm":
+        return InputBus.XEN
+    pc = arch in ("x86_64", "i686", "")
+    return InputBus.PS2 if pc and type_ in (InputType.MOUSE, InputType.KEYBOARD) else InputBus.USB
+
+
+def _graphics(graphics: Graphics) -> None:
+    if graphics.type not in (GraphicsType.VNC, GraphicsType.SPICE, GraphicsType.RDP):
+        return
+    _listens(graphics)
+    if graphics.type is GraphicsType.VNC and any(each.socket for each in graphics.listens):
+        return
+    if graphics.type is not GraphicsType.SPICE and graphics.port in (None, 0, -1):
+        graphics.autoport = True
+    if graphics.autoport is None:
+        graphics.autoport = graphics.type is GraphicsType.SPICE and graphics.port == -1 == graphics.tls_port
+    if graphics.type is not GraphicsType.SPICE and graphics.autoport and graphics.port in (None, 0):
+        graphics.port = -1
+
+
+def _listens(graphics: Graphics) -> None:
+    """Let the old attributes and the first <listen> say the same; a contradiction stays, for validation to see."""
+    first = graphics.listens[0] if graphics.listens else None
+    if graphics.type is GraphicsType.VNC and graphics.socket and (first is None or first.type is not ListenType.SOCKET):
+        first = Listen(type=ListenType.SOCKET, socket=graphics.socket)
+        graphics.listens = [first]
+        graphics.listen = None
+    if first is None:
+        first = Listen(type=ListenType.ADDRESS)
+        graphics.listens = [first]
+    if first.type is ListenType.ADDRESS:
+        first.address = first.address or graphics.listen
+    graphics.listen = graphics.listen or first.address
+    if graphics.type is GraphicsType.VNC:
+        graphics.socket = graphics.socket or first.socket
+
+
+def _hostdev(hostdev: Hostdev) -> None:
+    if hostdev.mode is HostdevMode.SUBSYSTEM and hostdev.managed is None:
+        hostdev.managed = False
+
+
+def _videos(videos: list[Video]) -> None:
+    for video in videos:
+        model = video.model
+        if model is None or model.type is VideoType.NONE:
+            continue
+        model.heads = model.heads or 1
+        model.vram = model.vram or KIB_OF_VIDEO.get(model.type)
+        if model.type is VideoType.QXL:
+            model.ram = model.ram or 65536
+            model.vgamem = model.vgamem or 16384
+    models = [video.model for video in videos if video.model and video.model.type is not VideoType.NONE]
+    if models and not any(model.primary for model in models):
+        models[0].primary = True
+    videos.sort(key=lambda video: not (video.model and video.model.primary))

@@ -1,0 +1,74 @@
+"""Domain documents as text: reading, writing, and what belongs in the stored definition."""
+
+from __future__ import annotations
+
+from vmherd.conf.domain.chardev import ChardevType, Console, Parallel, Serial
+from vmherd.conf.domain.domain import Domain, devices_of
+from vmherd.conf.domain.graphics import Graphics
+from vmherd.util import xmlmodel
+
+
+def parse_domain(text: str | bytes) -> Domain:
+    """The domain ``text`` describes, nothing added.
+
+    Raises XMLSyntaxError when it is not well formed, DocumentError with place and line when it is no domain.
+    """
+    return xmlmodel.parse(Domain, text)
+
+
+def render(domain: Domain, *, secure: bool = False) -> str:
+    """``domain`` as libvirt writes it; passwords of screens only with ``secure``.
+
+    Source: VIR_DOMAIN_XML_SECURE of virDomainGetXMLDesc.
+    """
+    if not secure and any(each.passwd for each in domain.devices.graphics):
+        graphics = [_without_password(each) for each in domain.devices.graphics]
+        domain = domain.replace(devices=domain.devices.replace(graphics=graphics))
+    return xmlmodel.render(domain)
+
+
+def _without_password(graphics: Graphics) -> Graphics:
+    return graphics.replace(passwd=None, passwd_valid_to=None, connected=None)
+
+
+def stored(domain: Domain) -> Domain:
+    """A copy without what only a running guest has: its id, generated aliases, chosen ports and ptys.
+
+    Source: VIR_DOMAIN_XML_INACTIVE of virDomainGetXMLDesc.
+    """
+    copy = domain.copy()
+    copy.id = None
+    for device in devices_of(copy.devices):
+        if device.alias is not None and not device.alias.is_users:
+            device.alias = None
+    streams: list[Serial | Parallel | Console] = [
+        *copy.devices.serials,
+        *copy.devices.parallels,
+        *copy.devices.consoles,
+    ]
+    for stream in streams:
+        _forget_pty(stream)
+    for channel in copy.devices.channels:
+        channel.target.state = None
+    for disk in copy.devices.disks:
+        disk.mirror = None
+        if disk.source is not None:
+            disk.source.index = None
+    for graphics in copy.devices.graphics:
+        _forget_ports(graphics)
+    return copy
+
+
+def _forget_pty(stream: Serial | Parallel | Console) -> None:
+    if stream.type is ChardevType.PTY:
+        stream.sources = []
+    if isinstance(stream, Console):
+        stream.tty = None
+
+
+def _forget_ports(graphics: Graphics) -> None:
+    if graphics.autoport:
+        graphics.port = -1
+        graphics.tls_port = None if graphics.tls_port is None else -1
+    if graphics.websocket_generated:
+        graphics.websocket, graphics.websocket_generated = -1, None

@@ -1,0 +1,282 @@
+"""Checks that hold for every hypervisor; all complaints come at once.
+
+Source: src/conf/domain_validate.c of libvirt
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from vmherd.conf.domain.address import Device, DriveAddress, PciAddress
+from vmherd.conf.domain.chardev import ChardevSource, ChardevType, SocketMode
+from vmherd.conf.domain.domain import Domain
+from vmherd.conf.domain.graphics import Graphics, GraphicsType, ListenType
+from vmherd.conf.domain.storage import StorageType
+from vmherd.conf.domain.streams import Stream, streams_of
+from vmherd.errors import DocumentError
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One complaint: where, what is wrong, and what to do about it."""
+
+    place: str
+    text: str
+    hint: str = ""
+
+
+def check(domain: Domain) -> None:
+    """Raise one DocumentError that lists all problems of ``domain``; return if there is none."""
+    found = problems(domain)
+    if not found:
+        return
+    first, *others = found
+    if not others:
+        raise DocumentError(first.text, place=first.place, hint=first.hint)
+    lines = "".join(f"\n  {each.place}: {each.text}" for each in found)
+    hints = "; ".join(dict.fromkeys(each.hint for each in found if each.hint))
+    raise DocumentError(f"{len(found)} problems:{lines}", place="domain", hint=hints)
+
+
+def problems(domain: Domain) -> list[Problem]:
+    """Everything in ``domain`` that no hypervisor could run, in document order of the checks."""
+    return [problem for rule in RULES for problem in rule(domain)]
+
+
+def _name(domain: Domain) -> Iterator[Problem]:
+    place = "domain/name"
+    if not domain.name:
+        yield Problem(place, "the name is empty", "give the guest a name")
+    if "/" in domain.name:
+        yield Problem(place, f"{domain.name!r} has a '/'", "names become file names; use '-' or '.'")
+    if domain.name in (".", ".."):
+        yield Problem(place, f"{domain.name!r} is no name", "names become file names; choose a word")
+    if "\n" in domain.name:
+        yield Problem(place, "the name has a line break", "keep it on one line")
+    if domain.title is not None and "\n" in domain.title:
+        yield Problem("domain/title", "the title has a line break", "put longer text in <description>")
+
+
+def _memory(domain: Domain) -> Iterator[Problem]:
+    size = domain.memory.size
+    if size == 0:
+        yield Problem("domain/memory", "the guest has no memory", "say how much: <memory unit='GiB'>1</memory>")
+    if domain.current_memory is not None and domain.current_memory > size:
+        yield Problem("domain/currentMemory", "it is more than <memory>", "raise <memory> or lower <currentMemory>")
+    if domain.max_memory is not None and domain.max_memory.size < size:
+        yield Problem("domain/maxMemory", "it is less than <memory>", "raise <maxMemory>")
+
+
+def _vcpus(domain: Domain) -> Iterator[Problem]:
+    vcpu = domain.vcpu
+    if vcpu.count == 0:
+        yield Problem("domain/vcpu", "the guest has no CPU", "give it at least 1")
+    if vcpu.current == 0:
+        yield Problem("domain/vcpu/@current", "no CPU is online", "leave one on, or leave the attribute out")
+    if vcpu.current is not None and vcpu.current > vcpu.count:
+        yield Problem("domain/vcpu/@current", f"{vcpu.current} is more than the {vcpu.count} there are")
+    topology = domain.cpu.topology if domain.cpu else None
+    if topology is not None:
+        product = topology.sockets * topology.dies * topology.cores * topology.threads
+        if product != vcpu.count:
+            text = f"sockets, dies, cores and threads make {product} CPUs, <vcpu> says {vcpu.count}"
+            yield Problem("domain/cpu/topology", text, "make both the same")
+
+
+def _numa(domain: Domain) -> Iterator[Problem]:
+    cells = domain.cpu.numa.cells if domain.cpu and domain.cpu.numa else []
+    yield from _duplicates(
+        [(f"domain/cpu/numa/cell[{place}]/@cpus", cpu) for place, cell in _numbered(cells) for cpu in cell.cpus or ()],
+        "CPU {} is in another cell too",
+    )
+
+
+def _cache(domain: Domain) -> Iterator[Problem]:
+    if domain.cputune is None:
+        return
+    for place, tune in _numbered(domain.cputune.cachetunes):
+        yield from _duplicates(
+            [
+                (f"domain/cputune/cachetune[{place}]/cache[{number}]", (each.id, each.level, kind))
+                for number, each in _numbered(tune.caches)
+                for kind in (("code", "data") if each.type == "both" else (each.type.value,))
+            ],
+            "cache {} is allocated twice",
+        )
+    for place, bandwidth in _numbered(domain.cputune.memorytunes):
+        yield from _duplicates(
+            [
+                (f"domain/cputune/memorytune[{place}]/node[{number}]", node.id)
+                for number, node in _numbered(bandwidth.nodes)
+            ],
+            "node {} is given twice",
+        )
+    yield from _overlaps(domain)
+
+
+def _overlaps(domain: Domain) -> Iterator[Problem]:
+    """Groups of CPUs that get cache or bandwidth are the same group, or have nothing in common."""
+    assert domain.cputune is not None
+    groups = [set(each.vcpus) for each in domain.cputune.cachetunes]
+    for place, each in _numbered(domain.cputune.memorytunes):
+        mine = set(each.vcpus)
+        if any(group & mine and group != mine for group in groups):
+            text = "its CPUs are partly those of a <cachetune>"
+            yield Problem(f"domain/cputune/memorytune[{place}]/@vcpus", text, "use the same CPUs, or others")
+
+
+def _disks(domain: Domain) -> Iterator[Problem]:
+    disks = domain.devices.disks
+    targets = [(f"domain/devices/disk[{place}]/target/@dev", disk.target.dev) for place, disk in _numbered(disks)]
+    yield from _duplicates(targets, "{} is the target of another disk", "give each disk its own")
+    for place, disk in _numbered(disks):
+        where = f"domain/devices/disk[{place}]"
+        if disk.target.bus is None:
+            text = f"no bus is told, and {disk.target.dev!r} does not suggest one"
+            yield Problem(f"{where}/target", text, "add bus='virtio', 'sata', 'scsi', ...")
+        if disk.type is StorageType.NETWORK and (disk.source is None or disk.source.protocol is None):
+            yield Problem(f"{where}/source", "a network disk needs a protocol", "add protocol='nbd', 'rbd', ...")
+    serials = [(f"domain/devices/disk[{place}]/wwn", disk.wwn) for place, disk in _numbered(disks) if disk.wwn]
+    yield from _duplicates(serials, "{} is the wwn of another disk")
+
+
+def _boot_order(domain: Domain) -> Iterator[Problem]:
+    orders = [
+        (f"{place}/boot/@order", device.boot.order) for place, device in _devices(domain) if device.boot is not None
+    ]
+    yield from _duplicates(orders, "boot order {} is taken by another device")
+    yield from (Problem(place, "the order counts from 1") for place, order in orders if order == 0)
+    if orders and domain.os.boots:
+        hint = "keep one of the two ways"
+        yield Problem("domain/os/boot", "devices have a boot order too; both at once contradict each other", hint)
+
+
+def _names(domain: Domain) -> Iterator[Problem]:
+    aliases = [(f"{place}/alias/@name", device.alias.name) for place, device in _devices(domain) if device.alias]
+    # A console that mirrors the first serial port is the same device, so it has the same alias.
+    aliases = [each for each in aliases if not each[0].startswith("domain/devices/console[1]/")]
+    yield from _duplicates(aliases, "alias {} is taken by another device")
+
+
+def _addresses(domain: Domain) -> Iterator[Problem]:
+    pci = [
+        (f"{place}/address", device.address.key)
+        for place, device in _devices(domain)
+        if isinstance(device.address, PciAddress) and device.address.is_placed
+    ]
+    yield from _duplicates(pci, "PCI address {} is taken by another device", show=_show_pci)
+    drives = [
+        (f"{place}/address", (disk.target.bus, address.controller, address.bus, address.target, address.unit))
+        for place, disk in ((f"domain/devices/disk[{n}]", disk) for n, disk in _numbered(domain.devices.disks))
+        if isinstance(address := disk.address, DriveAddress)
+    ]
+    yield from _duplicates(drives, "this drive address is taken by another disk")
+    controllers = [
+        (f"domain/devices/controller[{n}]/@index", (each.type.value, each.index))
+        for n, each in _numbered(domain.devices.controllers)
+        if each.index is not None and each.master is None and not (each.model or "").startswith("ich9-uhci")
+    ]
+    yield from _duplicates(controllers, "there is another controller {}", show=lambda key: f"{key[0]} {key[1]}")
+
+
+def _show_pci(key: tuple[int, int, int, int]) -> str:
+    return "{:04x}:{:02x}:{:02x}.{:x}".format(*key)
+
+
+def _streams(domain: Domain) -> Iterator[Problem]:
+    for stream in streams_of(domain.devices):
+        place = f"domain/devices/{type(stream).__xml__.tag}"
+        yield from _sources(stream, place)
+
+
+def _sources(stream: Stream, place: str) -> Iterator[Problem]:
+    kind = stream.type
+    many = len(stream.sources)
+    if many > 1 and not (kind is ChardevType.UDP and many == 2):
+        yield Problem(f"{place}/source", f"{many} sources are too many for type {kind}")
+    if kind is ChardevType.TCP and not stream.sources:
+        yield Problem(f"{place}/source", "a TCP device needs a host and a port", "add <source host='' service=''/>")
+    for source in stream.sources:
+        yield from _source(source, kind, f"{place}/source")
+    wants_path = place.rpartition("/")[2] in ("redirdev", "backend", "smartcard")
+    if kind is ChardevType.UNIX and wants_path and not any(source.path for source in stream.sources):
+        yield Problem(f"{place}/source", "a UNIX socket needs a path", "add <source path='/...'/>")
+
+
+def _source(source: ChardevSource, kind: ChardevType | None, place: str) -> Iterator[Problem]:
+    if kind in (ChardevType.TCP, ChardevType.UDP) and source.mode is not SocketMode.BIND and not source.service:
+        yield Problem(place, "the port to connect to is missing", "add service='PORT'")
+    if kind is ChardevType.TCP and (not source.host or not source.service):
+        yield Problem(place, "a TCP device needs a host and a port", "add host='' and service=''")
+    if source.reconnect is not None and source.reconnect.enabled:
+        if source.mode is SocketMode.BIND:
+            yield Problem(f"{place}/reconnect", "only a connecting device can reconnect", "use mode='connect'")
+        if source.reconnect.timeout is None:
+            yield Problem(f"{place}/reconnect", "the timeout is missing", "add timeout='SECONDS'")
+
+
+def _graphics(domain: Domain) -> Iterator[Problem]:
+    for number, graphics in _numbered(domain.devices.graphics):
+        yield from _listens(graphics, f"domain/devices/graphics[{number}]")
+
+
+def _listens(graphics: Graphics, place: str) -> Iterator[Problem]:
+    for number, listen in _numbered(graphics.listens):
+        where = f"{place}/listen[{number}]"
+        if listen.type is ListenType.NETWORK and not listen.network:
+            yield Problem(where, "the network is missing", "add network='NAME'")
+        if listen.type is ListenType.SOCKET and graphics.type not in (GraphicsType.VNC, GraphicsType.SPICE):
+            yield Problem(where, f"{graphics.type} cannot listen on a socket", "use type='address'")
+        if graphics.socket and listen.socket and listen.socket != graphics.socket:
+            yield Problem(where, f"{listen.socket!r} is not the socket of <graphics>", "name one socket")
+        if listen.type is ListenType.ADDRESS and graphics.listen and listen.address not in (None, graphics.listen):
+            yield Problem(where, f"{listen.address!r} is not the address of <graphics>", "name one address")
+        return
+
+
+def _numbered(items: Sequence[T]) -> Iterator[tuple[int, T]]:
+    return enumerate(items, start=1)
+
+
+def _devices(domain: Domain) -> Iterator[tuple[str, Device]]:
+    """Every device with its place."""
+    devices = domain.devices
+    for name in devices.__struct_fields__:
+        value = getattr(devices, name)
+        if isinstance(value, Device):
+            yield f"domain/devices/{type(value).__xml__.tag}", value
+        elif isinstance(value, list):
+            for number, each in _numbered(value):
+                if isinstance(each, Device):
+                    yield f"domain/devices/{type(each).__xml__.tag}[{number}]", each
+
+
+def _duplicates(
+    items: Sequence[tuple[str, K]], text: str, hint: str = "", show: Callable[[K], str] = repr
+) -> Iterator[Problem]:
+    """A problem for each item whose key an earlier one has."""
+    seen: set[K] = set()
+    for place, key in items:
+        if key in seen:
+            yield Problem(place, text.format(show(key)), hint)
+        seen.add(key)
+
+
+RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (
+    _name,
+    _memory,
+    _vcpus,
+    _numa,
+    _cache,
+    _disks,
+    _streams,
+    _graphics,
+    _boot_order,
+    _names,
+    _addresses,
+)
