@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+import sys
 from enum import StrEnum
 
 import pytest
@@ -78,7 +80,7 @@ class Node(Element, tag="node"):
     words: list[str] = leaf("word", within="words")
     notes: list[Note] = children()
     mixed: list[Pci | Usb | Left] = children(within="mixed")
-    inner: Node | None = child()
+    inner: Node | None = child("node")
 
 
 allowed = st.text(
@@ -288,3 +290,20 @@ class TestLimits:
         for _ in range(200):
             node = Node(name="", inner=node)
         assert parse(Node, render(node)) == node
+        assert node.copy() == node
+
+    def test_elements_nested_too_deep_to_write_are_refused(self):
+        node = Node(name="deepest")
+        for _ in range(5000):
+            node = Node(name="", inner=node)
+        with pytest.raises(DocumentError, match="nested too deeply"):
+            render(node)
+
+    def test_a_caller_deep_in_calls_gets_a_document_error(self):
+        document = "<node><name/>" * 250 + "</node>" * 250
+
+        def descend(levels: int) -> Node:
+            return descend(levels - 1) if levels else parse(Node, document)
+
+        with pytest.raises(DocumentError, match="nested too deeply"):
+            descend(sys.getrecursionlimit() - len(inspect.stack()) - 100)

@@ -13,7 +13,7 @@ from vmherd.util.xmlmodel.fields import MISSING, Element, ElementMeta, Kind, Spe
 from vmherd.util.xmlmodel.scalars import BUILTIN, Codec, SizeCodec, enumerated
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Field:
     """One declared field.
 

@@ -61,8 +61,7 @@ def parse(cls: type[E], text: str | bytes, *, limits: Limits = DEFAULT_LIMITS) -
     root = load(text, limits)
     if root.tag != cls.__xml__.tag:
         raise _wrong_root(root, [cls])
-    made: E = parser_of(cls)(root)
-    return made
+    return _made(cls, root)
 
 
 def parse_any(classes: Sequence[type[E]], text: str | bytes, *, limits: Limits = DEFAULT_LIMITS) -> E:
@@ -71,8 +70,7 @@ def parse_any(classes: Sequence[type[E]], text: str | bytes, *, limits: Limits =
     for cls in classes:
         when = cls.__xml__.when
         if root.tag == cls.__xml__.tag and (when is None or root.get(when[0]) == when[1]):
-            made: E = parser_of(cls)(root)
-            return made
+            return _made(cls, root)
     raise _wrong_root(root, classes)
 
 
@@ -86,11 +84,25 @@ def render(element: Element, indent: int = 0) -> str:
         writer_of(type(element))(element, out, " " * indent)
     except ValueError as problem:
         raise _unwritable(element, problem) from None
+    except RecursionError:
+        raise _too_deep(type(element)) from None
     if out.namespaces:
         declarations = "".join(f" xmlns:{prefix}='{uri}'" for prefix, uri in out.namespaces.items())
         end = "/>\n" if out[0].endswith("/>\n") else ">\n"
         out[0] = out[0].removesuffix(end) + declarations + end
     return "".join(out)
+
+
+def _made(cls: type[E], root: etree._Element) -> E:
+    try:
+        made: E = parser_of(cls)(root)
+    except RecursionError:
+        raise _too_deep(cls) from None
+    return made
+
+
+def _too_deep(cls: type[Element]) -> DocumentError:
+    return DocumentError("elements are nested too deeply", place=cls.__xml__.markup)
 
 
 def _wrong_root(root: etree._Element, classes: Sequence[type[Element]]) -> DocumentError:

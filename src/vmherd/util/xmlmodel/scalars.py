@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any
 
 from msgspec import Meta
 
 MAX_CPUS = 16384  # VIR_DOMAIN_CPUMASK_LEN
+_remembered = lru_cache(maxsize=1024)  # documents repeat few numbers, in addresses above all
 _SHOWN = 60  # characters of a bad value that an error message repeats
 
 
@@ -94,6 +95,7 @@ def _digits(text: str) -> int:
 def whole(low: int, high: int) -> Codec:
     """A decimal number between ``low`` and ``high``."""
 
+    @_remembered
     def parse(text: str) -> int:
         number = -_digits(text[1:]) if low < 0 and text[:1] == "-" else _digits(text)
         if low <= number <= high:
@@ -106,6 +108,7 @@ def whole(low: int, high: int) -> Codec:
 def hexadecimal(digits: int, high: int = 2**64 - 1) -> Codec:
     """A number written as 0x and at least ``digits`` digits; read as C does: 0x10, 020 and 16 are equal."""
 
+    @_remembered
     def parse(text: str) -> int:
         if not _C_NUMBER.fullmatch(text):
             raise BadValue(f"{shown(text)} is not a number", "write it like 0x1f or 31")
@@ -114,7 +117,7 @@ def hexadecimal(digits: int, high: int = 2**64 - 1) -> Codec:
             raise ValueError(f"{shown(text)} is more than {high:#x}")
         return number
 
-    return Codec(parse, f"0x{{:0{digits}x}}".format)
+    return Codec(parse, _remembered(f"0x{{:0{digits}x}}".format))
 
 
 _C_NUMBER = re.compile(r"0[xX][0-9a-fA-F]{1,32}|0[0-7]{0,32}|[1-9][0-9]{0,32}", re.ASCII)
@@ -195,6 +198,8 @@ def parse_cpus(text: str) -> tuple[int, ...]:
             chosen.discard(first)
         else:
             chosen.update(range(first, last + 1))
+    if not chosen:
+        raise ValueError(f"{shown(text)} leaves no CPU")
     return tuple(sorted(chosen))
 
 

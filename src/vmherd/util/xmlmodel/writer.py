@@ -3,11 +3,13 @@
 The function for ``class DiskTarget(Element, tag="target")`` with ``dev: str`` and ``bus: DiskBus | None`` is:
 
     def write(v, out, pad):
-        attrs = " dev='" + escape_value(v.dev) + "'"
+        attrs = ''
+        x = v.dev
+        attrs += " dev='" + (x if x.isalnum() else escape_value(x)) + "'"
         x = v.bus
         if x is not None:
-            attrs += " bus='" + x + "'"
-        out.append(pad + "<target" + attrs + "/>\\n")
+            attrs += " bus='" + format_bus(x) + "'"
+        out.append(pad + '<target' + attrs + '/>\\n')
 """
 
 from __future__ import annotations
