@@ -14,7 +14,7 @@ from lxml import etree
 
 from vmherd.driver.types import State
 from vmherd.errors import ConnectFailed, DocumentError
-from vmherd.util.xmlmodel import load_tree
+from vmherd.util.xmlmodel import document
 
 _NS = "{http://libvirt.org/schemas/domain/test/1.0}"
 _LIMIT = 8 << 20
@@ -74,4 +74,4 @@ def _read(path: Path) -> etree._Element:
         raise ConnectFailed(
             f"cannot read {path}: {problem.strerror}", hint="test:///default needs no file"
         ) from problem
-    return load_tree(text)
+    return document.load(text)

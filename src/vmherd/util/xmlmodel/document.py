@@ -110,7 +110,7 @@ def _wrong_root(root: etree._Element, classes: Sequence[type[Element]]) -> Docum
     return DocumentError(f"this is a <{root.tag}>, not a {wanted}", place=str(root.tag), line=line_of(root))
 
 
-def load(text: str | bytes, limits: Limits) -> etree._Element:
+def load(text: str | bytes, limits: Limits = DEFAULT_LIMITS) -> etree._Element:
     """The root element of ``text``, free of entities and within ``limits``."""
     data = _utf8(text)
     _refuse_large(data, limits)
