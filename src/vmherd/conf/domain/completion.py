@@ -5,26 +5,38 @@ Source: virDomainDefPostParse and the defaults of the parser, src/conf/domain_po
 
 from __future__ import annotations
 
+from itertools import count
 from uuid import uuid4
 
 from vmherd.conf.domain import buses, defaults, streams
 from vmherd.conf.domain.cpu import Cpu, CpuFallback, CpuMatch, CpuMode, FeaturePolicy
 from vmherd.conf.domain.domain import Domain, devices_of
-from vmherd.conf.domain.os import BootDevice, BootFrom
+from vmherd.conf.domain.features import HypervMode
+from vmherd.conf.domain.memory import MemTune
+from vmherd.conf.domain.os import BootDevice, BootFrom, LoaderType
+from vmherd.conf.domain.vcpu import IoThread, Placement
+
+_UNLIMITED = (2**53 - 1) * 1024  # VIR_DOMAIN_MEMORY_PARAM_UNLIMITED: no limit at all
 
 
-def complete(domain: Domain, *, arch: str = "", wide_scsi: bool = True) -> None:
+def complete(domain: Domain, *, arch: str = "", wide_scsi: bool = True, abi_update: bool = False) -> None:
     """Fill in what the document leaves open, in place.  Doing it twice changes nothing more.
 
     ``arch`` is the architecture of a guest that names none.  A wide SCSI bus has 15 disks, a narrow one 7.
+    With ``abi_update`` the guest is new, so that <memory> may be brought into agreement with the NUMA nodes.
     """
     _identify(domain)
     _boot(domain, arch)
     _cpu(domain.cpu)
+    if domain.features and domain.features.hyperv:
+        domain.features.hyperv.mode = domain.features.hyperv.mode or HypervMode.CUSTOM
     defaults.fill(domain)
     streams.fill(domain)
     buses.fill(domain, wide_scsi=wide_scsi)
-    _memory(domain)
+    _memory(domain, abi_update=abi_update)
+    _limits(domain)
+    _placement(domain)
+    _iothreads(domain)
 
 
 def _identify(domain: Domain) -> None:
@@ -37,7 +49,9 @@ def _boot(domain: Domain, arch: str) -> None:
     os = domain.os
     os.type.arch = os.type.arch or arch or None
     ordered = any(each.boot is not None for each in devices_of(domain.devices))
-    if os.type.name == "hvm" and not os.boots and not ordered:
+    if os.loader is not None and os.loader.path and os.loader.type is None:
+        os.loader.type = LoaderType.ROM
+    if os.type.name == "hvm" and not os.boots and not ordered and domain.bootloader is None:
         os.boots.append(BootFrom(dev=BootDevice.HD))
 
 
@@ -46,7 +60,8 @@ def _cpu(cpu: Cpu | None) -> None:
         return
     if cpu.model is not None:
         cpu.mode = cpu.mode or CpuMode.CUSTOM
-        cpu.model.fallback = cpu.model.fallback or CpuFallback.ALLOW
+        if cpu.model.name:
+            cpu.model.fallback = cpu.model.fallback or CpuFallback.ALLOW
     if cpu.mode is CpuMode.CUSTOM:
         cpu.match = cpu.match or CpuMatch.EXACT
     for feature in cpu.features:
@@ -61,10 +76,45 @@ def _number_cells(cpu: Cpu) -> None:
     cells.sort(key=lambda cell: cell.id or 0)
 
 
-def _memory(domain: Domain) -> None:
-    """The sum of the NUMA nodes and modules wins over <memory>; the balloon starts full, never fuller."""
+def _memory(domain: Domain, *, abi_update: bool) -> None:
+    """An absent <memory> is the sum of NUMA nodes and modules; the balloon starts full, never fuller."""
     cells = domain.cpu.numa.cells if domain.cpu and domain.cpu.numa else []
-    if cells:
+    if cells and (abi_update or domain.memory.size == 0):
         modules = sum(each.target.size for each in domain.devices.memories)
         domain.memory.size = sum(cell.memory for cell in cells) + modules
     domain.current_memory = min(domain.current_memory or domain.memory.size, domain.memory.size)
+
+
+def _limits(domain: Domain) -> None:
+    tune = domain.memtune
+    if tune is None:
+        return
+    for name in tune.__struct_fields__:
+        if (getattr(tune, name) or 0) >= _UNLIMITED:
+            setattr(tune, name, None)
+    if tune == MemTune():
+        domain.memtune = None
+
+
+def _placement(domain: Domain) -> None:
+    """CPUs and memory follow numad together, unless one of them is pinned."""
+    memory = domain.numatune.memory if domain.numatune else None
+    if memory is None or memory.nodeset is not None:
+        return
+    if memory.placement is Placement.AUTO and domain.vcpu.cpuset is None:
+        domain.vcpu.placement = Placement.AUTO
+    elif memory.placement is None and domain.vcpu.placement is Placement.AUTO:
+        memory.placement = Placement.AUTO
+
+
+def _iothreads(domain: Domain) -> None:
+    """Name the threads that <iothreadids> leaves out, once it names any; put their pins in order."""
+    threads = domain.iothreadids
+    if threads:
+        used = {thread.id for thread in threads}
+        missing = (domain.iothreads or 0) - len(threads)
+        free = (number for number in count(1) if number not in used)
+        threads.extend(IoThread(id=next(free)) for _ in range(missing))
+        domain.iothreads = len(threads)
+    if domain.cputune is not None:
+        domain.cputune.iothreadpins.sort(key=lambda pin: pin.iothread)

@@ -6,12 +6,14 @@ import secrets
 
 from vmherd.conf.domain.disk import Disk, DiskBus, DiskDevice, SnapshotMode
 from vmherd.conf.domain.domain import Domain
+from vmherd.conf.domain.filesystem import Filesystem
 from vmherd.conf.domain.graphics import Graphics, GraphicsType, Listen, ListenType
-from vmherd.conf.domain.hostdev import Hostdev, HostdevMode
+from vmherd.conf.domain.hostdev import Hostdev, HostdevMode, ScsiSource
 from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.net import Interface, MacAddress
 from vmherd.conf.domain.storage import FIELDS_OF_TYPE, DiskSource, StorageType
 from vmherd.conf.domain.video import Video, VideoType
+from vmherd.util.xmlmodel import scale
 
 KIB_OF_VIDEO = {
     VideoType.VGA: 16384,
@@ -37,6 +39,8 @@ def fill(domain: Domain) -> None:
         _input(each, domain.os.type.name, domain.os.type.arch or "")
     for graphics in devices.graphics:
         _graphics(graphics)
+    for filesystem in devices.filesystems:
+        _filesystem(filesystem)
     for hostdev in devices.hostdevs:
         _hostdev(hostdev)
     _videos(devices.videos)
@@ -72,6 +76,11 @@ def _interface(interface: Interface) -> None:
         # 52:54:00 is QEMU's own prefix; libvirt uses it for every driver that names no other.
         tail = ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3))
         interface.mac = MacAddress(address=f"52:54:00:{tail}")
+    if interface.source is not None:
+        interface.source.portid = None  # known only while a port exists
+    rx = interface.coalesce.rx if interface.coalesce else None
+    if rx is None or rx.frames is None or not rx.frames.max:
+        interface.coalesce = None
 
 
 def _input(each: Input, os_type: str, arch: str) -> None:
@@ -94,7 +103,9 @@ def _graphics(graphics: Graphics) -> None:
     if graphics.type not in (GraphicsType.VNC, GraphicsType.SPICE, GraphicsType.RDP):
         return
     _listens(graphics)
-    if graphics.type is GraphicsType.VNC and any(each.socket for each in graphics.listens):
+    if graphics.type is GraphicsType.SPICE and not _wants_ports(graphics):
+        graphics.listens[0] = Listen(type=ListenType.NONE)
+    if any(each.type in (ListenType.SOCKET, ListenType.NONE) for each in graphics.listens):
         return
     if graphics.type is not GraphicsType.SPICE and graphics.port in (None, 0, -1):
         graphics.autoport = True
@@ -102,6 +113,12 @@ def _graphics(graphics: Graphics) -> None:
         graphics.autoport = graphics.type is GraphicsType.SPICE and graphics.port == -1 == graphics.tls_port
     if graphics.type is not GraphicsType.SPICE and graphics.autoport and graphics.port in (None, 0):
         graphics.port = -1
+
+
+def _wants_ports(graphics: Graphics) -> bool:
+    """A SPICE server without ports is reached only through the hypervisor's own connections."""
+    on_network = graphics.listens[0].type in (ListenType.ADDRESS, ListenType.NETWORK)
+    return not on_network or bool(graphics.autoport or graphics.port or graphics.tls_port)
 
 
 def _listens(graphics: Graphics) -> None:
@@ -121,9 +138,20 @@ def _listens(graphics: Graphics) -> None:
         graphics.socket = graphics.socket or first.socket
 
 
+def _filesystem(filesystem: Filesystem) -> None:
+    filesystem.fmode = filesystem.fmode and filesystem.fmode.zfill(4)
+    filesystem.dmode = filesystem.dmode and filesystem.dmode.zfill(4)
+    source = filesystem.source
+    if source is not None and source.usage is not None:
+        source.usage = -(-source.usage * scale(source.units or "KiB") // 1024)
+        source.units = "KiB"
+
+
 def _hostdev(hostdev: Hostdev) -> None:
     if hostdev.mode is HostdevMode.SUBSYSTEM and hostdev.managed is None:
         hostdev.managed = False
+    if isinstance(hostdev.source, ScsiSource) and hostdev.source.name and "/" not in hostdev.source.name:
+        hostdev.source.name += "/0"  # the LUN
 
 
 def _videos(videos: list[Video]) -> None:

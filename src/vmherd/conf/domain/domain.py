@@ -160,7 +160,7 @@ class Domain(Element, tag="domain"):
     description: str | None = leaf()
     metadata: str | None = raw()
     max_memory: MaxMemory | None = child()
-    memory: Memory = child()
+    memory: Memory = child(default=Memory, always=True)
     current_memory: Size | None = leaf("currentMemory")
     blkiotune: BlkioTune | None = child()
     memtune: MemTune | None = child()

@@ -115,7 +115,7 @@ class FilesystemTarget(Element, tag="target"):
 
 class Filesystem(Device, tag="filesystem"):
     type: FilesystemType = attr(default=FilesystemType.MOUNT, always=True)
-    accessmode: AccessMode | None = attr()
+    accessmode: AccessMode = attr(default=AccessMode.PASSTHROUGH, always=True)
     fmode: str | None = attr()
     dmode: str | None = attr()
     multidevs: MultiDevs | None = attr()

@@ -22,7 +22,7 @@ class Memory(Element, tag="memory"):
     """The memory the guest boots with."""
 
     dump_core: Switch | None = attr("dumpCore")
-    size: Size = text()
+    size: Size = text(default=0, always=True)  # 0: the sum of the NUMA nodes
 
 
 class HugePage(Element, tag="page"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmherd.conf.domain.chardev import ChardevType, Console, Parallel, Serial
+from vmherd.conf.domain.disk import BackingStore
 from vmherd.conf.domain.domain import Domain, devices_of
 from vmherd.conf.domain.graphics import Graphics
 from vmherd.util import xmlmodel
@@ -54,9 +55,17 @@ def stored(domain: Domain) -> Domain:
         disk.mirror = None
         if disk.source is not None:
             disk.source.index = None
+            disk.source.seclabels = [label for label in disk.source.seclabels if not label.labelskip]
+        _forget_indexes(disk.backing_store)
     for graphics in copy.devices.graphics:
         _forget_ports(graphics)
     return copy
+
+
+def _forget_indexes(store: BackingStore | None) -> None:
+    while store is not None:
+        store.index = None
+        store = store.backing_store
 
 
 def _forget_pty(stream: Serial | Parallel | Console) -> None:
