@@ -149,7 +149,7 @@ class AccessType(StrEnum):
     WRITE = "write"
 
 
-class Latency(Element, tag="latency"):
+class Latency(Element, tag="latency", json={"kind": "latency"}):
     """``value`` is in nanoseconds."""
 
     initiator: UInt = attr()
@@ -159,7 +159,7 @@ class Latency(Element, tag="latency"):
     value: ULong = attr()
 
 
-class MemoryRate(Element, tag="bandwidth"):
+class MemoryRate(Element, tag="bandwidth", json={"kind": "bandwidth"}):
     """Bytes per second, written as KiB."""
 
     initiator: UInt = attr()

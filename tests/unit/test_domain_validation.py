@@ -1,0 +1,159 @@
+"""What no hypervisor could run is refused, all of it at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vmherd.conf.domain import Domain, check, complete, parse_domain, problems
+from vmherd.errors import DocumentError
+
+DATA = Path(__file__).parent.parent / "data" / "domain"
+SOUND = "<name>a</name><memory>1024</memory>"
+
+
+def guest(devices: str = "", head: str = SOUND, os: str = "") -> Domain:
+    text = f"<domain type='test'>{head}<os><type>hvm</type>{os}</os><devices>{devices}</devices></domain>"
+    return parse_domain(text)
+
+
+def places(domain: Domain) -> list[str]:
+    return [problem.place for problem in problems(domain)]
+
+
+@pytest.mark.parametrize("name", ["typical.xml", "firmware-block.xml", "sparse.out.xml"])
+def test_a_sound_document_has_no_problems(name: str) -> None:
+    domain = parse_domain((DATA / name).read_text())
+    complete(domain)
+    check(domain)
+
+
+@pytest.mark.parametrize(
+    ("head", "place"),
+    [
+        ("<name></name><memory>1</memory>", "domain/name"),
+        ("<name>a/b</name><memory>1</memory>", "domain/name"),
+        ("<name>..</name><memory>1</memory>", "domain/name"),
+        ("<name>a\nb</name><memory>1</memory>", "domain/name"),
+        (SOUND + "<title>a\nb</title>", "domain/title"),
+        ("<name>a</name><memory>0</memory>", "domain/memory"),
+        (SOUND + "<currentMemory>2048</currentMemory>", "domain/currentMemory"),
+        (SOUND + "<maxMemory slots='1'>512</maxMemory>", "domain/maxMemory"),
+        (SOUND + "<vcpu>0</vcpu>", "domain/vcpu"),
+        (SOUND + "<vcpu current='0'>2</vcpu>", "domain/vcpu/@current"),
+        (SOUND + "<vcpu current='3'>2</vcpu>", "domain/vcpu/@current"),
+        (SOUND + "<vcpu>3</vcpu><cpu><topology sockets='1' cores='2' threads='1'/></cpu>", "domain/cpu/topology"),
+        (
+            SOUND + "<cpu><numa><cell cpus='0-1' memory='1'/><cell cpus='1' memory='1'/></numa></cpu>",
+            "domain/cpu/numa/cell[2]/@cpus",
+        ),
+        (
+            SOUND + "<cputune><cachetune vcpus='0'><cache id='0' level='3' type='code' size='9'/>"
+            "<cache id='0' level='3' type='both' size='9'/></cachetune></cputune>",
+            "domain/cputune/cachetune[1]/cache[2]",
+        ),
+        (
+            SOUND + "<cputune><memorytune vcpus='0'><node id='0' bandwidth='5'/><node id='0' bandwidth='5'/>"
+            "</memorytune></cputune>",
+            "domain/cputune/memorytune[1]/node[2]",
+        ),
+        (
+            SOUND + "<cputune><cachetune vcpus='0-1'/><memorytune vcpus='1'/></cputune>",
+            "domain/cputune/memorytune[1]/@vcpus",
+        ),
+    ],
+)
+def test_a_guest_that_cannot_be_is_refused(head: str, place: str) -> None:
+    assert places(guest(head=head)) == [place]
+
+
+DISK = "<disk><target dev='{}' bus='virtio'/>{}</disk>"
+PCI = "<address type='pci' slot='0x04'/>"
+
+
+@pytest.mark.parametrize(
+    ("devices", "place"),
+    [
+        (DISK.format("vda", "") * 2, "domain/devices/disk[2]/target/@dev"),
+        ("<disk><target dev='odd'/></disk>", "domain/devices/disk[1]/target"),
+        ("<disk type='network'><target dev='vda' bus='virtio'/></disk>", "domain/devices/disk[1]/source"),
+        (DISK.format("vda", PCI) + DISK.format("vdb", PCI), "domain/devices/disk[2]/address"),
+        (
+            DISK.format("vda", "<alias name='ua-x'/>") + DISK.format("vdb", "<alias name='ua-x'/>"),
+            "domain/devices/disk[2]/alias/@name",
+        ),
+        (
+            DISK.format("vda", "<boot order='1'/>") + DISK.format("vdb", "<boot order='1'/>"),
+            "domain/devices/disk[2]/boot/@order",
+        ),
+        (DISK.format("vda", "<boot order='0'/>"), "domain/devices/disk[1]/boot/@order"),
+        (
+            DISK.format("vda", "<wwn>5000c50015ea71ad</wwn>") + DISK.format("vdb", "<wwn>5000c50015ea71ad</wwn>"),
+            "domain/devices/disk[2]/wwn",
+        ),
+        (
+            "<disk><target dev='sda' bus='sata'/><address type='drive' unit='1'/></disk>"
+            "<disk><target dev='sdb' bus='sata'/><address type='drive' unit='1'/></disk>",
+            "domain/devices/disk[2]/address",
+        ),
+        (
+            "<controller type='usb' index='0'/><controller type='usb' index='0'/>",
+            "domain/devices/controller[2]/@index",
+        ),
+        ("<serial type='tcp'/>", "domain/devices/serial/source"),
+        ("<redirdev type='unix'/>", "domain/devices/redirdev/source"),
+        (
+            "<serial type='unix'><source mode='bind'><reconnect enabled='yes' timeout='1'/></source></serial>",
+            "domain/devices/serial/source/reconnect",
+        ),
+        (
+            "<serial type='unix'><source mode='connect' path='/a'><reconnect enabled='yes'/></source></serial>",
+            "domain/devices/serial/source/reconnect",
+        ),
+        ("<graphics type='vnc'><listen type='network'/></graphics>", "domain/devices/graphics[1]/listen[1]"),
+        ("<graphics type='rdp'><listen type='socket'/></graphics>", "domain/devices/graphics[1]/listen[1]"),
+        (
+            "<graphics type='vnc' socket='/a'><listen type='socket' socket='/b'/></graphics>",
+            "domain/devices/graphics[1]/listen[1]",
+        ),
+        (
+            "<graphics type='vnc' listen='::1'><listen type='address' address='::2'/></graphics>",
+            "domain/devices/graphics[1]/listen[1]",
+        ),
+    ],
+)
+def test_a_device_that_cannot_be_is_refused(devices: str, place: str) -> None:
+    assert places(guest(devices)) == [place]
+
+
+def test_devices_and_os_cannot_both_order_the_boot() -> None:
+    assert places(guest(DISK.format("vda", "<boot order='1'/>"), os="<boot dev='hd'/>")) == ["domain/os/boot"]
+
+
+def test_a_contradiction_survives_completion() -> None:
+    domain = guest("<graphics type='vnc' socket='/a'><listen type='socket' socket='/b'/></graphics>")
+    complete(domain)
+    assert places(domain) == ["domain/devices/graphics[1]/listen[1]"]
+
+
+def test_the_console_that_mirrors_a_serial_port_may_share_its_alias() -> None:
+    domain = guest("<serial type='pty'><alias name='ua-line'/></serial>")
+    complete(domain)
+    assert places(domain) == []
+
+
+def test_one_problem_is_an_error_with_its_place_and_hint() -> None:
+    with pytest.raises(DocumentError) as caught:
+        check(guest(head="<name>a/b</name><memory>1</memory>"))
+    assert caught.value.place == "domain/name"
+    assert caught.value.hint
+
+
+def test_all_problems_come_in_one_error() -> None:
+    with pytest.raises(DocumentError) as caught:
+        check(guest(DISK.format("vda", "") * 2, head="<name>a/b</name><memory>0</memory>"))
+    message = str(caught.value)
+    assert "3 problems" in message
+    for place in ("domain/name", "domain/memory", "domain/devices/disk[2]/target/@dev"):
+        assert place in message
