@@ -76,9 +76,9 @@ def test_a_missing_mac_is_made_in_qemus_range() -> None:
     [
         ("hdd", "ide", (0, 1, 1)),
         ("sda", "scsi", (0, 0, 0)),
-        ("sdh", "scsi", (0, 0, 8)),
-        ("sdp", "scsi", (1, 0, 0)),
-        ("sdaa", "scsi", (1, 0, 12)),
+        ("sdh", "scsi", (1, 0, 0)),
+        ("sdp", "scsi", (2, 0, 1)),
+        ("sdaa", "scsi", (3, 0, 5)),
         ("fdb", "fdc", (0, 0, 1)),
     ],
 )
@@ -90,11 +90,11 @@ def test_a_target_name_tells_bus_and_address(dev: str, bus: str, place: tuple[in
     assert (disk.address.controller, disk.address.bus, disk.address.unit) == place
 
 
-def test_a_sata_controller_has_six_ports_and_a_narrow_scsi_bus_seven() -> None:
-    domain = guest("<disk><target dev='sdh' bus='sata'/></disk><disk><target dev='sdi' bus='scsi'/></disk>")
-    complete(domain, wide_scsi=False)
+def test_a_sata_controller_has_six_ports_and_a_wide_scsi_bus_fifteen() -> None:
+    domain = guest("<disk><target dev='sdh' bus='sata'/></disk><disk><target dev='sdx' bus='scsi'/></disk>")
+    complete(domain, wide_scsi=True)
     addresses = [disk.address for disk in domain.devices.disks]
-    assert addresses == [DriveAddress(controller=1, unit=1), DriveAddress(controller=1, unit=1)]
+    assert addresses == [DriveAddress(controller=1, unit=1), DriveAddress(controller=1, unit=9)]
     assert [(each.type, each.index) for each in domain.devices.controllers] == [
         ("scsi", 0),
         ("scsi", 1),
@@ -127,6 +127,11 @@ def test_virtio_ports_without_a_number_take_the_next_free_one() -> None:
     domain = completed(channel.format("a", 0) + channel.format("b", 1) + channel.format("c", 0))
     addresses = [each.address for each in domain.devices.channels]
     assert [each.port for each in addresses if isinstance(each, VirtioSerialAddress)] == [2, 1, 3]
+
+
+def test_an_empty_drive_has_neither_server_nor_pool() -> None:
+    domain = completed("<disk type='network' device='cdrom'><target dev='sda' bus='sata'/></disk>")
+    assert domain.devices.disks[0].type == "file"
 
 
 def test_a_source_keeps_only_what_its_type_means() -> None:
@@ -175,6 +180,19 @@ def test_an_order_of_boot_devices_replaces_the_default() -> None:
 def test_unnamed_iothreads_get_the_lowest_free_ids() -> None:
     head = "<iothreads>4</iothreads><iothreadids><iothread id='2'/><iothread id='9'/></iothreadids>"
     assert [each.id for each in completed(head=head).iothreadids] == [2, 9, 1, 3]
+
+
+def test_scsi_host_devices_take_free_units_past_a_full_controller() -> None:
+    hostdev = (
+        "<hostdev mode='subsystem' type='scsi'><source protocol='iscsi' name='iqn.2030-01.com.example:x'/></hostdev>"
+    )
+    domain = completed("<disk><target dev='sdb' bus='scsi'/></disk>" + hostdev * 8)
+    places = [each.address for each in domain.devices.hostdevs]
+    assert [(each.controller, each.unit) for each in places if isinstance(each, DriveAddress)] == [
+        *((0, unit) for unit in (0, 2, 3, 4, 5, 6)),
+        (1, 0),
+        (1, 1),
+    ]
 
 
 def test_the_first_video_card_is_primary_unless_another_says_so() -> None:

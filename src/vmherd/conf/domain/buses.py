@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import count
 
 from vmherd.conf.domain.address import CcidAddress, DriveAddress, VirtioSerialAddress
 from vmherd.conf.domain.chardev import Channel, ChannelTargetType, Console, ConsoleTargetType
@@ -30,6 +31,7 @@ def fill(domain: Domain, *, wide_scsi: bool) -> None:
     for disk in devices.disks:
         if disk.address is None:
             disk.address = drive_address(disk, wide_scsi=wide_scsi)
+    _place_scsi_hostdevs(devices, units=16 if wide_scsi else _SCSI_SELF)
     _place_smartcards(devices)
     _number_controllers(devices.controllers)
     for type_, indexes in _needed(devices).items():
@@ -49,7 +51,7 @@ def drive_number(dev: str) -> int | None:
     return number - 1
 
 
-def drive_address(disk: Disk, *, wide_scsi: bool = True) -> DriveAddress | None:
+def drive_address(disk: Disk, *, wide_scsi: bool = False) -> DriveAddress | None:
     """Where the target name puts the disk; None on a bus without drive addresses."""
     number = drive_number(disk.target.dev)
     if number is None:
@@ -136,6 +138,20 @@ def _place_ports(devices: Devices) -> None:
             used = {port for controller, port in taken if controller == address.controller and port}
             address.port = max(used, default=0) + 1
             taken.add((address.controller, address.port))
+
+
+def _place_scsi_hostdevs(devices: Devices, *, units: int) -> None:
+    """Give SCSI host devices the lowest free units.  Source: virDomainHostdevAssignAddress"""
+    scsi = [each for each in devices.hostdevs if each.type is HostdevType.SCSI]
+    on_scsi = [disk.address for disk in devices.disks if disk.target.bus is DiskBus.SCSI]
+    drives = [each for each in (*on_scsi, *(host.address for host in scsi)) if isinstance(each, DriveAddress)]
+    taken = {(each.controller, each.unit) for each in drives if each.bus == each.target == 0}
+    for hostdev in scsi:
+        if hostdev.address is None:
+            free = ((c, unit) for c in count() for unit in range(units) if unit != _SCSI_SELF)
+            place = next(each for each in free if each not in taken)
+            taken.add(place)
+            hostdev.address = DriveAddress(controller=place[0], unit=place[1])
 
 
 def _place_smartcards(devices: Devices) -> None:

@@ -19,10 +19,10 @@ from vmherd.conf.domain.vcpu import IoThread, Placement
 _UNLIMITED = (2**53 - 1) * 1024  # VIR_DOMAIN_MEMORY_PARAM_UNLIMITED: no limit at all
 
 
-def complete(domain: Domain, *, arch: str = "", wide_scsi: bool = True, abi_update: bool = False) -> None:
+def complete(domain: Domain, *, arch: str = "", wide_scsi: bool = False, abi_update: bool = False) -> None:
     """Fill in what the document leaves open, in place.  Doing it twice changes nothing more.
 
-    ``arch`` is the architecture of a guest that names none.  A wide SCSI bus has 15 disks, a narrow one 7.
+    ``arch`` is the architecture of a guest that names none.  A narrow SCSI bus has 7 disks, a wide one (VMware's) 15.
     With ``abi_update`` the guest is new, so that <memory> may be brought into agreement with the NUMA nodes.
     """
     _identify(domain)

@@ -55,8 +55,17 @@ def _disk(disk: Disk) -> None:
         disk.readonly = True
     if disk.readonly and disk.snapshot is SnapshotMode.NO:
         disk.snapshot = None  # what it would be anyway
+    if disk.type is StorageType.VHOSTUSER:
+        disk.snapshot = disk.snapshot or SnapshotMode.NO  # the image belongs to another process
     if disk.source is not None:
         _keep_only(disk.source, disk.type)
+    elif disk.device in (DiskDevice.CDROM, DiskDevice.FLOPPY):
+        disk.type = _type_of_empty(disk.type)
+
+
+def _type_of_empty(type_: StorageType) -> StorageType:
+    """An empty drive has neither server nor pool."""
+    return StorageType.FILE if type_ in (StorageType.NETWORK, StorageType.VOLUME) else type_
 
 
 def _bus_of(dev: str) -> DiskBus | None:
@@ -106,6 +115,7 @@ def _graphics(graphics: Graphics) -> None:
     if graphics.type is GraphicsType.SPICE and not _wants_ports(graphics):
         graphics.listens[0] = Listen(type=ListenType.NONE)
     if any(each.type in (ListenType.SOCKET, ListenType.NONE) for each in graphics.listens):
+        graphics.autoport = graphics.port = graphics.tls_port = None
         return
     if graphics.type is not GraphicsType.SPICE and graphics.port in (None, 0, -1):
         graphics.autoport = True
