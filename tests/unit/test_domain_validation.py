@@ -62,6 +62,24 @@ def test_a_sound_document_has_no_problems(name: str) -> None:
             SOUND + "<cputune><cachetune vcpus='0-1'/><memorytune vcpus='1'/></cputune>",
             "domain/cputune/memorytune[1]/@vcpus",
         ),
+        (SOUND + "<cpu><cache mode='passthrough' level='3'/></cpu>", "domain/cpu/cache/@level"),
+        (SOUND + "<cpu><maxphysaddr mode='emulate'/></cpu>", "domain/cpu/maxphysaddr"),
+        (SOUND + "<cpu><maxphysaddr mode='passthrough' bits='42'/></cpu>", "domain/cpu/maxphysaddr/@bits"),
+        (
+            SOUND
+            + "<cputune><vcpusched vcpus='0-1' scheduler='idle'/><vcpusched vcpus='1' scheduler='idle'/></cputune>",
+            "domain/cputune/vcpusched[2]",
+        ),
+        (SOUND + "<cpu><numa><cell id='0' memory='1'/><cell id='2' memory='1'/></numa></cpu>", "domain/cpu/numa"),
+        (
+            SOUND + "<numatune><memnode cellid='0' mode='strict' nodeset='0'/></numatune>",
+            "domain/numatune/memnode[1]/@cellid",
+        ),
+        (
+            SOUND + "<memoryBacking><hugepages><page size='2048' nodeset='1'/></hugepages></memoryBacking>",
+            "domain/memoryBacking/hugepages/page[1]/@nodeset",
+        ),
+        (SOUND + "<seclabel model='dac'/><seclabel model='dac'/>", "domain/seclabel[2]"),
     ],
 )
 def test_a_guest_that_cannot_be_is_refused(head: str, place: str) -> None:
@@ -121,10 +139,41 @@ PCI = "<address type='pci' slot='0x04'/>"
             "<graphics type='vnc' listen='::1'><listen type='address' address='::2'/></graphics>",
             "domain/devices/graphics[1]/listen[1]",
         ),
+        ("<disk device='lun'><target dev='sda' bus='scsi'/></disk>", "domain/devices/disk[1]/@device"),
+        (DISK.format("vda", "<vendor>ACME</vendor>"), "domain/devices/disk[1]/vendor"),
+        (
+            DISK.format("vda", "<auth username='a'/><source><auth username='b'/></source>"),
+            "domain/devices/disk[1]/auth",
+        ),
+        (DISK.format("vda", "<address type='pci' slot='0x20'/>"), "domain/devices/disk/address"),
+        (
+            "<hostdev type='usb'><source><vendor id='0x1'/><product id='0x2'/></source></hostdev>" * 2,
+            "domain/devices/hostdev[2]/source",
+        ),
+        ("<video><model type='none'/></video><video><model type='vga'/></video>", "domain/devices/video"),
+        ("<video><model type='vga' primary='yes'/></video>" * 2, "domain/devices/video"),
+        ("<shmem name='a'><msi/></shmem>", "domain/devices/shmem[1]/msi"),
     ],
 )
 def test_a_device_that_cannot_be_is_refused(devices: str, place: str) -> None:
     assert places(guest(devices)) == [place]
+
+
+def test_memory_modules_need_numa_nodes() -> None:
+    module = "<memory model='dimm'><target><size>512</size></target></memory>"
+    assert places(guest(module, SOUND + "<maxMemory slots='1'>2048</maxMemory>")) == ["domain/devices/memory"]
+
+
+@pytest.mark.parametrize(
+    ("os", "place"),
+    [
+        ("<loader type='rom'>/a</loader><nvram>/b</nvram>", "domain/os/nvram"),
+        ("<loader type='pflash' stateless='yes'>/a</loader><nvram>/b</nvram>", "domain/os/nvram"),
+        ("<firmware><feature enabled='yes' name='secure-boot'/></firmware>", "domain/os/firmware"),
+    ],
+)
+def test_firmware_that_contradicts_itself_is_refused(os: str, place: str) -> None:
+    assert places(guest(os=os)) == [place]
 
 
 def test_devices_and_os_cannot_both_order_the_boot() -> None:

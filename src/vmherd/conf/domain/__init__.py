@@ -10,8 +10,9 @@ Each element has a class in the module of its family: ``disk``, ``net``, ``cpu``
 
 from vmherd.conf.domain.completion import complete
 from vmherd.conf.domain.domain import Devices, Domain, DomainType
+from vmherd.conf.domain.problem import Problem
 from vmherd.conf.domain.text import parse_domain, render, stored
-from vmherd.conf.domain.validate import Problem, check, problems
+from vmherd.conf.domain.validate import check, problems
 
 __all__ = [
     "Devices",

@@ -5,29 +5,17 @@ Source: src/conf/domain_validate.c of libvirt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Iterator
 
+from vmherd.conf.domain import coherence
 from vmherd.conf.domain.address import Device, DriveAddress, PciAddress
 from vmherd.conf.domain.chardev import ChardevSource, ChardevType, SocketMode
 from vmherd.conf.domain.domain import Domain
 from vmherd.conf.domain.graphics import Graphics, GraphicsType, ListenType
+from vmherd.conf.domain.problem import Problem, duplicates, numbered
 from vmherd.conf.domain.storage import StorageType
 from vmherd.conf.domain.streams import Stream, streams_of
 from vmherd.errors import DocumentError
-
-T = TypeVar("T")
-K = TypeVar("K", bound=Hashable)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One complaint: where, what is wrong, and what to do about it."""
-
-    place: str
-    text: str
-    hint: str = ""
 
 
 def check(domain: Domain) -> None:
@@ -90,8 +78,8 @@ def _vcpus(domain: Domain) -> Iterator[Problem]:
 
 def _numa(domain: Domain) -> Iterator[Problem]:
     cells = domain.cpu.numa.cells if domain.cpu and domain.cpu.numa else []
-    yield from _duplicates(
-        [(f"domain/cpu/numa/cell[{place}]/@cpus", cpu) for place, cell in _numbered(cells) for cpu in cell.cpus or ()],
+    yield from duplicates(
+        [(f"domain/cpu/numa/cell[{place}]/@cpus", cpu) for place, cell in numbered(cells) for cpu in cell.cpus or ()],
         "CPU {} is in another cell too",
     )
 
@@ -99,20 +87,20 @@ def _numa(domain: Domain) -> Iterator[Problem]:
 def _cache(domain: Domain) -> Iterator[Problem]:
     if domain.cputune is None:
         return
-    for place, tune in _numbered(domain.cputune.cachetunes):
-        yield from _duplicates(
+    for place, tune in numbered(domain.cputune.cachetunes):
+        yield from duplicates(
             [
                 (f"domain/cputune/cachetune[{place}]/cache[{number}]", (each.id, each.level, kind))
-                for number, each in _numbered(tune.caches)
+                for number, each in numbered(tune.caches)
                 for kind in (("code", "data") if each.type == "both" else (each.type.value,))
             ],
             "cache {} is allocated twice",
         )
-    for place, bandwidth in _numbered(domain.cputune.memorytunes):
-        yield from _duplicates(
+    for place, bandwidth in numbered(domain.cputune.memorytunes):
+        yield from duplicates(
             [
                 (f"domain/cputune/memorytune[{place}]/node[{number}]", node.id)
-                for number, node in _numbered(bandwidth.nodes)
+                for number, node in numbered(bandwidth.nodes)
             ],
             "node {} is given twice",
         )
@@ -123,7 +111,7 @@ def _overlaps(domain: Domain) -> Iterator[Problem]:
     """Groups of CPUs that get cache or bandwidth are the same group, or have nothing in common."""
     assert domain.cputune is not None
     groups = [set(each.vcpus) for each in domain.cputune.cachetunes]
-    for place, each in _numbered(domain.cputune.memorytunes):
+    for place, each in numbered(domain.cputune.memorytunes):
         mine = set(each.vcpus)
         if any(group & mine and group != mine for group in groups):
             text = "its CPUs are partly those of a <cachetune>"
@@ -132,24 +120,24 @@ def _overlaps(domain: Domain) -> Iterator[Problem]:
 
 def _disks(domain: Domain) -> Iterator[Problem]:
     disks = domain.devices.disks
-    targets = [(f"domain/devices/disk[{place}]/target/@dev", disk.target.dev) for place, disk in _numbered(disks)]
-    yield from _duplicates(targets, "{} is the target of another disk", "give each disk its own")
-    for place, disk in _numbered(disks):
+    targets = [(f"domain/devices/disk[{place}]/target/@dev", disk.target.dev) for place, disk in numbered(disks)]
+    yield from duplicates(targets, "{} is the target of another disk", "give each disk its own")
+    for place, disk in numbered(disks):
         where = f"domain/devices/disk[{place}]"
         if disk.target.bus is None:
             text = f"no bus is told, and {disk.target.dev!r} does not suggest one"
             yield Problem(f"{where}/target", text, "add bus='virtio', 'sata', 'scsi', ...")
         if disk.type is StorageType.NETWORK and (disk.source is None or disk.source.protocol is None):
             yield Problem(f"{where}/source", "a network disk needs a protocol", "add protocol='nbd', 'rbd', ...")
-    serials = [(f"domain/devices/disk[{place}]/wwn", disk.wwn) for place, disk in _numbered(disks) if disk.wwn]
-    yield from _duplicates(serials, "{} is the wwn of another disk")
+    serials = [(f"domain/devices/disk[{place}]/wwn", disk.wwn) for place, disk in numbered(disks) if disk.wwn]
+    yield from duplicates(serials, "{} is the wwn of another disk")
 
 
 def _boot_order(domain: Domain) -> Iterator[Problem]:
     orders = [
         (f"{place}/boot/@order", device.boot.order) for place, device in _devices(domain) if device.boot is not None
     ]
-    yield from _duplicates(orders, "boot order {} is taken by another device")
+    yield from duplicates(orders, "boot order {} is taken by another device")
     yield from (Problem(place, "the order counts from 1") for place, order in orders if order == 0)
     if orders and domain.os.boots:
         hint = "keep one of the two ways"
@@ -160,7 +148,7 @@ def _names(domain: Domain) -> Iterator[Problem]:
     aliases = [(f"{place}/alias/@name", device.alias.name) for place, device in _devices(domain) if device.alias]
     # A console that mirrors the first serial port is the same device, so it has the same alias.
     aliases = [each for each in aliases if not each[0].startswith("domain/devices/console[1]/")]
-    yield from _duplicates(aliases, "alias {} is taken by another device")
+    yield from duplicates(aliases, "alias {} is taken by another device")
 
 
 def _addresses(domain: Domain) -> Iterator[Problem]:
@@ -169,19 +157,19 @@ def _addresses(domain: Domain) -> Iterator[Problem]:
         for place, device in _devices(domain)
         if isinstance(device.address, PciAddress) and device.address.is_placed
     ]
-    yield from _duplicates(pci, "PCI address {} is taken by another device", show=_show_pci)
+    yield from duplicates(pci, "PCI address {} is taken by another device", show=_show_pci)
     drives = [
         (f"{place}/address", (disk.target.bus, address.controller, address.bus, address.target, address.unit))
-        for place, disk in ((f"domain/devices/disk[{n}]", disk) for n, disk in _numbered(domain.devices.disks))
+        for place, disk in ((f"domain/devices/disk[{n}]", disk) for n, disk in numbered(domain.devices.disks))
         if isinstance(address := disk.address, DriveAddress)
     ]
-    yield from _duplicates(drives, "this drive address is taken by another disk")
+    yield from duplicates(drives, "this drive address is taken by another disk")
     controllers = [
         (f"domain/devices/controller[{n}]/@index", (each.type.value, each.index))
-        for n, each in _numbered(domain.devices.controllers)
+        for n, each in numbered(domain.devices.controllers)
         if each.index is not None and each.master is None and not (each.model or "").startswith("ich9-uhci")
     ]
-    yield from _duplicates(controllers, "there is another controller {}", show=lambda key: f"{key[0]} {key[1]}")
+    yield from duplicates(controllers, "there is another controller {}", show=lambda key: f"{key[0]} {key[1]}")
 
 
 def _show_pci(key: tuple[int, int, int, int]) -> str:
@@ -221,12 +209,12 @@ def _source(source: ChardevSource, kind: ChardevType | None, place: str) -> Iter
 
 
 def _graphics(domain: Domain) -> Iterator[Problem]:
-    for number, graphics in _numbered(domain.devices.graphics):
+    for number, graphics in numbered(domain.devices.graphics):
         yield from _listens(graphics, f"domain/devices/graphics[{number}]")
 
 
 def _listens(graphics: Graphics, place: str) -> Iterator[Problem]:
-    for number, listen in _numbered(graphics.listens):
+    for number, listen in numbered(graphics.listens):
         where = f"{place}/listen[{number}]"
         if listen.type is ListenType.NETWORK and not listen.network:
             yield Problem(where, "the network is missing", "add network='NAME'")
@@ -239,10 +227,6 @@ def _listens(graphics: Graphics, place: str) -> Iterator[Problem]:
         return
 
 
-def _numbered(items: Sequence[T]) -> Iterator[tuple[int, T]]:
-    return enumerate(items, start=1)
-
-
 def _devices(domain: Domain) -> Iterator[tuple[str, Device]]:
     """Every device with its place."""
     devices = domain.devices
@@ -251,20 +235,9 @@ def _devices(domain: Domain) -> Iterator[tuple[str, Device]]:
         if isinstance(value, Device):
             yield f"domain/devices/{type(value).__xml__.tag}", value
         elif isinstance(value, list):
-            for number, each in _numbered(value):
+            for number, each in numbered(value):
                 if isinstance(each, Device):
                     yield f"domain/devices/{type(each).__xml__.tag}[{number}]", each
-
-
-def _duplicates(
-    items: Sequence[tuple[str, K]], text: str, hint: str = "", show: Callable[[K], str] = repr
-) -> Iterator[Problem]:
-    """A problem for each item whose key an earlier one has."""
-    seen: set[K] = set()
-    for place, key in items:
-        if key in seen:
-            yield Problem(place, text.format(show(key)), hint)
-        seen.add(key)
 
 
 RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (
@@ -279,4 +252,5 @@ RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (
     _boot_order,
     _names,
     _addresses,
+    *coherence.RULES,
 )

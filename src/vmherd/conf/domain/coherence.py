@@ -1,0 +1,145 @@
+"""Checks that parts of the document fit each other: firmware, NUMA nodes, CPUs, labels and passed-through devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vmherd.conf.domain.address import PciAddress
+from vmherd.conf.domain.cpu import AddressMode, CacheMode
+from vmherd.conf.domain.disk import DiskBus, DiskDevice
+from vmherd.conf.domain.domain import Domain, devices_of
+from vmherd.conf.domain.os import LoaderType
+from vmherd.conf.domain.problem import Problem, duplicates, numbered
+from vmherd.conf.domain.storage import StorageType
+from vmherd.conf.domain.video import VideoType
+
+_MAX_BUS = 0xFF
+_MAX_SLOT = 0x1F
+_MAX_FUNCTION = 7
+
+
+def firmware(domain: Domain) -> Iterator[Problem]:
+    """Variables of UEFI need a flash loader that keeps state; features need a firmware to be chosen."""
+    os = domain.os
+    if os.nvram is not None and os.firmware is None:
+        if os.loader is None or os.loader.type is not LoaderType.PFLASH:
+            yield Problem("domain/os/nvram", "only a flash loader has NVRAM", "use <loader type='pflash'>")
+        elif os.loader.stateless:
+            yield Problem("domain/os/nvram", "a stateless loader has no NVRAM", "remove one of the two")
+    if os.firmware_features and os.firmware is None:
+        yield Problem("domain/os/firmware", "features choose a firmware, and none is wanted", "add <os firmware='efi'>")
+
+
+def cpu(domain: Domain) -> Iterator[Problem]:
+    """Cache and address width: emulated ones are told, those of the host are not."""
+    if domain.cpu is None:
+        return
+    cache, bits = domain.cpu.cache, domain.cpu.maxphysaddr
+    if cache is not None and cache.mode is CacheMode.PASSTHROUGH and cache.level is not None:
+        yield Problem("domain/cpu/cache/@level", "the host's cache comes with its own levels", "leave level out")
+    if bits is not None and bits.mode is AddressMode.EMULATE and bits.bits is None:
+        yield Problem("domain/cpu/maxphysaddr", "the number of bits is missing", "add bits='42'")
+    if bits is not None and bits.mode is AddressMode.PASSTHROUGH and bits.bits is not None:
+        yield Problem("domain/cpu/maxphysaddr/@bits", "the host's number of bits is taken", "leave bits out")
+
+
+def schedulers(domain: Domain) -> Iterator[Problem]:
+    """A CPU has one scheduler."""
+    if domain.cputune is None:
+        return
+    for name, sets in (
+        ("vcpusched", [each.vcpus for each in domain.cputune.vcpuscheds]),
+        ("iothreadsched", [each.iothreads for each in domain.cputune.iothreadscheds]),
+    ):
+        places = [(f"domain/cputune/{name}[{number}]", one) for number, each in numbered(sets) for one in each]
+        yield from duplicates(places, "{} has a scheduler already")
+
+
+def numa(domain: Domain) -> Iterator[Problem]:
+    """What speaks of NUMA nodes needs nodes, and only those there are."""
+    cells = domain.cpu.numa.cells if domain.cpu and domain.cpu.numa else []
+    ids = {cell.id if cell.id is not None else number for number, cell in enumerate(cells)}
+    if len(ids) != len(cells) or ids != set(range(len(ids))):
+        yield Problem("domain/cpu/numa", "nodes must be numbered 0, 1, 2, ... without gaps")
+    if domain.max_memory is not None and domain.devices.memories and not cells:
+        hint = "add <numa> to <cpu>"
+        yield Problem("domain/devices/memory", "memory modules need a guest with NUMA nodes", hint)
+    for number, node in numbered(domain.numatune.memnodes if domain.numatune else []):
+        if node.cellid not in ids:
+            yield Problem(f"domain/numatune/memnode[{number}]/@cellid", f"there is no node {node.cellid}")
+    pages = domain.memory_backing.hugepages.pages if domain.memory_backing and domain.memory_backing.hugepages else []
+    for number, page in numbered(pages):
+        for missing in sorted(set(page.nodeset or ()) - (ids or {0})):
+            yield Problem(f"domain/memoryBacking/hugepages/page[{number}]/@nodeset", f"there is no node {missing}")
+
+
+def disks(domain: Domain) -> Iterator[Problem]:
+    """A LUN is a whole device of the host; only SCSI disks tell vendor and product."""
+    for number, disk in numbered(domain.devices.disks):
+        place = f"domain/devices/disk[{number}]"
+        whole = disk.type in (StorageType.BLOCK, StorageType.NETWORK, StorageType.VOLUME)
+        if disk.device is DiskDevice.LUN and not whole:
+            yield Problem(f"{place}/@device", f"a lun cannot be a {disk.type}", "use type='block' or device='disk'")
+        if (disk.vendor or disk.product) and disk.target.bus is not DiskBus.SCSI:
+            yield Problem(f"{place}/vendor", "only SCSI disks have vendor and product", "use bus='scsi'")
+        if disk.auth is not None and disk.source is not None and disk.source.auth is not None:
+            yield Problem(f"{place}/auth", "<source> has an <auth> too", "keep the one in <source>")
+
+
+def pci_ranges(domain: Domain) -> Iterator[Problem]:
+    """A bus has 32 slots with 8 functions each."""
+    for device in devices_of(domain.devices):
+        address = device.address
+        if not isinstance(address, PciAddress):
+            continue
+        _, bus, slot, function = address.key
+        if bus > _MAX_BUS or slot > _MAX_SLOT or function > _MAX_FUNCTION:
+            tag = type(device).__xml__.tag
+            text = f"no PCI bus has a place {bus:#x}:{slot:#x}.{function:#x}"
+            yield Problem(f"domain/devices/{tag}/address", text, "buses end at 0xff, slots at 0x1f, functions at 7")
+
+
+def host_devices(domain: Domain) -> Iterator[Problem]:
+    """A device of the host is handed over once."""
+    sources = [
+        (f"domain/devices/hostdev[{number}]/source", repr(each.source))
+        for number, each in numbered(domain.devices.hostdevs)
+        if each.source is not None
+    ]
+    yield from duplicates(sources, "this device is handed over twice")
+
+
+def screens(domain: Domain) -> Iterator[Problem]:
+    """One video card is the primary one, and "none" stands alone."""
+    models = [video.model for video in domain.devices.videos if video.model is not None]
+    if len(models) > 1 and any(model.type is VideoType.NONE for model in models):
+        yield Problem("domain/devices/video", "type 'none' must be the only video device", "remove one")
+    if sum(bool(model.primary) for model in models) > 1:
+        yield Problem("domain/devices/video", "only one video device can be primary", "leave primary on one")
+
+
+def labels(domain: Domain) -> Iterator[Problem]:
+    """Each security driver labels the guest once."""
+    models = [(f"domain/seclabel[{number}]", each.model) for number, each in numbered(domain.seclabels) if each.model]
+    yield from duplicates(models, "{} has a label already")
+
+
+def shared_memory(domain: Domain) -> Iterator[Problem]:
+    """Interrupts between guests go through the server."""
+    for number, each in numbered(domain.devices.shmems):
+        if each.msi is not None and each.server is None:
+            yield Problem(f"domain/devices/shmem[{number}]/msi", "interrupts need a server", "add <server path=''/>")
+
+
+RULES = (
+    firmware,
+    cpu,
+    schedulers,
+    numa,
+    disks,
+    pci_ranges,
+    host_devices,
+    screens,
+    labels,
+    shared_memory,
+)

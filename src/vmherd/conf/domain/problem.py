@@ -1,0 +1,35 @@
+"""A complaint about a document, and what rules share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One complaint: where, what is wrong, and what to do about it."""
+
+    place: str
+    text: str
+    hint: str = ""
+
+
+def numbered(items: Sequence[T]) -> Iterator[tuple[int, T]]:
+    """The items with their place among elements of the same name, counted from 1."""
+    return enumerate(items, start=1)
+
+
+def duplicates(
+    items: Sequence[tuple[str, K]], text: str, hint: str = "", show: Callable[[K], str] = repr
+) -> Iterator[Problem]:
+    """A problem for each item whose key an earlier one has; ``text`` shows the key at ``{}``."""
+    seen: set[K] = set()
+    for place, key in items:
+        if key in seen:
+            yield Problem(place, text.format(show(key)), hint)
+        seen.add(key)
