@@ -104,7 +104,7 @@ class QemuDriver(LocalDriver):
 
     async def accept(self, domain: Domain) -> None:
         caps = await self._capabilities_for(domain)
-        complete.complete(domain, caps, session=self.uri.path != "/system")
+        complete.complete(domain, caps)
         validate.check(domain, caps)
 
     async def version(self) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Where the QEMU driver keeps things, in system, session and embedded mode.
 
-    qemu:///system            /var/lib, /run, /var/log and /var/cache, for root
-    qemu:///session           the user's XDG folders
-    qemu:///embed?root=DIR    everything under one folder, for programs with guests of their own
+qemu:///system            /var/lib, /run, /var/log and /var/cache, for root
+qemu:///session           the user's XDG folders
+qemu:///embed?root=DIR    everything under one folder, for programs with guests of their own
 """
 
 from __future__ import annotations
@@ -68,7 +68,15 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
     def create(self) -> None:
         """Make every folder, for us alone.  Raises HostError where that is not allowed."""
         try:
-            for folder in (self.state, self.run / "guests", self.listeners, self.jobs, self.ports, self.log, self.cache):
+            for folder in (
+                self.state,
+                self.run / "guests",
+                self.listeners,
+                self.jobs,
+                self.ports,
+                self.log,
+                self.cache,
+            ):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as problem:
             raise HostError(f"cannot make {problem.filename}: {problem.strerror}", hint=_HINT) from problem

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from vmherd.conf import capabilities as document
 from vmherd.hypervisors.qemu import accel
-from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.capabilities import Capabilities, Machine
 from vmherd.util.xmlmodel import render
 
 
@@ -20,12 +20,21 @@ def capabilities_xml(caps: Capabilities) -> str:
     arch = document.GuestArch(
         name=caps.arch,
         wordsize=64 if "64" in caps.arch or caps.arch == "s390x" else 32,
-        emulator=str(caps.binary),
+        emulator=caps.binary,
         machines=[machine for each in caps.machines for machine in _machines(each)],
         domains=domains,
     )
     host = document.Host(uuid=_host_uuid(), cpu=document.HostCpu(arch=platform.machine()))
     return render(document.HostCapabilities(host=host, guests=[document.Guest(os_type="hvm", arch=arch)]))
+
+
+def _machines(machine: Machine) -> list[document.Machine]:
+    """An alias is listed as a machine of its own."""
+    deprecated = "yes" if machine.deprecated else None
+    found = [document.Machine(name=machine.name, max_cpus=machine.max_cpus, deprecated=deprecated)]
+    if machine.alias:
+        found.append(document.Machine(name=machine.alias, canonical=machine.name, max_cpus=machine.max_cpus))
+    return found
 
 
 def _host_uuid() -> str | None:

@@ -45,7 +45,9 @@ class Monitor:
         self._client = client
         self._listener = listener
 
-    async def execute(self, command: str, arguments: dict[str, object] | None = None, *, patience: float = PATIENCE) -> Any:
+    async def execute(
+        self, command: str, arguments: dict[str, object] | None = None, *, patience: float = PATIENCE
+    ) -> Any:
         """Run a command and return its value.
 
         Raises Refused, NotResponding after ``patience`` seconds, HypervisorError if QEMU went away.

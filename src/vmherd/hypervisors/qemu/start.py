@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vmherd.conf.domain import Domain, render
-from vmherd.conf.domain.chardev import Channel, ChardevSource, ChardevType, Console, Parallel, Serial
+from vmherd.conf.domain.chardev import Channel, ChardevSource, ChardevType, Console, Parallel, Serial, SocketMode
 from vmherd.conf.domain.graphics import Graphics, GraphicsType, ListenType
 from vmherd.conf.domain.storage import StartupPolicy
 from vmherd.driver.types import ShutoffReason
@@ -27,12 +27,15 @@ from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.state.domains import DomainTable, Entry, Live
+from vmherd.util.files import write_atomically
 from vmherd.util.process import ProcessId, end, identify, spawn, wait_exit
 from vmherd.util.sockets import listen_unix
 
 #: Seconds QEMU may need from exec to its greeting; disks on a slow network are opened before it.
 GREETING = 60.0
 _LOG_TAIL = 4096
+#: Bytes of the key that encrypts secrets on the command line (AES-256).
+_KEY_SIZE = 32
 
 
 class Start:
@@ -93,8 +96,10 @@ class Start:
         shutil.rmtree(folder, ignore_errors=True)
         try:
             folder.mkdir(parents=True, mode=0o700)
+            write_atomically(folder / "master-key.aes", os.urandom(_KEY_SIZE))
         except OSError as problem:
-            raise HostError(f"cannot make {folder}: {problem.strerror}", hint="make room on the disk") from None
+            raise HostError(f"cannot write to {folder}: {problem.strerror}", hint="make room on the disk") from None
+        _name_sockets(self._domain, folder)
 
     def _choose_ports(self, ours: ExitStack) -> None:
         for graphics in self._domain.devices.graphics:
@@ -121,9 +126,9 @@ class Start:
 
     def _arguments(self, ours: ExitStack) -> list[str]:
         launch = command.Launch(
-            lib_dir=self._folders.guest(self._uuid),
+            folder=self._folders.guest(self._uuid),
             monitor_fd=self._listen(ours, self._folders.control(self._uuid)),
-            listen=lambda path: self._listen(ours, Path(path)),
+            listen=lambda path: self._listen(ours, path),
         )
         argv = command.build(self._domain, self._caps, launch)
         # Ours alone, beside what the document asks for: the keeper's monitor, and a file with the pid.
@@ -234,6 +239,15 @@ def _files(domain: Domain) -> Iterator[tuple[str, str]]:
         source = disk.source
         if source and source.startup_policy in (None, StartupPolicy.MANDATORY) and (path := source.file or source.dev):
             yield f"disk {disk.target.dev}", path
+
+
+def _name_sockets(domain: Domain, folder: Path) -> None:
+    """A listening channel without a path gets one in the guest's own folder."""
+    for channel in domain.devices.channels:
+        if channel.type is ChardevType.UNIX and not channel.sources:
+            name = channel.target.name or (channel.alias.name if channel.alias else "channel")
+            path = folder / f"channel-{name.replace('/', '_')}.sock"
+            channel.sources = [ChardevSource(mode=SocketMode.BIND, path=str(path))]
 
 
 def _chardevs(domain: Domain) -> Iterator[Serial | Parallel | Console | Channel]:

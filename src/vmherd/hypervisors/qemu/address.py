@@ -1,0 +1,375 @@
+"""Gives every device that needs one a place in the guest, and names the devices of a guest that starts.
+
+PCI as libvirt does it (qemuDomainAssignPCIAddresses): what the chipset fixes first, then device families in a fixed
+order, each device in the first free place that suits it; PCI Express machines get a root port per device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vmherd.conf.domain import Domain
+from vmherd.conf.domain.address import Alias, Device, DriveAddress, PciAddress, UsbAddress, VirtioSerialAddress
+from vmherd.conf.domain.chardev import Channel, ChannelTargetType, Console, ConsoleTargetType, SerialTargetType
+from vmherd.conf.domain.controller import Controller, ControllerTarget, ControllerType, PciModel
+from vmherd.conf.domain.disk import Disk, DiskBus
+from vmherd.conf.domain.domain import devices_of
+from vmherd.conf.domain.hostdev import HostdevType
+from vmherd.conf.domain.input import InputBus
+from vmherd.conf.domain.memballoon import MemballoonModel
+from vmherd.conf.domain.video import VideoType
+from vmherd.conf.domain.watchdog import WatchdogModel
+from vmherd.errors import DocumentError
+from vmherd.hypervisors.qemu import machine
+from vmherd.hypervisors.qemu.capabilities import Capabilities
+
+_SLOTS = 32
+_FUNCTIONS = 8
+
+
+def assign(domain: Domain, caps: Capabilities) -> None:
+    """Address every device that has no address yet, adding controllers where buses are full.
+
+    Raises DocumentError where two devices want one place, or nothing is left.
+    """
+    _virtio_serial(domain)
+    if machine.pci_root(domain):
+        _Pci(domain, caps).assign()
+    _usb(domain)
+
+
+def _virtio_serial(domain: Domain) -> None:
+    """Ports count from 1; port 0 is for the first console."""
+    devices = domain.devices
+    ports: list[Channel | Console] = [c for c in devices.channels if c.target.type is ChannelTargetType.VIRTIO]
+    ports += [c for c in devices.consoles if c.target and c.target.type is ConsoleTargetType.VIRTIO]
+    taken = {each.address.port for each in ports if isinstance(each.address, VirtioSerialAddress)}
+    for each in ports:
+        if each.address is None:
+            console = isinstance(each, Console) and 0 not in taken
+            number = 0 if console else next(n for n in range(1, 32) if n not in taken)
+            taken.add(number)
+            each.address = VirtioSerialAddress(port=number)
+
+
+def _usb(domain: Domain) -> None:
+    """The first free port of the first USB bus."""
+    devices = domain.devices
+    wanted: list[Device] = [each for each in devices.inputs if each.bus is InputBus.USB]
+    wanted += [each for each in devices.disks if each.target.bus is DiskBus.USB]
+    wanted += [each for each in devices.serials if each.target and each.target.type is SerialTargetType.USB]
+    wanted += [*devices.redirdevs, *devices.hubs]
+    wanted += [each for each in devices.hostdevs if each.type is HostdevType.USB]
+    taken = {each.address.port for each in devices_of(devices) if isinstance(each.address, UsbAddress)}
+    for each in wanted:
+        if each.address is None:
+            port = next(str(n) for n in range(1, 128) if str(n) not in taken)
+            taken.add(port)
+            each.address = UsbAddress(bus=0, port=port)
+
+
+class _Pci:
+    """One assignment of PCI addresses.  A place is (bus, slot, function); domain 0 is the only one."""
+
+    def __init__(self, domain: Domain, caps: Capabilities) -> None:
+        self._domain = domain
+        self._caps = caps
+        self._express = machine.pci_root(domain) == "pcie-root"
+        self._owners: dict[tuple[int, int, int], Device | None] = {}
+
+    def assign(self) -> None:
+        for device in _pci_devices(self._domain):
+            self._reserve_given(device)
+        self._chipset()
+        waiting = [device for device in _pci_devices(self._domain) if not _is_placed(device)]
+        for device in waiting:
+            if not _is_placed(device):
+                self._place(device)
+        if self._express and waiting:
+            self._spare_port()
+
+    def _reserve_given(self, device: Device) -> None:
+        if isinstance(address := device.address, PciAddress) and address.is_placed:
+            self._take((address.bus or 0, address.slot or 0, address.function or 0), device)
+
+    def _take(self, place: tuple[int, int, int], device: Device | None) -> None:
+        other = self._owners.get(place)
+        if place in self._owners and other is not device:
+            bus, slot, function = place
+            raise DocumentError(
+                f"PCI address 0000:{bus:02x}:{slot:02x}.{function:x} is taken",
+                place="domain/devices",
+                hint="leave out the <address> of one of the two devices",
+            )
+        self._owners[place] = device
+
+    def _chipset(self) -> None:
+        """Places that the chipset fixes, by the data sheets of PIIX3 and ICH9."""
+        if machine.is_i440fx(self._domain):
+            self._fixed_slot(0)
+            self._piix3()
+        elif machine.is_q35(self._domain):
+            self._fixed_slot(0)
+            self._ich9()
+        else:
+            self._fixed_slot(0)
+        self._primary_video()
+
+    def _fixed_slot(self, slot: int) -> None:
+        for function in range(_FUNCTIONS):
+            self._owners.setdefault((0, slot, function), None)
+
+    def _piix3(self) -> None:
+        for controller in self._controllers(ControllerType.IDE):
+            if controller.index == 0:
+                self._put(controller, 0, 1, 1)
+        for controller in self._controllers(ControllerType.USB):
+            if controller.index == 0 and controller.model == "piix3-uhci" and not _is_placed(controller):
+                self._put(controller, 0, 1, 2)
+        self._fixed_slot(1)
+
+    def _ich9(self) -> None:
+        for controller in self._controllers(ControllerType.SATA):
+            if controller.index == 0:
+                self._put(controller, 0, 0x1F, 2)
+        self._fixed_slot(0x1F)
+        for sound in self._domain.devices.sounds:
+            if sound.model == "ich9" and not _is_placed(sound) and self._is_free(0, 0x1B):
+                self._put(sound, 0, 0x1B, 0)
+
+    def _primary_video(self) -> None:
+        videos = self._domain.devices.videos
+        if not videos or videos[0].model is None or videos[0].model.type is VideoType.NONE:
+            return
+        slot = 2 if machine.is_i440fx(self._domain) else 1
+        if not _is_placed(videos[0]) and self._is_free(0, slot):
+            self._put(videos[0], 0, slot, 0)
+
+    def _controllers(self, type_: ControllerType) -> list[Controller]:
+        return [each for each in self._domain.devices.controllers if each.type is type_]
+
+    def _put(self, device: Device, bus: int, slot: int, function: int) -> None:
+        self._take((bus, slot, function), device)
+        device.address = PciAddress(domain=0, bus=bus, slot=slot, function=function)
+
+    def _is_free(self, bus: int, slot: int) -> bool:
+        return not any((bus, slot, function) in self._owners for function in range(_FUNCTIONS))
+
+    def _place(self, device: Device) -> None:
+        bus, slot = self._express_place(device) if self._express else self._conventional_place()
+        self._put(device, bus, slot, 0)
+
+    def _conventional_place(self) -> tuple[int, int]:
+        for bus in self._buses("pci-root", "pci-bridge"):
+            # A bridge keeps slot 0 for its own hot-plug controller.
+            for slot in range(1, _SLOTS):
+                if self._is_free(bus, slot) and (bus == 0 or slot > 0):
+                    return bus, slot
+        return self._add_bridge(), 1
+
+    def _add_bridge(self) -> int:
+        index = self._next_index()
+        raise DocumentError(
+            f"no PCI slot is left for another device, and bus {index} would be needed",
+            place="domain/devices",
+            hint=f"add <controller type='pci' index='{index}' model='pci-bridge'/>, or use machine='q35'",
+        )
+
+    def _express_place(self, device: Device) -> tuple[int, int]:
+        if not _is_express(device):
+            return self._legacy_place()
+        for bus in self._buses("pcie-root-port", "pcie-switch-downstream-port"):
+            if self._is_free(bus, 0):
+                return bus, 0
+        return self._add_root_port(), 0
+
+    def _legacy_place(self) -> tuple[int, int]:
+        """A conventional device sits behind a bridge."""
+        for bus in self._buses("pcie-to-pci-bridge", "pci-bridge"):
+            for slot in range(1, _SLOTS):
+                if self._is_free(bus, slot):
+                    return bus, slot
+        bridge = Controller(
+            type=ControllerType.PCI, model="pcie-to-pci-bridge", pci_model=PciModel(name="pcie-pci-bridge")
+        )
+        port = next((bus for bus in self._buses("pcie-root-port") if self._is_free(bus, 0)), None)
+        port = self._add_root_port() if port is None else port
+        bridge.index = self._next_index()
+        self._insert(bridge)
+        self._put(bridge, port, 0, 0)
+        return bridge.index, 1
+
+    def _buses(self, *models: str) -> list[int]:
+        return [c.index or 0 for c in self._controllers(ControllerType.PCI) if c.model in models]
+
+    def _next_index(self) -> int:
+        return 1 + max((c.index or 0 for c in self._controllers(ControllerType.PCI)), default=-1)
+
+    def _insert(self, controller: Controller) -> None:
+        """Behind the PCI controllers that are there, as libvirt lists them."""
+        controllers = self._domain.devices.controllers
+        last = max(number for number, each in enumerate(controllers) if each.type is ControllerType.PCI)
+        controllers.insert(last + 1, controller)
+
+    def _add_root_port(self) -> int:
+        index = self._next_index()
+        slot, function = self._port_place()
+        port = Controller(
+            type=ControllerType.PCI,
+            index=index,
+            model="pcie-root-port",
+            pci_model=PciModel(name="pcie-root-port" if "pcie-root-port" in self._caps else "ioh3420"),
+            target=ControllerTarget(chassis=index, port=(slot << 3) + function),
+        )
+        self._insert(port)
+        self._put(port, 0, slot, function)
+        if function == 0 and isinstance(port.address, PciAddress):
+            port.address.multifunction = True
+        return index
+
+    def _port_place(self) -> tuple[int, int]:
+        """Root ports share slots, eight to each."""
+        for slot in range(1, _SLOTS):
+            owners = [self._owners.get((0, slot, function)) for function in range(_FUNCTIONS)]
+            if all((0, slot, function) not in self._owners for function in range(_FUNCTIONS)):
+                return slot, 0
+            first = owners[0]
+            shared = isinstance(first, Controller) and first.model == "pcie-root-port" and _is_multifunction(first)
+            if shared and (0, slot, 7) not in self._owners:
+                return slot, next(f for f in range(1, _FUNCTIONS) if (0, slot, f) not in self._owners)
+        raise DocumentError("no place is left for another PCIe root port", place="domain/devices")
+
+    def _spare_port(self) -> None:
+        """One port stays free, so that a device can be plugged in later."""
+        if not any(self._is_free(bus, 0) for bus in self._buses("pcie-root-port")):
+            self._add_root_port()
+
+
+def _is_placed(device: Device) -> bool:
+    return device.address is not None and not (isinstance(device.address, PciAddress) and not device.address.is_placed)
+
+
+def _is_multifunction(device: Device) -> bool:
+    return isinstance(device.address, PciAddress) and bool(device.address.multifunction)
+
+
+_EXPRESS_NICS = ("virtio", "virtio-non-transitional", "e1000e", "igb", "vmxnet3")
+_CONVENTIONAL_CONTROLLERS = ("piix3-uhci", "piix4-uhci", "ehci", "pci-ohci", "vt82c686b-uhci", "lsilogic")
+
+
+def _is_express(device: Device) -> bool:
+    """Whether a device belongs on PCI Express; the others are conventional PCI devices."""
+    model = getattr(device, "model", None)
+    match type(device).__name__:
+        case "Interface":
+            return getattr(model, "type", "") in _EXPRESS_NICS
+        case "Controller":
+            return model not in _CONVENTIONAL_CONTROLLERS
+        case "Video":
+            return getattr(model, "type", None) is VideoType.VIRTIO
+        case "Sound" | "Watchdog" | "Shmem" | "Serial":
+            return False
+    return not str(model or "").endswith("-transitional") or str(model).endswith("non-transitional")
+
+
+def _pci_devices(domain: Domain) -> Iterator[Device]:
+    """Every device that sits on PCI, in the order in which they choose their places."""
+    devices = domain.devices
+    yield from (c for c in devices.controllers if c.type is ControllerType.PCI and c.index != 0)
+    yield from devices.filesystems
+    yield from devices.interfaces
+    yield from (sound for sound in devices.sounds if sound.model in ("es1370", "ac97", "ich6", "ich9"))
+    yield from (c for c in devices.controllers if _on_pci(c))
+    yield from (disk for disk in devices.disks if _is_pci_disk(disk))
+    yield from (hostdev for hostdev in devices.hostdevs if hostdev.type is HostdevType.PCI)
+    if devices.memballoon and devices.memballoon.model is not MemballoonModel.NONE:
+        yield devices.memballoon
+    yield from devices.rngs
+    if devices.watchdog and devices.watchdog.model is WatchdogModel.I6300ESB:
+        yield devices.watchdog
+    yield from (v for v in devices.videos if v.model and v.model.type not in (VideoType.NONE, VideoType.RAMFB))
+    yield from devices.shmems
+    yield from (each for each in devices.inputs if each.bus is InputBus.VIRTIO)
+    yield from (s for s in devices.serials if s.target and s.target.type is SerialTargetType.PCI)
+    if devices.vsock:
+        yield devices.vsock
+    yield from devices.cryptos
+
+
+def _on_pci(controller: Controller) -> bool:
+    if controller.type in (ControllerType.SCSI, ControllerType.SATA, ControllerType.VIRTIO_SERIAL, ControllerType.IDE):
+        return True
+    return controller.type is ControllerType.USB and controller.model != "none"
+
+
+def _is_pci_disk(disk: Disk) -> bool:
+    return disk.target.bus is DiskBus.VIRTIO and not isinstance(disk.address, DriveAddress)
+
+
+def assign_aliases(domain: Domain) -> None:
+    """Name every device of a guest that starts, as libvirt does (qemu_alias.c); names the user chose stay."""
+    devices = domain.devices
+    for disk in devices.disks:
+        _name(disk, _disk_alias(disk))
+    for controller in devices.controllers:
+        _name(controller, _controller_alias(domain, controller))
+    for serial, console in zip(devices.serials[:1], devices.consoles[:1], strict=False):
+        _name(serial, "serial0")
+        if console.target and console.target.type is ConsoleTargetType.SERIAL:
+            console.alias = serial.alias
+    families: dict[str, list[Device]] = {
+        "net": [*devices.interfaces],
+        "fs": [*devices.filesystems],
+        "sound": [*devices.sounds],
+        "hostdev": [*devices.hostdevs],
+        "redir": [*devices.redirdevs],
+        "video": [*devices.videos],
+        "console": [*devices.consoles],
+        "hub": [*devices.hubs],
+        "smartcard": [*devices.smartcards],
+        "serial": [*devices.serials],
+        "parallel": [*devices.parallels],
+        "channel": [*devices.channels],
+        "input": [*devices.inputs],
+        "rng": [*devices.rngs],
+        "tpm": [*devices.tpms],
+        "shmem": [*devices.shmems],
+        "panic": [*devices.panics],
+        "crypto": [*devices.cryptos],
+        "balloon": [devices.memballoon] if devices.memballoon else [],
+        "watchdog": [devices.watchdog] if devices.watchdog else [],
+        "vsock": [devices.vsock] if devices.vsock else [],
+    }
+    for prefix, members in families.items():
+        for number, device in enumerate(members):
+            _name(device, f"{prefix}{number}")
+
+
+def _name(device: Device, alias: str) -> None:
+    device.alias = device.alias or Alias(name=alias)
+
+
+def _disk_alias(disk: Disk) -> str:
+    address = disk.address
+    if isinstance(address, DriveAddress):
+        bus = str(disk.target.bus)
+        if disk.target.bus is DiskBus.SCSI:
+            return f"scsi{address.controller}-{address.bus}-{address.target}-{address.unit}"
+        return f"{bus}{address.controller}-{address.bus}-{address.unit}"
+    from vmherd.conf.domain.buses import drive_number
+
+    return f"{disk.target.bus}-disk{drive_number(disk.target.dev) or 0}"
+
+
+def _controller_alias(domain: Domain, controller: Controller) -> str:
+    index = controller.index or 0
+    if controller.type is ControllerType.PCI:
+        return f"{'pcie' if controller.model == 'pcie-root' else 'pci'}.{index}"
+    if controller.type is ControllerType.USB and index == 0:
+        return "usb"
+    first_of_chipset = (controller.type is ControllerType.IDE and machine.is_i440fx(domain)) or (
+        controller.type is ControllerType.SATA and machine.is_q35(domain)
+    )
+    if index == 0 and first_of_chipset:
+        return "ide"
+    return f"{controller.type}{index}"

@@ -1,0 +1,48 @@
+"""From a completed document to QEMU's argument vector: pure, and equal to libvirt's, token for token.
+
+The order of ``build`` is libvirt's (qemuBuildCommandLine); each device family has its module.
+"""
+
+from __future__ import annotations
+
+from vmherd.conf.domain import Domain
+from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.command import base, chardev, controller, disk, display, misc, net
+from vmherd.hypervisors.qemu.command.launch import Launch
+
+__all__ = ["Launch", "build"]
+
+
+def build(domain: Domain, caps: Capabilities, launch: Launch) -> list[str]:
+    """The argument vector of a completed domain whose devices have aliases.
+
+    Opens what QEMU shall inherit through ``launch``; apart from that it does nothing.  Raises Unsupported for a
+    device that cannot be expressed.
+    """
+    return [
+        str(domain.devices.emulator or caps.binary),
+        *base.identity(domain),
+        *base.secret(launch),
+        *base.machine_and_memory(domain, caps),
+        *base.monitor(domain, launch),
+        *base.clock(domain),
+        *base.power(domain, caps),
+        *base.boot(domain),
+        *controller.arguments(domain),
+        *misc.filesystems(domain),
+        *disk.arguments(domain),
+        *net.arguments(domain),
+        *chardev.arguments(domain, launch),
+        *misc.inputs(domain),
+        *display.arguments(domain),
+        *display.videos(domain),
+        *display.sounds(domain),
+        *misc.watchdog(domain),
+        *misc.balloon(domain),
+        *misc.rngs(domain, launch),
+        *misc.panics(domain),
+        *base.sandbox(launch),
+        *misc.passthrough(domain),
+        "-msg",
+        "timestamp=on",
+    ]

@@ -1,0 +1,206 @@
+"""The machine itself: name, board, CPU, memory, clock, power management, boot."""
+
+from __future__ import annotations
+
+from vmherd.conf.domain import Domain
+from vmherd.conf.domain.clock import ClockOffset, TickPolicy, TimerName
+from vmherd.conf.domain.cpu import Cpu, CpuMode, FeaturePolicy
+from vmherd.conf.domain.domain import DomainType
+from vmherd.conf.domain.os import LoaderType, Nvram
+from vmherd.errors import Unsupported
+from vmherd.hypervisors.qemu import machine
+from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.command.device import escape, option
+from vmherd.hypervisors.qemu.command.launch import Launch
+
+_MIB = 1 << 20
+
+
+def identity(domain: Domain) -> list[str]:
+    """The guest's name in the process list, and its vCPUs stopped until told."""
+    return ["-name", f"guest={escape(domain.name)},debug-threads=on", "-S"]
+
+
+def secret(launch: Launch) -> list[str]:
+    """The key that encrypts the other secrets of the command line."""
+    path = str(launch.folder / "master-key.aes")
+    return option("-object", {"qom-type": "secret", "id": "masterKey0", "format": "raw", "file": path})
+
+
+def machine_and_memory(domain: Domain, caps: Capabilities) -> list[str]:
+    """Firmware, board, accelerator, CPU and memory, in libvirt's order."""
+    size = domain.memory.size
+    args = [*_firmware(domain), "-machine", _machine(domain, caps), *_accelerator(domain)]
+    if cpu := _cpu(domain):
+        args += ["-cpu", cpu]
+    args += ["-m", str(size // _MIB)]
+    if ram := _ram(domain, caps):
+        args += option("-object", {"qom-type": "memory-backend-ram", "id": ram, "size": size})
+    locked = bool(domain.memory_backing and domain.memory_backing.locked)
+    args += ["-overcommit", f"mem-lock={'on' if locked else 'off'}"]
+    return [*args, "-smp", _smp(domain), "-uuid", domain.uuid or ""]
+
+
+def _ram(domain: Domain, caps: Capabilities) -> str:
+    found = caps.machine(domain.os.type.machine)
+    return found.default_ram if found else ""
+
+
+def _accelerator(domain: Domain) -> list[str]:
+    names = {DomainType.KVM: "kvm", DomainType.QEMU: "tcg", DomainType.HVF: "hvf"}
+    if domain.type not in names:
+        raise Unsupported(f"QEMU cannot run domains of type {str(domain.type)!r}", place="domain/@type")
+    return ["-accel", names[domain.type]]
+
+
+def _machine(domain: Domain, caps: Capabilities) -> str:
+    words = [machine.name(domain), "usb=off"]
+    features = domain.features
+    if features and features.vmport and features.vmport.state is not None:
+        words.append(f"vmport={_switch(features.vmport.state)}")
+    if features and features.smm and features.smm.state is not None:
+        words.append(f"smm={_switch(features.smm.state)}")
+    words.append(f"dump-guest-core={_switch(bool(domain.memory.dump_core))}")
+    loader = domain.os.loader
+    if loader and loader.type is LoaderType.PFLASH:
+        words.append("pflash0=libvirt-pflash0-format")
+        if isinstance(domain.os.nvram, Nvram):
+            words.append("pflash1=libvirt-pflash1-format")
+    if ram := _ram(domain, caps):
+        words.append(f"memory-backend={ram}")
+    return ",".join(words)
+
+
+def _firmware(domain: Domain) -> list[str]:
+    """The firmware as two flash chips: the code, which never changes, and the guest's own variables."""
+    loader = domain.os.loader
+    if loader is None or not loader.path:
+        return []
+    if loader.type is not LoaderType.PFLASH:
+        return ["-bios", loader.path]
+    args = _flash(0, loader.path, readonly=loader.readonly is not False)
+    if isinstance(domain.os.nvram, Nvram) and domain.os.nvram.path:
+        args += _flash(1, domain.os.nvram.path, readonly=False)
+    return args
+
+
+def _flash(number: int, path: str, *, readonly: bool) -> list[str]:
+    storage, node = f"libvirt-pflash{number}-storage", f"libvirt-pflash{number}-format"
+    file = {"driver": "file", "filename": path, "node-name": storage, "auto-read-only": True, "discard": "unmap"}
+    chip = {"node-name": node, "read-only": readonly, "driver": "raw", "file": storage}
+    return option("-blockdev", file) + option("-blockdev", chip)
+
+
+def _cpu(domain: Domain) -> str:
+    cpu = domain.cpu
+    if cpu is None:
+        return ""
+    words = [_cpu_model(cpu)] if _cpu_model(cpu) else []
+    words += [f"{feature.name}={_wanted(feature.policy)}" for feature in cpu.features]
+    features = domain.features
+    if words and features and features.kvm and features.kvm.hidden and features.kvm.hidden.state:
+        words.append("kvm=off")
+    return ",".join(words)
+
+
+def _cpu_model(cpu: Cpu) -> str:
+    match cpu.mode:
+        case CpuMode.HOST_PASSTHROUGH | CpuMode.HOST_MODEL:
+            return "host" if cpu.migratable is None else f"host,migratable={_switch(cpu.migratable)}"
+        case CpuMode.MAXIMUM:
+            return "max"
+    return cpu.model.name if cpu.model else ""
+
+
+def _wanted(policy: FeaturePolicy | None) -> str:
+    return "off" if policy in (FeaturePolicy.DISABLE, FeaturePolicy.FORBID) else "on"
+
+
+def _smp(domain: Domain) -> str:
+    vcpu = domain.vcpu
+    topology = domain.cpu.topology if domain.cpu else None
+    online = f"{vcpu.current},maxcpus={vcpu.count}" if vcpu.current not in (None, vcpu.count) else str(vcpu.count)
+    if topology is None:
+        return f"{online},sockets={vcpu.count},cores=1,threads=1"
+    dies = f",dies={topology.dies}" if topology.dies > 1 else ""
+    return f"{online},sockets={topology.sockets}{dies},cores={topology.cores},threads={topology.threads}"
+
+
+def monitor(domain: Domain, launch: Launch) -> list[str]:
+    """No display unless one is asked for, no devices of QEMU's own choice, and the control socket."""
+    args = [] if domain.devices.graphics else ["-display", "none"]
+    socket = f"socket,id=charmonitor,fd={launch.monitor_fd},server=on,wait=off"
+    args += ["-no-user-config", "-nodefaults", "-chardev", socket]
+    return [*args, "-mon", "chardev=charmonitor,id=monitor,mode=control"]
+
+
+def clock(domain: Domain) -> list[str]:
+    """The real-time clock and the timers."""
+    words = [_clock_base(domain)]
+    args: list[str] = []
+    for timer in domain.clock.timers:
+        if timer.name is TimerName.RTC and timer.track:
+            words.append("clock=vm" if timer.track == "guest" else "clock=host")
+        if timer.name is TimerName.RTC and timer.tickpolicy is TickPolicy.CATCHUP:
+            words.append("driftfix=slew")
+        if timer.name is TimerName.PIT and timer.tickpolicy is not None:
+            policy = {TickPolicy.DELAY: "delay", TickPolicy.DISCARD: "discard"}.get(timer.tickpolicy)
+            args += ["-global", f"kvm-pit.lost_tick_policy={policy}"] if policy else []
+        if timer.name is TimerName.HPET and timer.present is False:
+            args.append("-no-hpet")
+    return ["-rtc", ",".join(words), *args]
+
+
+def _clock_base(domain: Domain) -> str:
+    match domain.clock.offset:
+        case ClockOffset.LOCALTIME:
+            return "base=localtime"
+        case ClockOffset.UTC:
+            return "base=utc"
+    raise Unsupported(
+        f"clock offset {str(domain.clock.offset)!r} is not supported yet",
+        place="domain/clock/@offset",
+        hint="use 'utc' or 'localtime'",
+    )
+
+
+def power(domain: Domain, caps: Capabilities) -> list[str]:
+    """What the end of the guest does to QEMU: it waits for us to see it."""
+    ends = {str(domain.on_poweroff), str(domain.on_reboot), str(domain.on_crash).removeprefix("coredump-")}
+    args = ["-no-reboot"] if ends == {"destroy"} else []
+    args.append("-no-shutdown")
+    if machine.is_x86(domain) and not (domain.features and domain.features.acpi):
+        args.append("-no-acpi")
+    chip = "PIIX4_PM" if machine.is_i440fx(domain) else "ICH9-LPC" if machine.is_q35(domain) else ""
+    if domain.pm and chip:
+        for state, name in ((domain.pm.suspend_to_mem, "disable_s3"), (domain.pm.suspend_to_disk, "disable_s4")):
+            if state and state.enabled is not None:
+                args += ["-global", f"{chip}.{name}={0 if state.enabled else 1}"]
+    return args
+
+
+def boot(domain: Domain) -> list[str]:
+    """The firmware's menu, and a kernel of the host's if one is given."""
+    os = domain.os
+    words = []
+    if os.bootmenu:
+        words.append(f"menu={_switch(os.bootmenu.enable)}")
+        if os.bootmenu.enable and os.bootmenu.timeout is not None:
+            words.append(f"splash-time={os.bootmenu.timeout}")
+    if os.bios and os.bios.reboot_timeout is not None:
+        words.append(f"reboot-timeout={os.bios.reboot_timeout}")
+    args = ["-boot", ",".join([*words, "strict=on"])]
+    for name, value in (("-kernel", os.kernel), ("-initrd", os.initrd), ("-append", os.cmdline), ("-dtb", os.dtb)):
+        args += [name, value] if value else []
+    return args
+
+
+def sandbox(launch: Launch) -> list[str]:
+    """QEMU gives up the system calls it never needs."""
+    if not launch.sandbox:
+        return []
+    return ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
+
+
+def _switch(value: bool) -> str:
+    return "on" if value else "off"

@@ -1,0 +1,137 @@
+"""Controllers: USB, PCI, SCSI, SATA, virtio-serial."""
+
+from __future__ import annotations
+
+from vmherd.conf.domain import Domain
+from vmherd.conf.domain.controller import Controller, ControllerType
+from vmherd.errors import Unsupported
+from vmherd.hypervisors.qemu import machine
+from vmherd.hypervisors.qemu.command.device import Properties, alias, bus, device, virtio, virtio_name
+
+#: libvirt's order: bridges before what sits behind them.
+_ORDER = (
+    ControllerType.PCI,
+    ControllerType.USB,
+    ControllerType.SCSI,
+    ControllerType.SATA,
+    ControllerType.VIRTIO_SERIAL,
+    ControllerType.CCID,
+)
+
+_USB = {
+    "piix3-uhci": "piix3-usb-uhci",
+    "piix4-uhci": "piix4-usb-uhci",
+    "ehci": "usb-ehci",
+    "ich9-ehci1": "ich9-usb-ehci1",
+    "ich9-uhci1": "ich9-usb-uhci1",
+    "ich9-uhci2": "ich9-usb-uhci2",
+    "ich9-uhci3": "ich9-usb-uhci3",
+    "pci-ohci": "pci-ohci",
+    "nec-xhci": "nec-usb-xhci",
+    "qemu-xhci": "qemu-xhci",
+}
+_SCSI = {
+    "lsilogic": "lsi",
+    "lsisas1068": "mptsas1068",
+    "lsisas1078": "megasas",
+    "vmpvscsi": "pvscsi",
+    "am53c974": "am53c974",
+    "dc390": "dc-390",
+}
+
+
+def arguments(domain: Domain) -> list[str]:
+    """Every controller that the machine does not have by itself."""
+    args: list[str] = []
+    for kind in _ORDER:
+        for controller in domain.devices.controllers:
+            if controller.type is kind and not _is_built_in(domain, controller):
+                args += device(_properties(domain, controller))
+    return args
+
+
+def _is_built_in(domain: Domain, controller: Controller) -> bool:
+    if controller.type is ControllerType.PCI:
+        return controller.model in ("pci-root", "pcie-root")
+    if controller.type is ControllerType.SATA:
+        return machine.is_q35(domain) and controller.index == 0
+    return controller.type is ControllerType.USB and controller.model == "none"
+
+
+def _properties(domain: Domain, controller: Controller) -> Properties:
+    match controller.type:
+        case ControllerType.PCI:
+            return _pci(domain, controller)
+        case ControllerType.USB:
+            driver = _USB.get(controller.model or "")
+            if driver is None:
+                raise _unknown(controller)
+            names: Properties = {"driver": driver, "p2": controller.ports, "p3": controller.ports}
+            names = names if controller.ports and "xhci" in driver else {"driver": driver}
+            return {**names, "id": alias(controller), **bus(controller, domain)}
+        case ControllerType.SCSI:
+            return _scsi(domain, controller)
+        case ControllerType.SATA:
+            return {"driver": "ahci", "id": alias(controller), **bus(controller, domain)}
+        case ControllerType.CCID:
+            return {"driver": "usb-ccid", "id": alias(controller), **bus(controller, domain)}
+    ports: Properties = {"max_ports": controller.ports, "vectors": controller.vectors}
+    name = virtio_name("virtio-serial", controller.model)
+    return {"driver": name, **virtio(controller.driver), "id": alias(controller), **ports, **bus(controller, domain)}
+
+
+def _scsi(domain: Domain, controller: Controller) -> Properties:
+    model = controller.model or ""
+    if model in _SCSI:
+        return {"driver": _SCSI[model], "id": alias(controller), **bus(controller, domain)}
+    if not model.startswith("virtio"):
+        raise _unknown(controller)
+    driver = controller.driver
+    tuning: Properties = {}
+    if driver:
+        tuning = {
+            "iothread": None if driver.iothread is None else f"iothread{driver.iothread}",
+            "ioeventfd": driver.ioeventfd,
+        }
+    name = virtio_name("virtio-scsi", controller.model)
+    counts: Properties = {}
+    if driver:
+        counts = {
+            "num_queues": driver.queues,
+            "cmd_per_lun": driver.cmd_per_lun,
+            "max_sectors": driver.max_sectors,
+        }
+    place = bus(controller, domain)
+    return {"driver": name, **virtio(driver), **tuning, "id": alias(controller), **counts, **place}
+
+
+def _pci(domain: Domain, controller: Controller) -> Properties:
+    target = controller.target
+    place = bus(controller, domain)
+    match controller.model:
+        case "pcie-root-port":
+            assert target is not None  # completion numbers every root port
+            name = controller.pci_model.name if controller.pci_model else "pcie-root-port"
+            return {
+                "driver": name,
+                "port": target.port,
+                "chassis": target.chassis,
+                "id": alias(controller),
+                "hotplug": target.hotplug,
+                **place,
+            }
+        case "pcie-to-pci-bridge":
+            return {"driver": "pcie-pci-bridge", "id": alias(controller), **place}
+        case "pci-bridge":
+            number = target.chassis_nr if target and target.chassis_nr else controller.index
+            return {"driver": "pci-bridge", "chassis_nr": number, "id": alias(controller), **place}
+        case "dmi-to-pci-bridge":
+            return {"driver": "i82801b11-bridge", "id": alias(controller), **place}
+    raise _unknown(controller)
+
+
+def _unknown(controller: Controller) -> Unsupported:
+    return Unsupported(
+        f"QEMU guests cannot have a {controller.type} controller of model {controller.model!r} yet",
+        place="domain/devices/controller/@model",
+    )

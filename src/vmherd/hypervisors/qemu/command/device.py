@@ -1,0 +1,89 @@
+"""The parts every device has on QEMU's command line."""
+
+from __future__ import annotations
+
+import json
+
+from vmherd.conf.domain import Domain
+from vmherd.conf.domain.address import (
+    Device,
+    IsaAddress,
+    PciAddress,
+    UsbAddress,
+    VirtioDriver,
+    VirtioSerialAddress,
+)
+from vmherd.conf.domain.controller import ControllerDriver
+from vmherd.conf.domain.disk import DiskDriver
+from vmherd.conf.domain.net import InterfaceDriver
+from vmherd.conf.domain.video import VideoDriver
+from vmherd.errors import Unsupported
+from vmherd.hypervisors.qemu import machine
+
+#: The properties of a QEMU object.
+Properties = dict[str, object]
+
+_VirtioOptions = VirtioDriver | ControllerDriver | DiskDriver | InterfaceDriver | VideoDriver | None
+
+
+def option(name: str, properties: Properties) -> list[str]:
+    """One option with its value as JSON; properties that are None are left out."""
+    return [
+        name,
+        json.dumps({key: value for key, value in properties.items() if value is not None}, separators=(",", ":")),
+    ]
+
+
+def device(properties: Properties) -> list[str]:
+    return option("-device", properties)
+
+
+def alias(each: Device) -> str:
+    """The id of a device; the start names all of them."""
+    assert each.alias is not None
+    return each.alias.name
+
+
+def escape(text: str) -> str:
+    """A value inside ``key=value,key=value``, where a comma is doubled (QEMU's keyval syntax)."""
+    return text.replace(",", ",,")
+
+
+def bus(each: Device, domain: Domain) -> Properties:
+    """Where a device is plugged in, as its address says."""
+    match each.address:
+        case PciAddress() as address:
+            place = f"{address.slot or 0:#x}" + (f".{address.function:#x}" if address.function else "")
+            root = machine.pci_root(domain) == "pcie-root"
+            name = f"pci.{address.bus}" if address.bus else "pcie.0" if root else "pci.0"
+            return {"bus": name, "multifunction": True if address.multifunction else None, "addr": place}
+        case UsbAddress() as address:
+            return {"bus": "usb.0" if not address.bus else f"usb{address.bus}.0", "port": address.port}
+        case VirtioSerialAddress() as address:
+            return {"bus": f"virtio-serial{address.controller}.{address.bus}", "nr": address.port}
+        case IsaAddress() as address:
+            return {"iobase": address.iobase, "irq": address.irq}
+        case None:
+            return {}
+    raise Unsupported(f"QEMU cannot place a device at an address of type {type(each.address).__name__}")
+
+
+def virtio(driver: _VirtioOptions) -> Properties:
+    """Options every virtio device has."""
+    if driver is None:
+        return {}
+    return {
+        "iommu_platform": driver.iommu,
+        "ats": driver.ats,
+        "packed": driver.packed,
+        "page-per-vq": driver.page_per_vq,
+    }
+
+
+def virtio_name(name: str, model: object) -> str:
+    """The device type of a virtio device on PCI, with its flavour if it has one."""
+    text = str(model or "")
+    for flavour in ("-non-transitional", "-transitional"):
+        if text.endswith(flavour):
+            return f"{name}-pci{flavour}"
+    return f"{name}-pci"

@@ -1,0 +1,21 @@
+"""What a start decides that the document does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """``listen`` opens a listening UNIX socket for a character device and returns its descriptor.
+
+    ``folder`` is the guest's own run folder, ``monitor_fd`` a listening socket.  ``sandbox`` confines QEMU's system
+    calls.
+    """
+
+    folder: Path
+    monitor_fd: int
+    listen: Callable[[Path], int]
+    sandbox: bool = True

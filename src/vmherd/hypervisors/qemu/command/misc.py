@@ -1,0 +1,132 @@
+"""The smaller device families, a few lines each."""
+
+from __future__ import annotations
+
+from vmherd.conf.domain import Domain
+from vmherd.conf.domain.filesystem import AccessMode, Filesystem
+from vmherd.conf.domain.input import Input, InputBus, InputType
+from vmherd.conf.domain.memballoon import MemballoonModel
+from vmherd.conf.domain.panic import PanicModel
+from vmherd.conf.domain.rng import EgdBackend, RandomBackend, Rng
+from vmherd.conf.domain.watchdog import WatchdogAction
+from vmherd.errors import Unsupported
+from vmherd.hypervisors.qemu.command import chardev
+from vmherd.hypervisors.qemu.command.device import Properties, alias, bus, device, escape, option, virtio, virtio_name
+from vmherd.hypervisors.qemu.command.launch import Launch
+
+
+def filesystems(domain: Domain) -> list[str]:
+    """Folders of the host, shared through 9p."""
+    args: list[str] = []
+    for filesystem in domain.devices.filesystems:
+        name = f"fsdev-{alias(filesystem)}"
+        args += ["-fsdev", _shared_folder(filesystem, name)]
+        tag = filesystem.target.dir if filesystem.target else None
+        end: Properties = {"id": alias(filesystem), "fsdev": name, "mount_tag": tag}
+        driver = {"driver": virtio_name("virtio-9p", filesystem.model)}
+        args += device({**driver, **end, **bus(filesystem, domain)})
+    return args
+
+
+def _shared_folder(filesystem: Filesystem, name: str) -> str:
+    path = filesystem.source.dir if filesystem.source else None
+    if path is None or (filesystem.driver and str(filesystem.driver.type) == "virtiofs"):
+        raise Unsupported(
+            "only folders shared through 9p are supported yet",
+            place="domain/devices/filesystem",
+            hint="use <filesystem type='mount'> with <source dir='...'/> and no virtiofs driver",
+        )
+    models = {AccessMode.SQUASH: "none", AccessMode.MAPPED: "mapped", AccessMode.PASSTHROUGH: "passthrough"}
+    readonly = ",readonly=on" if filesystem.readonly else ""
+    return f"local,security_model={models[filesystem.accessmode]},id={name},path={escape(path)}{readonly}"
+
+
+_INPUTS = {InputType.MOUSE: "mouse", InputType.KEYBOARD: "kbd", InputType.TABLET: "tablet"}
+
+
+def inputs(domain: Domain) -> list[str]:
+    """Keyboards, mice and tablets on USB and virtio; those on PS/2 are part of the machine."""
+    args: list[str] = []
+    for each in domain.devices.inputs:
+        if each.bus is InputBus.USB:
+            args += device({"driver": f"usb-{_INPUTS[each.type]}", "id": alias(each), **bus(each, domain)})
+        elif each.bus is InputBus.VIRTIO:
+            args += device(_virtio_input(domain, each))
+    return args
+
+
+def _virtio_input(domain: Domain, each: Input) -> Properties:
+    passed = each.type is InputType.PASSTHROUGH
+    name = virtio_name("virtio-input-host" if passed else f"virtio-{each.type}", each.model)
+    device_file = each.source.evdev if passed and each.source else None
+    return {"driver": name, **virtio(each.driver), "id": alias(each), "evdev": device_file, **bus(each, domain)}
+
+
+def watchdog(domain: Domain) -> list[str]:
+    """The watchdog, and what QEMU does when it bites."""
+    dog = domain.devices.watchdog
+    if dog is None:
+        return []
+    # A dump is made by us, which takes the guest to stand still first.
+    action = WatchdogAction.PAUSE if dog.action is WatchdogAction.DUMP else dog.action
+    args = device({"driver": str(dog.model), "id": alias(dog), **bus(dog, domain)})
+    return [*args, "-watchdog-action", str(action)]
+
+
+def balloon(domain: Domain) -> list[str]:
+    """The device that gives memory back to the host."""
+    each = domain.devices.memballoon
+    if each is None or each.model is MemballoonModel.NONE:
+        return []
+    end: Properties = {
+        "driver": virtio_name("virtio-balloon", each.model),
+        **virtio(each.driver),
+        "id": alias(each),
+        "deflate-on-oom": each.autodeflate,
+        "free-page-reporting": each.free_page_reporting,
+    }
+    return device({**end, **bus(each, domain)})
+
+
+def rngs(domain: Domain, launch: Launch) -> list[str]:
+    """Sources of randomness, from the host or an entropy daemon."""
+    args: list[str] = []
+    for rng in domain.devices.rngs:
+        args += _rng_source(rng, launch)
+        rate = {"max-bytes": rng.rate.bytes, "period": rng.rate.period or 1000} if rng.rate else {}
+        name = virtio_name("virtio-rng", rng.model)
+        end: Properties = {"driver": name, **virtio(rng.driver), "rng": f"obj{alias(rng)}", "id": alias(rng)}
+        args += device({**end, **rate, **bus(rng, domain)})
+    return args
+
+
+def _rng_source(rng: Rng, launch: Launch) -> list[str]:
+    name, backend = f"obj{alias(rng)}", rng.backend
+    if isinstance(backend, RandomBackend):
+        path = backend.path or "/dev/random"
+        return option("-object", {"qom-type": "rng-random", "id": name, "filename": path})
+    if isinstance(backend, EgdBackend):
+        line = f"char{alias(rng)}"
+        words = chardev.backend(line, backend.type, backend.sources, backend.protocol, launch)
+        return ["-chardev", words, *option("-object", {"qom-type": "rng-egd", "id": name, "chardev": line})]
+    return option("-object", {"qom-type": "rng-builtin", "id": name})
+
+
+_ISA_PANIC_PORT = 0x505
+
+
+def panics(domain: Domain) -> list[str]:
+    """The port through which a guest tells that its kernel gave up."""
+    args: list[str] = []
+    for panic in domain.devices.panics:
+        if panic.model in (None, PanicModel.DEFAULT, PanicModel.ISA):
+            args += device({"driver": "pvpanic", **({"ioport": _ISA_PANIC_PORT} | bus(panic, domain))})
+        elif panic.model is PanicModel.PVPANIC:
+            args += device({"driver": "pvpanic-pci", **bus(panic, domain)})
+    return args
+
+
+def passthrough(domain: Domain) -> list[str]:
+    """Words that the document hands to QEMU as they are."""
+    extra = domain.qemu_commandline
+    return [arg.value for arg in extra.args] if extra else []

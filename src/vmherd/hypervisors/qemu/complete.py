@@ -1,0 +1,164 @@
+"""What QEMU guests get that their document leaves open, after what every guest gets.
+
+The result is the whole machine: defaults, implicit controllers and an address for each device, so that the
+next start makes the same hardware.  Source: qemuDomainDefPostParse and qemuDomainDefAddDefaultDevices of libvirt.
+"""
+
+from __future__ import annotations
+
+from vmherd.conf.domain import Domain
+from vmherd.conf.domain import complete as complete_generic
+from vmherd.conf.domain.audio import Audio, AudioType
+from vmherd.conf.domain.chardev import ConsoleTargetType, SerialTargetType, TargetModel
+from vmherd.conf.domain.controller import Controller, ControllerType
+from vmherd.conf.domain.cpu import Cpu, CpuCheck, CpuFallback, CpuMatch, CpuMode, CpuModel
+from vmherd.conf.domain.disk import DiskDriver
+from vmherd.conf.domain.graphics import GraphicsType
+from vmherd.conf.domain.input import Input, InputBus, InputType
+from vmherd.conf.domain.memballoon import Memballoon, MemballoonModel
+from vmherd.conf.domain.net import InterfaceModel
+from vmherd.conf.domain.storage import StorageFormat
+from vmherd.conf.domain.video import Video, VideoModel, VideoType
+from vmherd.hypervisors.qemu import address, machine
+from vmherd.hypervisors.qemu.capabilities import Capabilities
+
+
+def complete(domain: Domain, caps: Capabilities) -> None:
+    """Complete ``domain`` in place; doing it twice changes nothing more."""
+    _machine(domain, caps)
+    _implicit_video(domain, caps)
+    _default_controllers(domain, caps)
+    complete_generic(domain, arch=caps.arch)
+    _cpu(domain, caps)
+    _disks(domain)
+    _nics(domain, caps)
+    _streams(domain)
+    _inputs(domain)
+    _audio(domain)
+    domain.devices.memballoon = domain.devices.memballoon or Memballoon(model=MemballoonModel.VIRTIO)
+    _controller_models(domain, caps)
+    address.assign(domain, caps)
+
+
+def _machine(domain: Domain, caps: Capabilities) -> None:
+    """The full name of the machine type, since an alias means another machine after the next upgrade."""
+    kind = domain.os.type
+    kind.arch = kind.arch or caps.arch
+    found = caps.machine(kind.machine)
+    if found:
+        kind.machine = found.name
+    domain.devices.emulator = domain.devices.emulator or caps.binary
+
+
+def _default_controllers(domain: Domain, caps: Capabilities) -> None:
+    controllers = domain.devices.controllers
+    kinds = {controller.type for controller in controllers}
+    if ControllerType.USB not in kinds and (model := _usb_model(domain, caps)):
+        controllers.append(Controller(type=ControllerType.USB, index=0, model=model))
+    if machine.is_q35(domain) and ControllerType.SATA not in kinds:
+        controllers.append(Controller(type=ControllerType.SATA, index=0))
+    root = machine.pci_root(domain)
+    if root and not any(c.type is ControllerType.PCI and c.index == 0 for c in controllers):
+        controllers.append(Controller(type=ControllerType.PCI, index=0, model=root))
+
+
+def _usb_model(domain: Domain, caps: Capabilities) -> str | None:
+    if machine.is_i440fx(domain):
+        return "piix3-uhci" if "piix3-usb-uhci" in caps else None
+    if machine.is_q35(domain) or machine.is_virt(domain):
+        known = {"qemu-xhci": "qemu-xhci", "nec-usb-xhci": "nec-xhci", "ich9-usb-ehci1": "ich9-ehci1"}
+        return next((model for flag, model in known.items() if flag in caps), None)
+    return None
+
+
+def _controller_models(domain: Domain, caps: Capabilities) -> None:
+    for controller in domain.devices.controllers:
+        if controller.type is ControllerType.USB and controller.model is None:
+            controller.model = _usb_model(domain, caps)
+        elif controller.type is ControllerType.SCSI and controller.model is None:
+            controller.model = "lsilogic" if "lsi" in caps and machine.is_x86(domain) else "virtio-scsi"
+
+
+def _cpu(domain: Domain, caps: Capabilities) -> None:
+    """The machine's default CPU, told plainly, so that it stays the same when the default changes."""
+    cpu = domain.cpu
+    if cpu is None or (cpu.mode is None and cpu.model is None):
+        found = caps.machine(domain.os.type.machine)
+        model = found.default_cpu.removesuffix(f"-{caps.arch}-cpu") if found else ""
+        if not model or not machine.is_x86(domain):
+            return
+        domain.cpu = cpu = cpu or Cpu()
+        cpu.mode, cpu.match, cpu.check = CpuMode.CUSTOM, CpuMatch.EXACT, CpuCheck.NONE
+        cpu.model = CpuModel(name=model, fallback=CpuFallback.FORBID)
+    elif cpu.check is None:
+        custom = cpu.mode is CpuMode.CUSTOM
+        cpu.check = CpuCheck.PARTIAL if custom or cpu.mode is CpuMode.HOST_MODEL else CpuCheck.NONE
+
+
+def _disks(domain: Domain) -> None:
+    for disk in domain.devices.disks:
+        disk.driver = disk.driver or DiskDriver()
+        disk.driver.name = disk.driver.name or "qemu"
+        disk.driver.type = disk.driver.type or StorageFormat.RAW
+
+
+def _nics(domain: Domain, caps: Capabilities) -> None:
+    for interface in domain.devices.interfaces:
+        if interface.model is None:
+            fallback = "rtl8139" if machine.is_x86(domain) and "rtl8139" in caps else "virtio"
+            interface.model = InterfaceModel(type=fallback)
+
+
+_SERIAL_MODELS = {
+    SerialTargetType.ISA: "isa-serial",
+    SerialTargetType.USB: "usb-serial",
+    SerialTargetType.PCI: "pci-serial",
+    SerialTargetType.SYSTEM: "pl011",
+    SerialTargetType.ISA_DEBUG: "isa-debugcon",
+}
+
+
+def _streams(domain: Domain) -> None:
+    for serial in domain.devices.serials:
+        target = serial.target
+        assert target is not None  # the generic step gives one to each
+        if target.type is None:
+            target.type = SerialTargetType.ISA if machine.is_x86(domain) else SerialTargetType.SYSTEM
+        if target.model is None and target.type in _SERIAL_MODELS:
+            target.model = TargetModel(name=_SERIAL_MODELS[target.type])
+    for console in domain.devices.consoles:
+        if console.target and console.target.type is None:
+            console.target.type = ConsoleTargetType.SERIAL
+
+
+def _inputs(domain: Domain) -> None:
+    """A PC always has a PS/2 mouse and keyboard."""
+    if not machine.is_x86(domain):
+        return
+    inputs = domain.devices.inputs
+    for kind in (InputType.MOUSE, InputType.KEYBOARD):
+        if not any(each.type is kind and each.bus is InputBus.PS2 for each in inputs):
+            inputs.append(Input(type=kind, bus=InputBus.PS2))
+
+
+def _implicit_video(domain: Domain, caps: Capabilities) -> None:
+    """A screen needs a graphics card."""
+    devices = domain.devices
+    if any(each.type is not GraphicsType.EGL_HEADLESS for each in devices.graphics) and not devices.videos:
+        devices.videos.append(Video(model=VideoModel(type=VideoType.DEFAULT)))
+    for video in devices.videos:
+        if video.model is None or video.model.type is VideoType.DEFAULT:
+            video.model = video.model or VideoModel(type=VideoType.DEFAULT)
+            fallback = VideoType.CIRRUS if "cirrus-vga" in caps else VideoType.VGA
+            video.model.type = fallback if machine.is_x86(domain) else VideoType.VIRTIO
+
+
+def _audio(domain: Domain) -> None:
+    """QEMU wants to be told that nobody listens; a SPICE client does."""
+    devices = domain.devices
+    if devices.audios:
+        return
+    kinds = [graphics.type for graphics in devices.graphics]
+    backends = {GraphicsType.SPICE: AudioType.SPICE, GraphicsType.SDL: AudioType.SDL}
+    type_ = next((backends[kind] for kind in kinds if kind in backends), AudioType.NONE)
+    devices.audios.append(Audio(id=1, type=type_))

@@ -1,0 +1,115 @@
+"""What this QEMU cannot run, beyond what no hypervisor could; all complaints come at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vmherd.conf.domain import Domain, Problem
+from vmherd.conf.domain import problems as generic_problems
+from vmherd.conf.domain.cpu import CpuMode
+from vmherd.conf.domain.domain import DomainType
+from vmherd.conf.domain.net import Interface
+from vmherd.conf.domain.storage import StorageType
+from vmherd.errors import Unsupported
+from vmherd.hypervisors.qemu import accel
+from vmherd.hypervisors.qemu.capabilities import Capabilities
+
+#: Elements of <devices> that no argument is made for yet: better refused than forgotten.
+_NOT_YET = {
+    "leases": "lease",
+    "hostdevs": "hostdev",
+    "redirdevs": "redirdev",
+    "hubs": "hub",
+    "smartcards": "smartcard",
+    "tpms": "tpm",
+    "shmems": "shmem",
+    "memories": "memory",
+    "cryptos": "crypto",
+    "nvram": "nvram",
+    "iommu": "iommu",
+    "vsock": "vsock",
+}
+
+
+def check(domain: Domain, caps: Capabilities) -> None:
+    """Raise one Unsupported that lists every problem of a completed document; return if there is none."""
+    found = [*generic_problems(domain), *problems(domain, caps)]
+    if not found:
+        return
+    hints = "; ".join(dict.fromkeys(each.hint for each in found if each.hint))
+    if len(found) == 1:
+        raise Unsupported(found[0].text, place=found[0].place, hint=hints)
+    lines = "".join(f"\n  {each.place}: {each.text}" for each in found)
+    raise Unsupported(f"{len(found)} problems:{lines}", place="domain", hint=hints)
+
+
+def problems(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
+    """What is special to QEMU, to this binary and to this host."""
+    yield from _type(domain)
+    yield from _machine(domain, caps)
+    yield from _cpu(domain, caps)
+    yield from _not_yet(domain)
+    for number, disk in enumerate(domain.devices.disks, start=1):
+        if disk.type not in (StorageType.FILE, StorageType.BLOCK, StorageType.DIR):
+            text = f"disks of type {str(disk.type)!r} are not supported yet"
+            yield Problem(f"domain/devices/disk[{number}]/@type", text, "use type='file' or type='block'")
+    for number, interface in enumerate(domain.devices.interfaces, start=1):
+        yield from _nic(interface, caps, f"domain/devices/interface[{number}]")
+
+
+def _type(domain: Domain) -> Iterator[Problem]:
+    if domain.type not in (DomainType.QEMU, DomainType.KVM):
+        text = f"QEMU does not run domains of type {str(domain.type)!r}"
+        yield Problem("domain/@type", text, "use type='qemu', or type='kvm' where KVM works")
+    elif domain.type is DomainType.KVM and not (verdict := accel.kvm_usable()).usable:
+        yield Problem("domain/@type", f"KVM cannot be used: {verdict.reason}", f"use type='qemu'; or {verdict.hint}")
+
+
+def _machine(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
+    kind = domain.os.type
+    if kind.name != "hvm":
+        yield Problem("domain/os/type", f"QEMU runs 'hvm', not {kind.name!r}", "write <type>hvm</type>")
+    if kind.arch != caps.arch and not (kind.arch == "i686" and caps.arch == "x86_64"):
+        yield Problem("domain/os/type/@arch", f"{caps.binary} emulates {caps.arch}, not {kind.arch}")
+    machine = caps.machine(kind.machine)
+    if machine is None:
+        known = sorted(each.alias for each in caps.machines if each.alias)
+        text = f"{caps.binary} has no machine {kind.machine!r}"
+        yield Problem("domain/os/type/@machine", text, f"known: {', '.join(known)}, ...")
+    elif machine.max_cpus and domain.vcpu.count > machine.max_cpus:
+        text = f"{domain.vcpu.count} CPUs are more than the {machine.max_cpus} of {machine.name}"
+        yield Problem("domain/vcpu", text)
+
+
+def _cpu(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
+    cpu = domain.cpu
+    if cpu is None:
+        return
+    if cpu.mode in (CpuMode.HOST_PASSTHROUGH, CpuMode.HOST_MODEL) and domain.type is not DomainType.KVM:
+        text = f"mode {str(cpu.mode)!r} needs KVM"
+        yield Problem("domain/cpu/@mode", text, "use mode='maximum', or leave <cpu> out")
+    named = cpu.mode is CpuMode.CUSTOM and cpu.model is not None
+    if named and cpu.model and caps.cpus and cpu.model.name not in caps.cpus:
+        yield Problem("domain/cpu/model", f"{caps.binary} has no CPU {cpu.model.name!r}", f"'{caps.binary} -cpu help'")
+
+
+def _not_yet(domain: Domain) -> Iterator[Problem]:
+    for name, tag in _NOT_YET.items():
+        if getattr(domain.devices, name):
+            text = f"<{tag}> is not supported by the QEMU driver yet"
+            yield Problem(f"domain/devices/{tag}", text, "remove the device")
+    if domain.os.firmware:
+        text = "firmware is not chosen by itself yet"
+        yield Problem("domain/os/@firmware", text, "name it: <loader type='pflash'>PATH</loader> and <nvram>")
+    if domain.launch_security:
+        yield Problem("domain/launchSecurity", "it is not supported by the QEMU driver yet", "remove it")
+
+
+#: Where a network card's type asks for more than QEMU alone can give.
+_NICS = ("user", "mcast", "client", "server", "udp")
+
+
+def _nic(interface: Interface, caps: Capabilities, place: str) -> Iterator[Problem]:
+    if interface.type not in _NICS:
+        text = f"network cards of type {str(interface.type)!r} are not supported yet"
+        yield Problem(f"{place}/@type", text, "use <interface type='user'>, which reaches the outside without rights")
