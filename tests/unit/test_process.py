@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from vmherd.util.process import ProcessId, cpu_times, end, find_by_argument, identify, is_alive, resident_size, spawn, wait_exit
+from vmherd.util.process import (
+    ProcessId,
+    cpu_times,
+    end,
+    find_by_argument,
+    identify,
+    is_alive,
+    resident_size,
+    spawn,
+    wait_exit,
+)
 
 
 async def started(tmp_path: Path, code: str) -> ProcessId:

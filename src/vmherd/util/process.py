@@ -139,7 +139,7 @@ async def end(process: ProcessId, *, patience: float = 10.0, force: bool = True)
     """
     if not _signal(process, signal.SIGTERM):
         return True
-    if await _ended(process, patience):
+    if not (force and _is_stopped(process.pid)) and await _ended(process, patience):
         return True
     if not force:
         return False
@@ -154,6 +154,12 @@ async def _ended(process: ProcessId, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a process stands still by SIGSTOP, so that it cannot even end when asked."""
+    fields = _stat(pid)
+    return fields is not None and fields[0] in "Tt"
 
 
 def _signal(process: ProcessId, number: signal.Signals) -> bool:

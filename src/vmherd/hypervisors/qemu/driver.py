@@ -74,7 +74,7 @@ class QemuDriver(LocalDriver):
         living = [entry for entry in self.table.all() if entry.live]
         kept = not living or keeper.is_present(self._folders)
         for entry in living:
-            if not kept or self._life.abandoned(entry):
+            if not kept or self._life.abandoned(entry) or self._life.gone(entry):
                 await self._life.attend(entry)
         if not kept and any(entry.live for entry in self.table.all()):
             keeper.ensure(self._folders, self.uri.text)

@@ -24,13 +24,14 @@ from vmherd.hypervisors.qemu.folders import Folders, for_uri
 from vmherd.hypervisors.qemu.life import Life, process_of
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.state.domains import DomainTable, Entry, Live
+from vmherd.state.hub import EventHub
 from vmherd.state.jobs import Jobs
 from vmherd.state.notify import Listener
 from vmherd.state.store import Store
 from vmherd.util import process
 
 #: Seconds without any guest after which the keeper leaves.
-IDLE = 2.0
+IDLE = 1.0
 
 log = logging.getLogger("vmherd.keeper")
 
@@ -252,6 +253,7 @@ def main(uri: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     folders = for_uri(parse_uri(uri))
     store = Store(folders.database)
+    EventHub(store, folders.listeners)  # wakes the other processes after each change of ours
     table = DomainTable(store)
     # A guest that was noted after the last look, before the lock was gone, relied on us: hence once more.
     while (lock := _lock(folders.keeper_lock)) is not None:
