@@ -1,0 +1,67 @@
+"""Running a program of the host to its end: an argument vector in, its output out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Sequence
+from pathlib import Path
+
+from vmherd.errors import HostError
+
+#: Output beyond this is an error: nothing we ask answers so much.
+_MOST = 16 << 20
+
+
+async def run(
+    argv: Sequence[str | Path],
+    *,
+    patience: float = 60.0,
+    package: str = "",
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+) -> str:
+    """What a program writes to its standard output.  It reads nothing, and speaks English.
+
+    It is killed after ``patience`` seconds, and when we are cancelled.  Raises HostError if it is missing (the
+    hint names ``package``), too slow, or ends with an error, with its own last words.
+    """
+    name = os.fspath(argv[0])
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *argv, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, cwd=cwd, env=(env or dict(os.environ)) | {"LC_ALL": "C"}
+        )
+    except FileNotFoundError:
+        hint = f"apt install {package}" if package else f"install {name}"
+        raise HostError(f"{name} is not installed", hint=hint) from None
+    except OSError as problem:
+        raise HostError(f"cannot start {name}: {problem.strerror}") from None
+    try:
+        async with asyncio.timeout(patience):
+            output, complaint = await asyncio.gather(_read(child.stdout, name), _read(child.stderr, name))
+            status = await child.wait()
+    except TimeoutError:
+        raise HostError(f"{name} did not end within {patience:g} s") from None
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    if status:
+        raise HostError(f"{name} failed: {_last_line(complaint) or f'exit status {status}'}")
+    return output
+
+
+async def _read(stream: asyncio.StreamReader | None, name: str) -> str:
+    assert stream is not None  # it is a pipe
+    found = bytearray()
+    while part := await stream.read(65536):
+        found += part
+        if len(found) > _MOST:
+            raise HostError(f"{name} wrote more than {_MOST >> 20} MiB")
+    return found.decode(errors="replace")
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""
