@@ -85,7 +85,7 @@ class DomainNotFound(NotFound):
     code = 42  # VIR_ERR_NO_DOMAIN
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"no domain {key!r}", hint="'vmherd list --all' shows every domain")
+        super().__init__(f"no domain {key!r}", hint="'vmherd list' shows every guest")
         self.key = key
 
 

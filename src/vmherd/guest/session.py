@@ -59,6 +59,12 @@ class Session:
         """Type ``text``."""
         await self._console.write(text.encode())
 
+    async def follow(self) -> None:
+        """Listen until the guest ends."""
+        while part := await self._console.read():
+            if self._echo:
+                self._echo(part)
+
     async def login(self, user: str, password: str, *, patience: float = 120.0) -> None:
         """Log in at a getty and wait for the shell's prompt; raises NotResponding if the guest does not let us."""
         await self.expect(r"login: $", patience=patience)

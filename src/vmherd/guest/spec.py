@@ -51,9 +51,10 @@ def best_platform(capabilities: str) -> Platform:
 class GuestSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A guest in a few words.
 
-    ``memory`` is in bytes.  ``disks`` are image files: the first boots unless there is a ``kernel``, and while it
-    is empty, the ``cdrom`` does.  ``network`` puts the guest on a user-mode network: it reaches out, nothing
-    reaches it.  ``vnc`` gives it a screen, for viewers on this host.
+    ``memory`` is in bytes.  ``disks`` are image files, ``new_disk`` is a qcow2 image yet to be made that comes
+    before them.  The first one boots unless there is a ``kernel``, and while it is empty, the ``cdrom`` does.
+    ``network`` puts the guest on a user-mode network: it reaches out, nothing reaches it.  ``vnc`` gives it a
+    screen, for viewers on this host.
     """
 
     name: str
@@ -63,6 +64,7 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True):
     initrd: Path | None = None
     cmdline: str = ""
     disks: tuple[Path, ...] = ()
+    new_disk: Path | None = None
     cdrom: Path | None = None
     network: bool = True
     vnc: bool = False
@@ -80,7 +82,7 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _os(self, platform: Platform) -> Os:
-        boots = [BootDevice.HD] if self.disks else []
+        boots = [BootDevice.HD] if self.disks or self.new_disk else []
         if self.cdrom:
             boots.append(BootDevice.CDROM)
         return Os(
@@ -102,7 +104,10 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _disks(self) -> list[Disk]:
-        disks = [_disk(path, index) for index, path in enumerate(self.disks)]
+        images = [(path, format_of(path)) for path in self.disks]
+        if self.new_disk:
+            images.insert(0, (self.new_disk, StorageFormat.QCOW2))
+        disks = [_disk(path, format_, index) for index, (path, format_) in enumerate(images)]
         return [*disks, _cdrom(self.cdrom)] if self.cdrom else disks
 
 
@@ -114,9 +119,9 @@ def _user_network() -> Interface:
     return Interface(type=InterfaceType.USER, model=InterfaceModel(type="virtio"))
 
 
-def _disk(path: Path, index: int) -> Disk:
+def _disk(path: Path, format_: StorageFormat, index: int) -> Disk:
     return Disk(
-        driver=DiskDriver(name="qemu", type=format_of(path)),
+        driver=DiskDriver(name="qemu", type=format_),
         source=DiskSource(file=_text(path)),
         target=DiskTarget(dev=f"vd{_letters(index)}", bus=DiskBus.VIRTIO),
     )

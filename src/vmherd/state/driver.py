@@ -1,6 +1,9 @@
 """What all drivers share that keep their own domains: definitions, lists, documents, events.
 
 A driver built on this adds how a document is completed and checked for it (``accept``), and how a domain lives.
+
+Most commands only list guests and switch them.  So that those start at once, the document model is imported where
+a document is read.
 """
 
 from __future__ import annotations
@@ -8,9 +11,9 @@ from __future__ import annotations
 import socket
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from vmherd.conf.domain import Domain, parse_domain, render
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.types import DomainInfo
 from vmherd.driver.uri import ConnectURI
@@ -19,6 +22,9 @@ from vmherd.events import DomainEvent, Lifecycle, Subscription
 from vmherd.state.domains import DomainRecord, DomainTable, Entry, Live, Summary
 from vmherd.state.hub import EventHub
 from vmherd.state.store import Store
+
+if TYPE_CHECKING:
+    from vmherd.conf.domain import Domain
 
 # virDomainEventDefinedDetailType
 _ADDED, _UPDATED = 0, 1
@@ -66,10 +72,14 @@ class LocalDriver(HypervisorDriver):
         entry = self.table.get(uuid)
         text = entry.live.xml if entry.live and not (inactive and entry.record.config) else entry.record.config
         assert text is not None  # a record without both leaves the table
+        from vmherd.conf.domain import parse_domain, render
+
         return render(parse_domain(text), secure=secure)
 
     async def domain_define(self, xml: str) -> DomainInfo:
         self.require_writable()
+        from vmherd.conf.domain import render
+
         domain = await self.read(xml)
         config, summary = render(domain, secure=True), summarise(domain)
 
@@ -114,6 +124,8 @@ class LocalDriver(HypervisorDriver):
 
     async def read(self, xml: str) -> Domain:
         """Parse, complete and check a document; one without a UUID gets one."""
+        from vmherd.conf.domain import parse_domain
+
         domain = parse_domain(xml)
         if domain.uuid is None:
             domain.uuid = str(uuid4())
@@ -124,6 +136,8 @@ class LocalDriver(HypervisorDriver):
         """How a domain starts next time; raises InvalidState for a transient one."""
         if entry.record.config is None:
             raise InvalidState(f"domain {entry.name!r} has no definition to start from; it is already running")
+        from vmherd.conf.domain import parse_domain
+
         return parse_domain(entry.record.config)
 
     def _same(self, domain: Domain) -> Entry | None:

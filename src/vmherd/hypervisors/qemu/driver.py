@@ -8,14 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
-from vmherd.conf.domain import Domain, parse_domain
-from vmherd.conf.domain.chardev import Channel, ChardevType, Serial, SocketMode
-from vmherd.conf.domain.chardev import Console as Line
 from vmherd.driver.types import (
     Console,
     DomainInfo,
@@ -29,18 +27,19 @@ from vmherd.driver.types import (
 )
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import Busy, HypervisorError, InvalidState, NotResponding, VmherdError
-from vmherd.hypervisors.qemu import address, agent, capabilities, complete, doctor, keeper, stats, validate
-from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu import keeper
 from vmherd.hypervisors.qemu.console import Turn, open_line
 from vmherd.hypervisors.qemu.folders import Folders, for_uri
-from vmherd.hypervisors.qemu.hostcaps import capabilities_xml
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
-from vmherd.hypervisors.qemu.start import Start
 from vmherd.state.domains import Entry, Live
 from vmherd.state.driver import LocalDriver
 from vmherd.state.jobs import Jobs
 from vmherd.util.process import boot_id, cpu_times
+
+if TYPE_CHECKING:
+    from vmherd.conf.domain import Domain
+    from vmherd.hypervisors.qemu.workshop import Workshop
 
 log = logging.getLogger("vmherd.qemu")
 
@@ -59,7 +58,6 @@ class QemuDriver(LocalDriver):
         self._folders = folders
         self._jobs = Jobs(folders.jobs)
         self._life = Life(self.table, folders, self._jobs)
-        self._caps: dict[Path, Capabilities] = {}
 
     @classmethod
     async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
@@ -93,28 +91,25 @@ class QemuDriver(LocalDriver):
             except VmherdError as problem:
                 log.warning("cannot start %r by itself: %s", entry.name, problem)
 
-    async def _capabilities(self, arch: str, emulator: str | None) -> Capabilities:
-        binary = capabilities.find_binary(arch, emulator)
-        if binary not in self._caps:
-            self._caps[binary] = await capabilities.load(binary, self._folders.cache)
-        return self._caps[binary]
+    @cached_property
+    def _workshop(self) -> Workshop:
+        # Not imported before a document is worked on: most commands never do, and start the sooner.
+        from vmherd.hypervisors.qemu.workshop import Workshop
 
-    async def _capabilities_for(self, domain: Domain) -> Capabilities:
-        return await self._capabilities(domain.os.type.arch or capabilities.host_arch(), domain.devices.emulator)
+        return Workshop(self.table, self._life, self._folders, self.uri.text)
 
     async def accept(self, domain: Domain) -> None:
-        caps = await self._capabilities_for(domain)
-        complete.complete(domain, caps)
-        validate.check(domain, caps)
+        await self._workshop.accept(domain)
 
     async def version(self) -> dict[str, str]:
-        caps = await self._capabilities(capabilities.host_arch(), None)
-        return {"QEMU": ".".join(map(str, caps.version))}
+        return {"QEMU": await self._workshop.version()}
 
     async def capabilities(self) -> str:
-        return capabilities_xml(await self._capabilities(capabilities.host_arch(), None))
+        return await self._workshop.capabilities_document()
 
     async def check_host(self) -> list[HostCheck]:
+        from vmherd.hypervisors.qemu import doctor
+
         return await doctor.checks(self._folders)
 
     async def images_folder(self) -> Path:
@@ -142,20 +137,8 @@ class QemuDriver(LocalDriver):
             await self._start(entry, domain, paused=paused)
 
     async def _start(self, entry: Entry | None, domain: Domain, *, paused: bool) -> None:
-        caps = await self._capabilities_for(domain)
         _, live = self.begin(entry, domain)
-        domain.id = live.id
-        address.assign_aliases(domain)
-        start = Start(
-            table=self.table,
-            life=self._life,
-            folders=self._folders,
-            uri=self.uri.text,
-            caps=caps,
-            domain=domain,
-            live=live,
-        )
-        await start.run(paused=paused)
+        await self._workshop.start(domain, live, paused=paused)
 
     async def domain_shutdown(self, uuid: str, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
         async with self._changing(uuid, "shutdown") as (entry, live):
@@ -175,7 +158,9 @@ class QemuDriver(LocalDriver):
             await monitor.execute("system_powerdown")
 
     async def _ask_agent(self, entry: Entry, live: Live, mode: ShutdownMode, what: str) -> bool:
-        path = _agent_path(parse_domain(live.xml))
+        from vmherd.hypervisors.qemu import agent, lines
+
+        path = lines.agent_channel(live.xml)
         try:
             if path is None:
                 raise NotResponding(f"domain {entry.name!r} has no channel for the guest agent", hint=_AGENT)
@@ -246,6 +231,8 @@ class QemuDriver(LocalDriver):
     async def _observed(self, entry: Entry, live: Live) -> DomainInfo:
         info = replace(entry.info, cpu_time=sum(cpu_times(live.pid)))
         try:
+            from vmherd.hypervisors.qemu import stats
+
             async with self._monitor(entry.uuid, patience=GLANCE) as monitor:
                 size = await stats.balloon_size(monitor, patience=GLANCE)
         except HypervisorError:
@@ -258,17 +245,20 @@ class QemuDriver(LocalDriver):
         silent = DomainStats(uuid=uuid, name=entry.name, state=info.state, reason=info.reason, vcpu_maximum=info.vcpus)
         if entry.live is None or not entry.live.ready:
             return silent
+        from vmherd.hypervisors.qemu import stats
+
         try:
             async with self._monitor(uuid, patience=GLANCE) as monitor:
-                return await stats.collect(entry, entry.live, parse_domain(entry.live.xml), monitor)
+                return await stats.collect(entry, entry.live, monitor)
         except HypervisorError:
             return replace(silent, responding=False)
 
     async def domain_console(self, uuid: str, *, device: str = "", force: bool = False) -> Console:
         self.require_writable()
-        entry = self.table.get(uuid)
-        live = self._alive(entry)
-        alias, path = _line(parse_domain(live.xml), entry.name, device)
+        from vmherd.hypervisors.qemu import lines
+
+        live = self._alive(self.table.get(uuid))
+        alias, path = lines.console(live.xml, device)
         turn = Turn(self._folders.guest(uuid) / f"console-{alias}.lock", force=force)
         return open_line(path, turn)
 
@@ -278,31 +268,6 @@ class QemuDriver(LocalDriver):
     async def domain_abort_job(self, uuid: str) -> None:
         self.require_writable()
         self._jobs.abort(self.table.get(uuid).uuid)
-
-
-def _line(domain: Domain, name: str, device: str) -> tuple[str, Path]:
-    """The alias and the path of a character device that a person can talk to."""
-    devices = domain.devices
-    lines: list[Serial | Line | Channel] = [*devices.serials, *devices.consoles, *devices.channels]
-    for each in lines:
-        alias = each.alias.name if each.alias else ""
-        path = each.sources[0].path if each.sources else None
-        reachable = each.type is ChardevType.PTY or (
-            each.type is ChardevType.UNIX and each.sources[0].mode is SocketMode.BIND
-        )
-        if path and reachable and device in ("", alias):
-            return alias, Path(path)
-    raise InvalidState(
-        f"domain {name!r} has no {device or 'serial line'} to open",
-        hint="give it a <serial type='pty'/>; the device names are in 'vmherd dumpxml'",
-    )
-
-
-def _agent_path(domain: Domain) -> Path | None:
-    for channel in domain.devices.channels:
-        if channel.target.name == agent.CHANNEL and channel.sources and channel.sources[0].path:
-            return Path(channel.sources[0].path)
-    return None
 
 
 _AGENT = "add a <channel type='unix'> with target name 'org.qemu.guest_agent.0', and run qemu-ga in the guest"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vmherd.conf.domain import Domain
+from vmherd.conf.domain import Domain, parse_domain
 from vmherd.driver.types import BalloonStats, BlockStats, DomainStats, NetStats
 from vmherd.hypervisors.qemu.monitor import PATIENCE, Monitor, Refused
 from vmherd.state.domains import Entry, Live
@@ -27,10 +27,11 @@ async def balloon_size(monitor: Monitor, *, patience: float = PATIENCE) -> int |
         return None
 
 
-async def collect(entry: Entry, live: Live, domain: Domain, monitor: Monitor) -> DomainStats:
+async def collect(entry: Entry, live: Live, monitor: Monitor) -> DomainStats:
     """All counters of one running guest."""
     user, system = cpu_times(live.pid)
     info = entry.info
+    domain = parse_domain(live.xml)
     return DomainStats(
         uuid=entry.uuid,
         name=entry.name,

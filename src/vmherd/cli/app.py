@@ -1,0 +1,124 @@
+"""The ``vmherd`` command itself: the table of its subcommands, and how it starts and ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+from vmherd import __version__
+from vmherd.cli.failure import guarded
+from vmherd.cli.settings import Settings, uri_option
+
+
+class Entry(NamedTuple):
+    """Where a subcommand is: ``NAME_command`` in the module; and its line in the help."""
+
+    module: str
+    summary: str
+
+
+#: Everything ``vmherd --help`` shows, so that it need not import a single command.
+COMMANDS: dict[str, dict[str, Entry]] = {
+    "Guests": {
+        "run": Entry("run", "Boot a guest in the foreground, its console attached."),
+        "create": Entry("definition", "Make a new guest."),
+        "list": Entry("show", "List the guests."),
+        "info": Entry("show", "Show what a guest is and how it does."),
+        "destroy": Entry("definition", "Delete a guest and the disks made for it."),
+    },
+    "Power": {
+        "start": Entry("power", "Boot guests."),
+        "stop": Entry("power", "Shut guests down cleanly, and wait until they are."),
+        "restart": Entry("power", "Ask guests to reboot."),
+        "poweroff": Entry("power", "Pull the plug of guests."),
+        "reset": Entry("power", "Press the reset button of guests."),
+        "suspend": Entry("power", "Pause guests; their memory stays."),
+        "resume": Entry("power", "Let paused guests run on."),
+        "autostart": Entry("power", "Start guests together with the host, or no more."),
+        "abort": Entry("power", "Abort what is being done to a guest."),
+    },
+    "Insight": {
+        "console": Entry("console", "Attach to the serial console of a guest."),
+        "domstats": Entry("show", "Show the counters of guests: CPU, memory, disks, network."),
+        "events": Entry("events", "Watch what happens to guests."),
+    },
+    "Documents": {
+        "define": Entry("definition", "Keep guests described by libvirt XML files."),
+        "dumpxml": Entry("show", "Print the XML document of a guest."),
+        "edit": Entry("edit", "Edit the XML document of a guest."),
+        "undefine": Entry("definition", "Forget guests; their disks stay."),
+    },
+    "This program": {
+        "doctor": Entry("host", "Check what this host lacks to run guests."),
+        "version": Entry("host", "Show versions."),
+        "completion": Entry("completion", "Print the completion script of a shell."),
+    },
+}
+
+_FLAT = {name: entry for section in COMMANDS.values() for name, entry in section.items()}
+
+
+class Herd(click.Group):
+    """A group that imports a subcommand when it is used, and not to show its help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_FLAT)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = _FLAT.get(cmd_name)
+        if entry is None:
+            return None
+        found = getattr(import_module(f"vmherd.cli.{entry.module}"), f"{cmd_name}_command")
+        assert isinstance(found, click.Command)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as problem:
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], _FLAT, n=1)
+            if close and not ctx.resilient_parsing:
+                raise click.UsageError(f"{problem.message} Did you mean {close[0]!r}?", ctx) from None
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, section in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, entry.summary) for name, entry in section.items()])
+
+
+@click.group(
+    cls=Herd,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="'vmherd COMMAND --help' tells more.  Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such guest, "
+    "4 wrong state, busy or taken, 5 the host or the connection, 130 interrupted.",
+)
+@uri_option
+@click.option("--debug", is_flag=True, help="Log what is done, and show where an error came from.")
+@click.version_option(__version__, "-V", "--version", prog_name="vmherd", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Run virtual machines and everything around them.
+
+    'vmherd run' boots a guest now, with nothing to set up.
+    """
+    settings = ctx.ensure_object(Settings)
+    settings.debug = debug
+    if debug:
+        import logging
+
+        logging.basicConfig(level=logging.DEBUG, format="%(relativeCreated)6d ms %(name)s: %(message)s")
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run ``arguments``, those of the process if None; the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return guarded(lambda: cli.main(words, prog_name="vmherd", standalone_mode=False), debug="--debug" in words)

@@ -1,0 +1,52 @@
+"""Commands about the host and this program: doctor, version."""
+
+from __future__ import annotations
+
+import platform
+
+import click
+
+from vmherd import __version__
+from vmherd.api.aio import Host
+from vmherd.cli.command import json_option, with_host
+from vmherd.cli.table import show_facts, show_json
+from vmherd.driver.types import CheckStatus, HostCheck
+
+_SIGNS = {CheckStatus.OK: ("ok  ", "green"), CheckStatus.WARN: ("warn", "yellow"), CheckStatus.FAIL: ("FAIL", "red")}
+
+
+@click.command("doctor")
+@json_option
+@with_host
+async def doctor_command(host: Host, as_json: bool) -> int:
+    """Check what this host lacks to run guests, and say how to get it.
+
+    The exit code is 5 if guests cannot run at all.
+    """
+    checks = await host.check()
+    if as_json:
+        show_json(checks)
+    else:
+        width = max((len(check.name) for check in checks), default=0)
+        for check in checks:
+            _show(check, width)
+    return 5 if any(check.status is CheckStatus.FAIL for check in checks) else 0
+
+
+def _show(check: HostCheck, width: int) -> None:
+    word, colour = _SIGNS[check.status]
+    click.echo(f"{click.style(word, fg=colour)}  {check.name:{width}}  {check.message}")
+    if check.fix:
+        click.echo(f"{'':{width + 8}}fix: {check.fix}")
+
+
+@click.command("version")
+@json_option
+@with_host
+async def version_command(host: Host, as_json: bool) -> None:
+    """Show the versions of vmherd and of what runs the guests."""
+    found = {"vmherd": __version__, "Python": platform.python_version(), **await host.version()}
+    if as_json:
+        show_json(found | {"uri": host.uri, "driver": host.driver_name})
+    else:
+        show_facts([*found.items(), ("driver", host.driver_name), ("URI", host.uri)])

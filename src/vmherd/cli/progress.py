@@ -1,0 +1,54 @@
+"""Signs of life for whatever takes over a second; silent where nobody watches."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+#: Seconds before the first sign: quick things stay quiet.
+_PATIENCE = 0.5
+
+
+@asynccontextmanager
+async def working(what: str) -> AsyncIterator[None]:
+    """Show that ``what`` goes on and for how long, on standard error if it is a terminal, from half a second on."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    spinner = asyncio.create_task(_spin(what))
+    try:
+        yield
+    finally:
+        spinner.cancel()
+        await asyncio.gather(spinner, return_exceptions=True)
+
+
+async def _spin(what: str) -> None:
+    await asyncio.sleep(_PATIENCE)
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        progress.add_task(what, total=None)
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def steps(title: str) -> AsyncIterator[Callable[[str], None]]:
+    """Show work that goes on in named steps; each is told by calling what this yields.
+
+    On a terminal the current step is shown while it lasts; elsewhere each step is a line on standard error.
+    """
+    if not sys.stderr.isatty():
+        yield lambda step: print(f"{title}: {step}", file=sys.stderr, flush=True)
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda step: progress.update(task, description=f"{title}: {step}")

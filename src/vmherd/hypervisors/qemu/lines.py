@@ -1,0 +1,43 @@
+"""The serial lines and channels of a running guest: where to connect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vmherd.conf.domain import parse_domain
+from vmherd.conf.domain.chardev import Channel, ChardevType, Console, Serial, SocketMode
+from vmherd.errors import InvalidState
+from vmherd.hypervisors.qemu import agent
+
+
+def console(xml: str, device: str) -> tuple[str, Path]:
+    """The alias and the path of a line a person can talk to: the first, or the one with alias ``device``.
+
+    Raises InvalidState if the guest has none.
+    """
+    domain = parse_domain(xml)
+    devices = domain.devices
+    lines: list[Serial | Console | Channel] = [*devices.serials, *devices.consoles, *devices.channels]
+    for each in lines:
+        alias = each.alias.name if each.alias else ""
+        path = each.sources[0].path if each.sources else None
+        if path and device in ("", alias) and _is_reachable(each):
+            return alias, Path(path)
+    raise InvalidState(
+        f"domain {domain.name!r} has no {device or 'serial line'} to open",
+        hint="give it a <serial type='pty'/>; the device names are in 'vmherd dumpxml'",
+    )
+
+
+def _is_reachable(line: Serial | Console | Channel) -> bool:
+    if line.type is ChardevType.UNIX:
+        return line.sources[0].mode is SocketMode.BIND
+    return line.type is ChardevType.PTY
+
+
+def agent_channel(xml: str) -> Path | None:
+    """The socket of the guest agent's channel, None where the guest has none."""
+    for channel in parse_domain(xml).devices.channels:
+        if channel.target.name == agent.CHANNEL and channel.sources and channel.sources[0].path:
+            return Path(channel.sources[0].path)
+    return None

@@ -1,0 +1,68 @@
+"""Where documents become machines: the binary's capabilities, completion, checks, the start.
+
+The driver imports this when a document is worked on first; listing and switching guests need nothing of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vmherd.conf.domain import Domain
+from vmherd.hypervisors.qemu import address, capabilities, complete, validate
+from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.folders import Folders
+from vmherd.hypervisors.qemu.hostcaps import capabilities_xml
+from vmherd.hypervisors.qemu.life import Life
+from vmherd.hypervisors.qemu.start import Start
+from vmherd.state.domains import DomainTable, Live
+
+
+class Workshop:
+    """The documents of one connection."""
+
+    def __init__(self, table: DomainTable, life: Life, folders: Folders, uri: str) -> None:
+        self._table = table
+        self._life = life
+        self._folders = folders
+        self._uri = uri
+        self._caps: dict[Path, Capabilities] = {}
+
+    async def version(self) -> str:
+        """That of the host's own QEMU; raises HostError if there is none."""
+        return ".".join(map(str, (await self._own_capabilities()).version))
+
+    async def capabilities_document(self) -> str:
+        return capabilities_xml(await self._own_capabilities())
+
+    async def _own_capabilities(self) -> Capabilities:
+        return await self._load(capabilities.find_binary(capabilities.host_arch(), None))
+
+    async def _capabilities(self, domain: Domain) -> Capabilities:
+        arch = domain.os.type.arch or capabilities.host_arch()
+        return await self._load(capabilities.find_binary(arch, domain.devices.emulator))
+
+    async def _load(self, binary: Path) -> Capabilities:
+        if binary not in self._caps:
+            self._caps[binary] = await capabilities.load(binary, self._folders.cache)
+        return self._caps[binary]
+
+    async def accept(self, domain: Domain) -> None:
+        """Complete a document in place and check that this host's QEMU can run it; raises DocumentError."""
+        caps = await self._capabilities(domain)
+        complete.complete(domain, caps)
+        validate.check(domain, caps)
+
+    async def start(self, domain: Domain, live: Live, *, paused: bool) -> None:
+        """Boot an accepted document as the life ``live``; a failure leaves nothing behind."""
+        domain.id = live.id
+        address.assign_aliases(domain)
+        start = Start(
+            table=self._table,
+            life=self._life,
+            folders=self._folders,
+            uri=self._uri,
+            caps=await self._capabilities(domain),
+            domain=domain,
+            live=live,
+        )
+        await start.run(paused=paused)
