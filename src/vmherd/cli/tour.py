@@ -51,6 +51,10 @@ async def _look_around(host: Host, domain: Domain) -> None:
     click.echo(f"\n{domain.name} is shut off, and gone.  In a terminal, 'vmherd run' gives you its console.")
 
 
+#: A shell asks the terminal where its cursor is; nobody is there to answer.
+_CURSOR_QUERY = b"\x1b[6n"
+
+
 def _show(said: bytes) -> None:
-    sys.stdout.buffer.write(said)
+    sys.stdout.buffer.write(said.replace(_CURSOR_QUERY, b""))
     sys.stdout.buffer.flush()
