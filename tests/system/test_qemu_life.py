@@ -364,9 +364,7 @@ async def test_a_manager_killed_at_any_moment_of_a_start_leaves_the_truth(
     host: Host, uri: str, tmp_path: Path, delay: float
 ) -> None:
     await host.define(guest())
-    manager = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", START, uri, stdout=asyncio.subprocess.PIPE
-    )
+    manager = await asyncio.create_subprocess_exec(sys.executable, "-c", START, uri, stdout=asyncio.subprocess.PIPE)
     assert manager.stdout is not None
     await manager.stdout.readline()
     await asyncio.sleep(delay)
@@ -415,7 +413,10 @@ async def test_what_happened_while_nobody_looked_is_found_out(host: Host, uri: s
 
 def kill_keeper(root: Path) -> None:
     found = subprocess.run(
-        ["pgrep", "-f", f"vmherd.hypervisors.qemu.keeper qemu:///embed.root={root}"], capture_output=True, text=True, check=True
+        ["pgrep", "-f", f"vmherd.hypervisors.qemu.keeper qemu:///embed.root={root}"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     for pid in map(int, found.stdout.split()):
         kill(pid)

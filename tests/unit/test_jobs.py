@@ -109,12 +109,12 @@ async def test_a_job_ends_with_its_process(jobs: Jobs, tmp_path: Path) -> None:
     assert jobs.info(UUID) is None
 
 
-async def test_a_job_file_removed_while_somebody_waits_does_not_let_two_in(jobs: Jobs) -> None:
+async def test_a_job_leaves_no_file_and_those_who_waited_come_one_by_one(jobs: Jobs, tmp_path: Path) -> None:
     async with jobs.hold(UUID, "first"):
-        waiting = asyncio.create_task(_hold(jobs, "second"))
+        waiting = [asyncio.create_task(_hold(jobs, "second")) for _ in range(3)]
         await asyncio.sleep(0.05)
-        jobs.forget(UUID)
-    await waiting
+    await asyncio.gather(*waiting)
+    assert not list(tmp_path.rglob("*.job"))
     async with jobs.hold(UUID, "third", patience=0):
         with pytest.raises(Busy):
             await _hold(jobs, "fourth", patience=0)

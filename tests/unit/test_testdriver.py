@@ -158,7 +158,8 @@ async def test_defining_a_running_domain_changes_its_next_start_only(host: Host)
 
 
 @pytest.mark.parametrize(
-    ("name", "uuid"), [("web", "99999999-2222-3333-4444-555555555555"), ("other", "11111111-2222-3333-4444-555555555555")]
+    ("name", "uuid"),
+    [("web", "99999999-2222-3333-4444-555555555555"), ("other", "11111111-2222-3333-4444-555555555555")],
 )
 async def test_a_taken_name_or_uuid_is_refused(host: Host, name: str, uuid: str) -> None:
     await host.define(guest())

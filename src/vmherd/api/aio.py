@@ -7,7 +7,7 @@ here becomes a blocking method there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Self
 
@@ -91,7 +91,7 @@ class Host:
         """Boot a transient domain: it is gone when it stops."""
         return Domain(self._driver, await self._driver.domain_create(xml, paused=paused))
 
-    async def events(self) -> AsyncIterator[DomainEvent]:
+    async def events(self) -> AsyncGenerator[DomainEvent, None]:
         """Every domain event from now on, until the loop is left."""
         async with await self._driver.events() as subscription:
             async for event in subscription:

@@ -63,8 +63,8 @@ class Jobs:
             job = Job(fd, JobInfo(operation=operation, started=time.time(), progress=None, pid=os.getpid()))
             async with self._abortable(uuid, operation):
                 yield job
-            os.ftruncate(fd, 0)
         finally:
+            self._path(uuid).unlink(missing_ok=True)  # first: whoever waits for the lock sees that it is void
             os.close(fd)
 
     async def _lock(self, uuid: str, patience: float) -> int:
@@ -135,11 +135,6 @@ class Jobs:
         if not self.held(uuid):
             raise InvalidState(f"no job is running for domain {uuid}")
         self._abort_path(uuid).touch()
-
-    def forget(self, uuid: str) -> None:
-        """Remove what is left of a domain that is gone."""
-        self._abort_path(uuid).unlink(missing_ok=True)
-        self._path(uuid).unlink(missing_ok=True)
 
     def _path(self, uuid: str) -> Path:
         return self._folder / f"{uuid}.job"

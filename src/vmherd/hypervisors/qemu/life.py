@@ -42,6 +42,9 @@ _STATUS = {
     "suspended": (State.PMSUSPENDED, 0),
 }
 
+#: Ends after which nobody looks into the log of a guest that is gone itself.
+_EXPECTED = (ShutoffReason.SHUTDOWN, ShutoffReason.DESTROYED)
+
 Change = Callable[[Entry, Live], "list[DomainEvent] | None"]
 
 
@@ -187,6 +190,8 @@ class Life:
             mark_stopped(entry.record, reason)
             # Gone before anybody can start it again: `begin` sees the record only after this transaction.
             shutil.rmtree(self._folders.guest(uuid), ignore_errors=True)
+            if entry.record.config is None and reason in _EXPECTED:
+                self._folders.guest_log(entry.name).unlink(missing_ok=True)
             return [entry.event(Lifecycle.STOPPED, _STOPPED[reason])]
 
         self.change(uuid, run, step)
