@@ -100,7 +100,11 @@ async def test_nothing_is_inherited_but_what_is_passed(tmp_path: Path) -> None:
     kept, leaked = os.open("/dev/null", os.O_RDONLY), os.open("/dev/zero", os.O_RDONLY)
     os.set_inheritable(leaked, True)
     with (tmp_path / "out").open("wb") as output:
-        code = "import os; print(sorted(os.readlink(f'/proc/self/fd/{f}') for f in os.listdir('/proc/self/fd') if int(f) > 2 and os.path.exists(f'/proc/self/fd/{f}')))"
+        code = (
+            "import os\n"
+            "links = [f'/proc/self/fd/{f}' for f in os.listdir('/proc/self/fd') if int(f) > 2]\n"
+            "print(sorted(os.readlink(link) for link in links if os.path.exists(link)))\n"
+        )
         pid = spawn([sys.executable, "-c", code], output=output.fileno(), pass_fds=[kept])
         await wait_exit(pid)
     os.close(kept)

@@ -74,7 +74,10 @@ def test_events_are_numbered_and_kept_for_readers_who_come_later(store: Store) -
 
 
 def test_another_process_sees_the_change_at_once(store: Store, tmp_path: Path) -> None:
-    code = f"from vmherd.state.store import Store; from pathlib import Path; Store(Path({str(store.path)!r})).insert('domain', {A!r}, 'web', b'')"
+    code = (
+        "from pathlib import Path; from vmherd.state.store import Store\n"
+        f"Store(Path({str(store.path)!r})).insert('domain', {A!r}, 'web', b'')\n"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert store.find("domain", "web")
 

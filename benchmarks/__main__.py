@@ -1,0 +1,38 @@
+"""How fast vmherd is: ``./x bench [NAME...] [--json]``.
+
+Each benchmark gives figures beside what it is measured against; the ratio is what counts, since machines differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from benchmarks.figure import Figure
+from vmherd.cli.table import show_json, show_table
+
+NAMES = ("xml", "cli", "start")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="./x bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(NAMES)}  [default: all]")
+    parser.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.names) - set(NAMES):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
+    figures: list[Figure] = []
+    for name in chosen.names or NAMES:
+        print(f"measuring {name} ...", file=sys.stderr)
+        figures += importlib.import_module(f"benchmarks.{name}").measure()
+    if chosen.as_json:
+        show_json(figures)
+    else:
+        rows = [(each.what, each.shown, each.target, each.verdict, each.compared) for each in figures]
+        show_table(("WHAT", ">FIGURE", ">TARGET", "REACHED", "COMPARED WITH"), rows)
+    return 0 if all(each.reached is not False for each in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
