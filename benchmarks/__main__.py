@@ -12,7 +12,7 @@ import sys
 from benchmarks.figure import Figure
 from vmherd.cli.table import show_json, show_table
 
-NAMES = ("xml", "cli", "start")
+NAMES = ("documents", "cli", "start")
 
 
 def main() -> int:
