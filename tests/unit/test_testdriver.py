@@ -284,3 +284,12 @@ async def test_a_file_that_is_no_node_is_refused(tmp_path: Path) -> None:
     (tmp_path / "web.xml").write_text(guest())
     with pytest.raises(DocumentError, match="<node>"):
         await connect(f"test://{tmp_path}/web.xml")
+
+
+async def test_a_file_can_be_opened_read_only(tmp_path: Path) -> None:
+    node = tmp_path / "node.xml"
+    node.write_text(f"<node>{guest()}</node>")
+    async with await connect(f"test://{node}", readonly=True) as host:
+        assert [info.name for info in await host.domains()] == ["web"]
+        with pytest.raises(ReadOnly):
+            await (await host.domain("web")).poweroff()

@@ -24,26 +24,26 @@ class Entry(NamedTuple):
 #: Everything ``vmherd --help`` shows, so that it need not import a single command.
 COMMANDS: dict[str, dict[str, Entry]] = {
     "Guests": {
-        "run": Entry("run", "Boot a guest in the foreground, its console attached."),
+        "run": Entry("run", "Boot a guest now, its console attached to this terminal."),
         "create": Entry("definition", "Make a new guest."),
         "list": Entry("show", "List the guests."),
         "info": Entry("show", "Show what a guest is and how it does."),
-        "destroy": Entry("definition", "Delete a guest and the disks made for it."),
+        "destroy": Entry("definition", "Delete a guest, and the disks that 'vmherd create' made for it."),
     },
     "Power": {
         "start": Entry("power", "Boot guests."),
         "stop": Entry("power", "Shut guests down cleanly, and wait until they are."),
-        "restart": Entry("power", "Ask guests to reboot."),
+        "restart": Entry("power", "Ask guests to shut down and boot again."),
         "poweroff": Entry("power", "Pull the plug of guests."),
         "reset": Entry("power", "Press the reset button of guests."),
         "suspend": Entry("power", "Pause guests; their memory stays."),
         "resume": Entry("power", "Let paused guests run on."),
         "autostart": Entry("power", "Start guests together with the host, or no more."),
-        "abort": Entry("power", "Abort what is being done to a guest."),
+        "abort": Entry("power", "Abort the job that holds a guest."),
     },
     "Insight": {
-        "console": Entry("console", "Attach to the serial console of a guest."),
-        "domstats": Entry("show", "Show the counters of guests: CPU, memory, disks, network."),
+        "console": Entry("console", "Attach to the serial console of a running guest."),
+        "domstats": Entry("show", "Show the counters of guests."),
         "events": Entry("events", "Watch what happens to guests."),
     },
     "Documents": {
@@ -54,7 +54,7 @@ COMMANDS: dict[str, dict[str, Entry]] = {
     },
     "This program": {
         "doctor": Entry("host", "Check what this host lacks to run guests."),
-        "version": Entry("host", "Show versions."),
+        "version": Entry("host", "Show the versions of vmherd and of what runs the guests."),
         "completion": Entry("completion", "Print the completion script of a shell."),
     },
 }

@@ -15,7 +15,7 @@ from vmherd.cli.command import chosen, each, guest_argument, guests_argument, wi
 from vmherd.cli.size import SIZE
 from vmherd.cli.spec import FILE, spec_options
 from vmherd.conf.domain import parse_domain, render
-from vmherd.errors import AlreadyExists, InvalidArgument
+from vmherd.errors import AlreadyExists, InvalidArgument, NotSupported
 from vmherd.guest.image import make_disk
 from vmherd.guest.spec import GuestSpec, best_platform
 
@@ -150,7 +150,10 @@ async def destroy_command(host: Host, name: str, yes: bool) -> None:
 
 async def _own_disks(host: Host, domain: Domain) -> list[Path]:
     """Disks in the folder that is this guest's alone; a link in it is not followed."""
-    folder = await host.images_folder() / domain.name
+    try:
+        folder = await host.images_folder() / domain.name
+    except NotSupported:
+        return []  # a driver whose guests have none
     document = parse_domain(await domain.xml(inactive=True))
     paths = [Path(disk.source.file) for disk in document.devices.disks if disk.source and disk.source.file]
     return [path for path in paths if path.parent == folder]

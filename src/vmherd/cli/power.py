@@ -136,6 +136,6 @@ async def autostart_command(host: Host, names: tuple[str, ...], everyone: bool, 
 @guest_argument
 @with_host
 async def abort_command(host: Host, name: str) -> None:
-    """Abort the job that holds a guest; 'vmherd info' shows which it is."""
+    """Abort the job that holds a guest.  'vmherd info' shows which it is."""
     await (await host.domain(name)).abort_job()
     click.echo(f"the job of {name} is being aborted")

@@ -119,9 +119,9 @@ def _devices(xml: str) -> list[tuple[str, str]]:
 @json_option
 @with_host
 async def domstats_command(host: Host, names: tuple[str, ...], everyone: bool, as_json: bool) -> int:
-    """Show the counters of guests, all running ones if none is named.
+    """Show the counters of guests.
 
-    Bytes, and seconds; counters start with the guest.
+    Those of all that run if none is named.  Sizes are bytes and times seconds, counted since the guest started.
     """
     domains = await chosen(host, names, everyone or not names, active=None if everyone else True)
     if as_json:

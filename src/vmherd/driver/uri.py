@@ -25,6 +25,8 @@ class ConnectURI(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse_uri(text: str) -> ConnectURI:
     """Split a connection URI.  Raises InvalidArgument if it is none."""
+    if not text.isprintable():
+        raise InvalidArgument(f"bad connection URI {text!r}: unprintable characters", hint=_HINT)
     try:
         parts = urlsplit(text)
         port = parts.port

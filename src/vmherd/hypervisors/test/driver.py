@@ -58,8 +58,10 @@ class TestDriver(LocalDriver):
     @classmethod
     async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
         if uri.path != "/default":
-            driver = cls(uri, readonly=readonly)
-            await driver._populate(node.load(uri.path))
+            guests = node.load(uri.path)
+            driver = cls(uri)
+            await driver._populate(guests)
+            driver.readonly = readonly
             return driver
         if TestDriver._shared is None:
             TestDriver._shared = TestDriver(uri)

@@ -1,0 +1,232 @@
+"""The command line on the test driver: what it prints, its exit codes, its help."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from vmherd.cli.app import COMMANDS, run
+from vmherd.cli.failure import guarded
+
+GUEST = """
+<domain type='test'>
+  <name>web</name>
+  <title>The shop</title>
+  <memory unit='MiB'>64</memory>
+  <os><type>hvm</type></os>
+</domain>
+"""
+
+READING = ("list", "info", "domstats", "events", "dumpxml", "version", "doctor")
+
+
+@pytest.fixture(autouse=True)
+def on_the_test_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command is a connection of its own, so the state is in a file that every one reads."""
+    node = tmp_path / "node.xml"
+    node.write_text(f"<node>{GUEST}</node>")
+    monkeypatch.setenv("VMHERD_DEFAULT_URI", f"test://{node}")
+
+
+def vmherd(*words: str) -> int:
+    return run(words)
+
+
+def test_the_help_has_a_line_for_each_command_and_it_is_the_first_of_its_own_help() -> None:
+    for section in COMMANDS.values():
+        for name, entry in section.items():
+            command = getattr(import_module(f"vmherd.cli.{entry.module}"), f"{name}_command")
+            assert isinstance(command, click.Command)
+            assert command.name == name
+            assert command.help is not None
+            assert command.help.startswith(entry.summary), name
+
+
+def test_every_reading_command_speaks_json() -> None:
+    for section in COMMANDS.values():
+        for name, entry in section.items():
+            command = getattr(import_module(f"vmherd.cli.{entry.module}"), f"{name}_command")
+            has = any("--json" in parameter.opts for parameter in command.params)
+            assert has is (name in READING), name
+
+
+def test_help_and_version_import_no_driver_and_no_command() -> None:
+    code = (
+        "import sys; from vmherd.cli.app import run; run(['--help']); run(['--version'])\n"
+        "print([name for name in sys.modules if name.startswith(('vmherd.hypervisors', 'vmherd.conf', 'vmherd.api'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_list_shows_a_table_that_can_be_cut_into_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    assert vmherd("list") == 0
+    heading, row = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["NAME", "STATE", "ID", "CPUS", "MEMORY", "AUTOSTART", "TITLE"]
+    assert row.split() == ["web", "running", "1", "1", "64", "MiB", "no", "The", "shop"]
+
+
+def test_list_as_json_has_words_for_states_and_bytes_for_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert vmherd("list", "--json") == 0
+    (guest,) = json.loads(capsys.readouterr().out)
+    assert (guest["name"], guest["state"], guest["memory"]) == ("web", "running", 64 << 20)
+
+
+def test_the_uri_may_stand_before_or_after_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert vmherd("-c", "test:///default", "list", "--name") == 0
+    assert vmherd("list", "--name", "-c", "test:///default") == 0
+    assert capsys.readouterr().out == "test\ntest\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["info", "nope"], 3, "no domain 'nope'"),
+        (["start", "web"], 4, "already running"),
+        (["start"], 2, "say which guests"),
+        (["start", "web", "--all"], 2, "say which guests"),
+        (["list", "-c", "nonsense"], 2, "bad connection URI"),
+        (["list", "-c", "vax:///"], 5, "vax"),
+        (["list", "-c", "test:///\0"], 2, "unprintable"),
+        (["lits"], 2, "Did you mean 'list'"),
+        (["console", "web"], 1, "does not support"),
+        (["create", "a/b", "-s", "1G"], 2, "cannot be the name of a guest"),
+        (["create", "x", "-s", "much"], 2, "is no size"),
+        (["create", "x"], 2, "say what it boots"),
+        (["define", "/nonexistent.xml"], 2, "No such file"),
+        (["destroy", "web"], 2, "give --yes"),
+        (["run", "/nonexistent.img"], 2, "does not exist"),
+    ],
+)
+def test_a_mistake_is_told_with_its_own_exit_code(
+    words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert vmherd(*words) == code
+    out, err = capsys.readouterr()
+    assert said in err
+    assert not out
+
+
+def test_an_error_says_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> None:
+    vmherd("info", "nope")
+    assert "hint: 'vmherd list'" in capsys.readouterr().err
+
+
+def test_a_bug_is_told_in_a_line_and_shown_with_debug(capsys: pytest.CaptureFixture[str]) -> None:
+    def buggy() -> float:
+        return 1 / 0
+
+    assert guarded(buggy) == 1
+    assert "this is a bug in vmherd" in capsys.readouterr().err
+    with pytest.raises(ZeroDivisionError):
+        guarded(buggy, debug=True)
+
+
+def test_many_guests_are_switched_at_once_and_the_first_failure_is_the_exit_code(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert vmherd("suspend", "web") == 0
+    assert capsys.readouterr().out == "web is paused\n"
+    assert vmherd("poweroff", "web", "nope") == 3  # nothing is done where a name is wrong
+
+
+def test_all_means_every_guest_in_the_right_state(capsys: pytest.CaptureFixture[str]) -> None:
+    assert vmherd("suspend", "--all") == 0
+    assert vmherd("start", "--all") == 0
+    assert capsys.readouterr().out == "web is paused\n"
+
+
+def test_define_reads_standard_input(capsys: pytest.CaptureFixture[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vmherd", "define", "-"],
+        input=GUEST.replace("web", "mail"),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.returncode) == ("mail is defined\n", 0)
+
+
+def test_a_bad_document_is_refused_with_place_line_and_value(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.xml"
+    bad.write_text(GUEST.replace("type='test'", "type='fantasy'"))
+    assert vmherd("define", str(bad)) == 1
+    err = capsys.readouterr().err
+    assert "domain/@type (line 2)" in err
+    assert "fantasy" in err
+
+
+def test_dumpxml_as_json_is_the_document(capsys: pytest.CaptureFixture[str]) -> None:
+    assert vmherd("dumpxml", "web", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["name"], document["title"], document["memory"]["size"]) == ("web", "The shop", 64 << 20)
+
+
+def test_domstats_are_lines_of_name_and_value(capsys: pytest.CaptureFixture[str]) -> None:
+    assert vmherd("domstats") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Domain: 'web'"
+    assert "  vcpu_current=1" in lines
+
+
+def test_info_has_what_a_person_wants_to_know(capsys: pytest.CaptureFixture[str]) -> None:
+    assert vmherd("info", "web") == 0
+    facts = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if len(line.split()) > 1)
+    assert facts["name"] == "web"
+    assert facts["memory"] == "64 MiB"
+    assert facts["state"].startswith("running (")
+
+
+def test_a_dry_run_prints_a_document_and_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kernel = tmp_path / "vmlinuz"
+    kernel.touch()
+    assert vmherd("create", "new", "--kernel", str(kernel), "--cmdline", "quiet <1>", "--cpus", "3", "--dry-run") == 0
+    document = capsys.readouterr().out
+    assert f"<kernel>{kernel}</kernel>" in document
+    assert "<cmdline>quiet &lt;1&gt;</cmdline>" in document
+    assert "<vcpu placement='static'>3</vcpu>" in document
+    assert vmherd("info", "new") == 3
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_there_is_a_completion_script_for_each_shell(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert vmherd("completion", shell) == 0
+    assert "_VMHERD_COMPLETE" in capsys.readouterr().out
+
+
+def test_the_shell_completes_commands_options_and_guests() -> None:
+    def completed(line: str) -> list[str]:
+        words = line.split(" ")
+        environment = os.environ | {
+            "_VMHERD_COMPLETE": "bash_complete",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(words) - 1),
+        }
+        program = Path(sys.executable).parent / "vmherd"
+        done = subprocess.run([program], env=environment, capture_output=True, text=True)
+        return [each.partition(",")[2] for each in done.stdout.splitlines()]
+
+    assert completed("vmherd susp") == ["suspend"]
+    assert completed("vmherd suspend w") == ["web"]
+    assert completed("vmherd stop --no") == ["--no-wait"]
+
+
+def test_a_reader_that_has_enough_gets_no_complaint() -> None:
+    program = Path(sys.executable).parent / "vmherd"
+    done = subprocess.run(
+        f"{program} --help | head -n 1; echo ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines()[-1] == "0"
+    assert not done.stderr
