@@ -11,10 +11,10 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from parts import Ear, make_disk, processes, until
 
 from vmherd.api.aio import Domain, Host, connect
 from vmherd.driver.types import PausedReason, RunningReason, ShutoffReason, State
@@ -28,7 +28,7 @@ from vmherd.errors import (
     NotResponding,
     VmherdError,
 )
-from vmherd.events import DomainEvent, Lifecycle
+from vmherd.events import Lifecycle
 
 pytestmark = pytest.mark.qemu
 
@@ -61,84 +61,6 @@ FULL = """
 
 def guest(name: str = "web", *, top: str = "", devices: str = "") -> str:
     return GUEST.format(name=name, top=top, devices=devices)
-
-
-@pytest.fixture
-def uri(tmp_path: Path) -> str:
-    return f"qemu:///embed?root={tmp_path}"
-
-
-@pytest.fixture
-async def host(uri: str, tmp_path: Path) -> AsyncIterator[Host]:
-    async with await connect(uri) as host:
-        try:
-            yield host
-        finally:
-            await stop_all(host)
-    async with asyncio.timeout(20):
-        while processes(tmp_path):  # the keeper leaves by itself
-            await asyncio.sleep(0.1)
-
-
-async def stop_all(host: Host) -> None:
-    for info in await host.domains():
-        if info.active:
-            await (await host.domain(info.name)).poweroff()
-
-
-def processes(root: Path) -> list[str]:
-    """Command lines of all processes that have to do with this test's folder."""
-    found = []
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                line = Path(entry.path, "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
-                continue
-            if str(root) in line:
-                found.append(line)
-    return found
-
-
-def make_disk(folder: Path, name: str = "disk.qcow2") -> Path:
-    path = folder / name
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "64M"], check=True)
-    return path
-
-
-async def until(domain: Domain, *states: State, timeout: float = 20) -> None:
-    async with asyncio.timeout(timeout):
-        while await domain.state() not in states:
-            await asyncio.sleep(0.02)
-
-
-class Ear:
-    """Everything a connection hears from when the block is entered."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self.heard: list[DomainEvent] = []
-
-    async def __aenter__(self) -> Ear:
-        self._subscription = await self._host._driver.events()
-        self._task = asyncio.create_task(self._listen())
-        return self
-
-    async def _listen(self) -> None:
-        async for event in self._subscription:
-            self.heard.append(event)
-
-    async def __aexit__(self, *_: object) -> None:
-        self._subscription.close()
-        await self._task
-
-    def told(self) -> list[tuple[Lifecycle, str]]:
-        return [(event.event, event.detail_name) for event in self.heard]
-
-    async def hear(self, event: Lifecycle, timeout: float = 20) -> None:
-        async with asyncio.timeout(timeout):
-            while event not in [each.event for each in self.heard]:
-                await asyncio.sleep(0.02)
 
 
 async def test_every_operation_on_a_guest_with_all_common_devices(host: Host, tmp_path: Path) -> None:

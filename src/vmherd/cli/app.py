@@ -25,13 +25,13 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, dict[str, Entry]] = {
     "Guests": {
         "run": Entry("run", "Boot a guest now, its console attached to this terminal."),
-        "create": Entry("definition", "Make a new guest."),
-        "list": Entry("show", "List the guests."),
+        "create": Entry("definition", "Make a new guest and keep it."),
+        "list": Entry("show", "List the guests, running or not."),
         "info": Entry("show", "Show what a guest is and how it does."),
         "destroy": Entry("definition", "Delete a guest, and the disks that 'vmherd create' made for it."),
     },
     "Power": {
-        "start": Entry("power", "Boot guests."),
+        "start": Entry("power", "Boot guests that are defined."),
         "stop": Entry("power", "Shut guests down cleanly, and wait until they are."),
         "restart": Entry("power", "Ask guests to shut down and boot again."),
         "poweroff": Entry("power", "Pull the plug of guests."),

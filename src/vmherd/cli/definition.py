@@ -94,9 +94,9 @@ def _remove(disks: list[Path]) -> None:
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.File("rb"))
 @with_host
 async def define_command(host: Host, files: tuple[BinaryIO, ...]) -> None:
-    """Keep guests described by libvirt XML files; "-" is standard input.
+    """Keep guests described by libvirt XML files.
 
-    A guest that has the same name and UUID gets the new description, and boots with it the next time.
+    The file "-" is standard input.  A guest that has the same name and UUID gets the new description, and boots with it the next time.
     """
     for file in files:
         domain = await host.define(_text(file))

@@ -21,9 +21,9 @@ from vmherd.errors import DocumentError, HostError, InvalidArgument, VmherdError
 @guest_argument
 @with_host
 async def edit_command(host: Host, name: str) -> None:
-    """Edit the XML document of a guest, in $VISUAL or $EDITOR.
+    """Edit the XML document of a guest.
 
-    A running guest sees the change when it starts the next time.  A mistake is shown and can be mended: nothing
+    The editor is $VISUAL or $EDITOR.  A running guest sees the change when it starts the next time.  A mistake is shown and can be mended: nothing
     that was typed gets lost.
     """
     domain = await host.domain(name)

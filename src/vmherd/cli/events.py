@@ -20,9 +20,9 @@ from vmherd.events import DomainEvent
 @json_option
 @with_host
 async def events_command(host: Host, name: str | None, count: int | None, timeout: float | None, as_json: bool) -> None:
-    """Watch what happens to guests, until Ctrl-C.
+    """Watch what happens to guests.
 
-    With --json it prints one object per line.
+    It goes on until Ctrl-C.  With --json it prints one object per line.
     """
     only = (await host.domain(name)).uuid if name else None
     try:

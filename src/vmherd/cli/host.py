@@ -19,9 +19,9 @@ _SIGNS = {CheckStatus.OK: ("ok  ", "green"), CheckStatus.WARN: ("warn", "yellow"
 @json_option
 @with_host
 async def doctor_command(host: Host, as_json: bool) -> int:
-    """Check what this host lacks to run guests, and say how to get it.
+    """Check what this host lacks to run guests.
 
-    The exit code is 5 if guests cannot run at all.
+    It says how to get what is missing.  The exit code is 5 if guests cannot run at all.
     """
     checks = await host.check()
     if as_json:

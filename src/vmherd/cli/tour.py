@@ -35,7 +35,7 @@ async def tour(host: Host, spec: GuestSpec) -> None:
 async def _look_around(host: Host, domain: Domain) -> None:
     console = await domain.open_console()
     try:
-        session = Session(console, echo=_show)
+        session = Session(console, echo=Screen().show)
         await domain.resume()
         await session.login("root", "demo", patience=_PATIENCE)
         await session.run("uname -a")
@@ -51,10 +51,18 @@ async def _look_around(host: Host, domain: Domain) -> None:
     click.echo(f"\n{domain.name} is shut off, and gone.  In a terminal, 'vmherd run' gives you its console.")
 
 
-#: A shell asks the terminal where its cursor is; nobody is there to answer.
-_CURSOR_QUERY = b"\x1b[6n"
+class Screen:
+    """Standard output, but for the guest's question where the cursor is: nobody is there to answer."""
 
+    _QUERY = b"\x1b[6n"  # DSR 6 of ECMA-48
 
-def _show(said: bytes) -> None:
-    sys.stdout.buffer.write(said.replace(_CURSOR_QUERY, b""))
-    sys.stdout.buffer.flush()
+    def __init__(self) -> None:
+        self._held = b""
+
+    def show(self, said: bytes) -> None:
+        """Show what the guest said; what may be half a question waits for its other half."""
+        data = (self._held + said).replace(self._QUERY, b"")
+        cut = next((n for n in (3, 2, 1) if data.endswith(self._QUERY[:n])), 0)
+        data, self._held = data[: len(data) - cut], data[len(data) - cut :]
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
