@@ -26,7 +26,7 @@ from vmherd.guest.initramfs import Node, character_device, file, folder, link, p
 from vmherd.util.paths import cache_home
 
 #: Raise it when the guest's content changes, so that no older one is used.
-RECIPE = 1
+RECIPE = 2
 
 _MODULES = [
     "virtio_pci",
@@ -40,6 +40,8 @@ _MODULES = [
     "button",
     "evdev",
 ]
+#: Those that some kernels have built in, or lack.
+_WELCOME = ["ahci", "pvpanic_mmio", "pvpanic_pci"]
 
 #: Debian's name of an architecture, and the kernel's name of its first serial line.
 _ARCHITECTURES = {"x86_64": ("amd64", "ttyS0"), "aarch64": ("arm64", "ttyAMA0")}
@@ -131,7 +133,7 @@ def _kernel_files(package: Path) -> tuple[bytes, dict[str, Node]]:
             found[modules.name_of(path)] = (path, content)
     if not kernel:
         raise HostError(f"{package.name} has no kernel in it")
-    needs = modules.closure(_MODULES, found)
+    needs = modules.closure([*_MODULES, *(name for name in _WELCOME if name in found)], found)
     base = f"lib/modules/{release}/"
     listing = modules.dependency_list(needs, {name: found[name][0].removeprefix(base) for name in needs})
     tree = {found[name][0]: file(found[name][1]) for name in needs}

@@ -197,7 +197,7 @@ class _Guest:
         live = self._life.current(self._uuid, self._run)
         if live is None or live.stop_reason is not None:
             return  # somebody ends it already
-        if action in ("restart", "rename-restart") or live.restart:
+        if action == "restart" or live.restart:
             async with connected(self._folders.control(self._uuid)) as monitor:
                 await monitor.execute("system_reset")
                 await monitor.execute("cont")

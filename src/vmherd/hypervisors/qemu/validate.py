@@ -9,6 +9,7 @@ from vmherd.conf.domain import problems as generic_problems
 from vmherd.conf.domain.cpu import CpuMode
 from vmherd.conf.domain.domain import DomainType
 from vmherd.conf.domain.net import Interface
+from vmherd.conf.domain.power import LifecycleAction
 from vmherd.conf.domain.storage import StorageType
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import accel
@@ -48,6 +49,7 @@ def problems(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
     yield from _type(domain)
     yield from _machine(domain, caps)
     yield from _cpu(domain, caps)
+    yield from _ends(domain)
     yield from _not_yet(domain)
     for number, disk in enumerate(domain.devices.disks, start=1):
         if disk.type not in (StorageType.FILE, StorageType.BLOCK, StorageType.DIR):
@@ -91,6 +93,16 @@ def _cpu(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
     named = cpu.mode is CpuMode.CUSTOM and cpu.model is not None
     if named and cpu.model and caps.cpus and cpu.model.name not in caps.cpus:
         yield Problem("domain/cpu/model", f"{caps.binary} has no CPU {cpu.model.name!r}", f"'{caps.binary} -cpu help'")
+
+
+def _ends(domain: Domain) -> Iterator[Problem]:
+    """Source: qemuValidateLifecycleAction of libvirt; firmware may reset the machine once more as it boots."""
+    for name in ("on_poweroff", "on_reboot", "on_crash"):
+        if getattr(domain, name) == "rename-restart":
+            yield Problem(f"domain/{name}", "QEMU guests keep their name: no 'rename-restart'", "use 'restart'")
+    if domain.on_poweroff is LifecycleAction.RESTART and domain.on_reboot is LifecycleAction.DESTROY:
+        text = "'restart' cannot be told from a reboot, which shall 'destroy'"
+        yield Problem("domain/on_poweroff", text, "use 'restart' for on_reboot, too")
 
 
 def _not_yet(domain: Domain) -> Iterator[Problem]:
