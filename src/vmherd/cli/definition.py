@@ -96,7 +96,8 @@ def _remove(disks: list[Path]) -> None:
 async def define_command(host: Host, files: tuple[BinaryIO, ...]) -> None:
     """Keep guests described by libvirt XML files.
 
-    The file "-" is standard input.  A guest that has the same name and UUID gets the new description, and boots with it the next time.
+    The file "-" is standard input.  A guest that has the same name and UUID gets the new description, and boots
+    with it the next time.
     """
     for file in files:
         domain = await host.define(_text(file))

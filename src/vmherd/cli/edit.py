@@ -23,8 +23,8 @@ from vmherd.errors import DocumentError, HostError, InvalidArgument, VmherdError
 async def edit_command(host: Host, name: str) -> None:
     """Edit the XML document of a guest.
 
-    The editor is $VISUAL or $EDITOR.  A running guest sees the change when it starts the next time.  A mistake is shown and can be mended: nothing
-    that was typed gets lost.
+    The editor is $VISUAL or $EDITOR.  A running guest sees the change when it starts the next time.  A mistake is
+    shown and can be mended: nothing that was typed gets lost.
     """
     domain = await host.domain(name)
     before = await domain.xml(inactive=True, secure=True)
