@@ -25,10 +25,14 @@ class PciAddress(Element, tag="address", when={"type": "pci"}):
     multifunction: Switch | None = attr()
     zpci: Zpci | None = child()
 
+    def __post_init__(self) -> None:
+        if self.is_placed:  # what is absent beside a number that is told means zero
+            self.domain, self.bus, self.slot, self.function = self.key
+
     @property
     def is_placed(self) -> bool:
-        """Whether it names a slot, rather than only asking for PCI."""
-        return self.slot is not None
+        """Whether it names a place; all zero only asks for PCI.  Source: virPCIDeviceAddressIsEmpty of libvirt."""
+        return any(self.key)
 
     @property
     def key(self) -> tuple[int, int, int, int]:

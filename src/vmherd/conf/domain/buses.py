@@ -126,7 +126,7 @@ def _serial_controller(port: Channel | Console) -> int:
 
 
 def _place_ports(devices: Devices) -> None:
-    """Number the ports whose address names the controller only; port 0 is kept for a console."""
+    """Number the ports whose address names the controller only; port 0 is for a console that asks for it."""
     taken = {
         (each.address.controller, each.address.port)
         for each in _virtio_ports(devices)
@@ -134,7 +134,8 @@ def _place_ports(devices: Devices) -> None:
     }
     for each in _virtio_ports(devices):
         address = each.address
-        if isinstance(address, VirtioSerialAddress) and not address.port:
+        given = 0 if isinstance(each, Console) else 1
+        if isinstance(address, VirtioSerialAddress) and (address.port is None or address.port < given):
             used = {port for controller, port in taken if controller == address.controller and port}
             address.port = max(used, default=0) + 1
             taken.add((address.controller, address.port))

@@ -10,20 +10,31 @@ from collections.abc import Iterator
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import Alias, Device, DriveAddress, PciAddress, UsbAddress, VirtioSerialAddress
-from vmherd.conf.domain.chardev import Channel, ChannelTargetType, Console, ConsoleTargetType, SerialTargetType
+from vmherd.conf.domain.chardev import (
+    Channel,
+    ChannelTargetType,
+    Console,
+    ConsoleTargetType,
+    Serial,
+    SerialTargetType,
+)
 from vmherd.conf.domain.controller import Controller, ControllerTarget, ControllerType, PciModel
 from vmherd.conf.domain.disk import Disk, DiskBus
 from vmherd.conf.domain.domain import devices_of
 from vmherd.conf.domain.hostdev import HostdevType
 from vmherd.conf.domain.input import InputBus
 from vmherd.conf.domain.memballoon import MemballoonModel
-from vmherd.conf.domain.video import VideoType
-from vmherd.conf.domain.watchdog import WatchdogModel
+from vmherd.conf.domain.net import Interface
+from vmherd.conf.domain.shmem import Shmem
+from vmherd.conf.domain.sound import Sound
+from vmherd.conf.domain.video import Video, VideoType
+from vmherd.conf.domain.watchdog import Watchdog, WatchdogModel
 from vmherd.errors import DocumentError
 from vmherd.hypervisors.qemu import machine
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 
 _SLOTS = 32
+_FULL = "spread the devices over the functions of a slot with <address>, or use machine='q35'"
 _FUNCTIONS = 8
 
 
@@ -81,6 +92,8 @@ class _Pci:
         for device in _pci_devices(self._domain):
             self._reserve_given(device)
         self._chipset()
+        if not self._express:
+            self._add_bridges()
         waiting = [device for device in _pci_devices(self._domain) if not _is_placed(device)]
         for device in waiting:
             if not _is_placed(device):
@@ -163,17 +176,22 @@ class _Pci:
         for bus in self._buses("pci-root", "pci-bridge"):
             # A bridge keeps slot 0 for its own hot-plug controller.
             for slot in range(1, _SLOTS):
-                if self._is_free(bus, slot) and (bus == 0 or slot > 0):
+                if self._is_free(bus, slot):
                     return bus, slot
-        return self._add_bridge(), 1
+        raise DocumentError("no PCI slot is left for another device", place="domain/devices", hint=_FULL)
 
-    def _add_bridge(self) -> int:
-        index = self._next_index()
-        raise DocumentError(
-            f"no PCI slot is left for another device, and bus {index} would be needed",
-            place="domain/devices",
-            hint=f"add <controller type='pci' index='{index}' model='pci-bridge'/>, or use machine='q35'",
-        )
+    def _add_bridges(self) -> None:
+        """Bridges for more devices than there are slots, with one slot to spare for a device plugged in later."""
+        wanted = 1 + sum(not _is_placed(device) for device in _pci_devices(self._domain))
+        buses = self._buses("pci-root", "pci-bridge")
+        free = sum(self._is_free(bus, slot) for bus in buses for slot in range(1, _SLOTS))
+        while free < wanted:
+            index = self._next_index()
+            model, target = PciModel(name="pci-bridge"), ControllerTarget(chassis_nr=index)
+            self._insert(
+                Controller(type=ControllerType.PCI, index=index, model="pci-bridge", pci_model=model, target=target)
+            )
+            free += _SLOTS - 2  # its slots but for slot 0, and for the one it takes itself
 
     def _express_place(self, device: Device) -> tuple[int, int]:
         if not _is_express(device):
@@ -259,17 +277,17 @@ _CONVENTIONAL_CONTROLLERS = ("piix3-uhci", "piix4-uhci", "ehci", "pci-ohci", "vt
 
 def _is_express(device: Device) -> bool:
     """Whether a device belongs on PCI Express; the others are conventional PCI devices."""
-    model = getattr(device, "model", None)
-    match type(device).__name__:
-        case "Interface":
-            return getattr(model, "type", "") in _EXPRESS_NICS
-        case "Controller":
-            return model not in _CONVENTIONAL_CONTROLLERS
-        case "Video":
-            return getattr(model, "type", None) is VideoType.VIRTIO
-        case "Sound" | "Watchdog" | "Shmem" | "Serial":
+    match device:
+        case Interface():
+            return device.model is not None and device.model.type in _EXPRESS_NICS
+        case Controller():
+            return device.model not in _CONVENTIONAL_CONTROLLERS
+        case Video():
+            return device.model is not None and device.model.type is VideoType.VIRTIO
+        case Sound() | Watchdog() | Shmem() | Serial():
             return False
-    return not str(model or "").endswith("-transitional") or str(model).endswith("non-transitional")
+    model = str(getattr(device, "model", None) or "")  # of a virtio device of any kind
+    return not model.endswith("-transitional") or model.endswith("non-transitional")
 
 
 def _pci_devices(domain: Domain) -> Iterator[Device]:

@@ -1,0 +1,151 @@
+"""From documents to QEMU's arguments: each document in tests/data/qemu with the arguments beside it.
+
+VMHERD_UPDATE_GOLDEN=1 writes them anew, to be looked at before they are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from vmherd.conf.domain import parse_domain, render
+from vmherd.errors import DocumentError
+from vmherd.hypervisors.qemu import address, complete, validate
+from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.command import Launch, build
+
+DATA = Path(__file__).parents[1] / "data" / "qemu"
+CASES = sorted(DATA.glob("*.xml"))
+
+
+@pytest.fixture(scope="module")
+def caps() -> Capabilities:
+    """What QEMU 7.2 of Debian 12 can do."""
+    return msgspec.json.decode((DATA / "capabilities-7.2.json").read_bytes(), type=Capabilities)
+
+
+class Sockets:
+    """Numbers in place of open descriptors."""
+
+    def __init__(self) -> None:
+        self.paths: list[Path] = []
+
+    def listen(self, path: Path) -> int:
+        self.paths.append(path)
+        return 100 + len(self.paths)
+
+
+def arguments(text: str, caps: Capabilities) -> list[str]:
+    domain = parse_domain(text)
+    complete.complete(domain, caps)
+    validate.check(domain, caps)
+    domain.id = 1
+    address.assign_aliases(domain)
+    return build(domain, caps, Launch(folder=Path("/run/guest"), monitor_fd=9, listen=Sockets().listen))
+
+
+def lines(argv: list[str]) -> str:
+    """An option and its values on a line."""
+    told = ""
+    for word in argv:
+        told += ("\n" if word.startswith("-") and told else " " if told else "") + shlex.quote(word)
+    return told + "\n"
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_a_document_becomes_these_arguments(path: Path, caps: Capabilities) -> None:
+    got, golden = lines(arguments(path.read_text(), caps)), path.with_suffix(".args")
+    if os.environ.get("VMHERD_UPDATE_GOLDEN"):
+        golden.write_text(got)
+    assert got == golden.read_text()
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_completing_twice_changes_nothing_more(path: Path, caps: Capabilities) -> None:
+    domain = parse_domain(path.read_text())
+    complete.complete(domain, caps)
+    once = render(domain)
+    again = parse_domain(once)
+    complete.complete(again, caps)
+    assert render(again) == once
+
+
+def machine(devices: str, *, kind: str = "pc") -> str:
+    return (
+        "<domain type='qemu'><name>web</name><memory unit='MiB'>64</memory>"
+        f"<os><type arch='x86_64' machine='{kind}'>hvm</type></os><devices>{devices}</devices></domain>"
+    )
+
+
+def places(text: str, caps: Capabilities) -> list[str]:
+    """Bus and slot of each network card."""
+    domain = parse_domain(text)
+    complete.complete(domain, caps)
+    found = []
+    for interface in domain.devices.interfaces:
+        place = interface.address
+        found.append(f"{place.bus}:{place.slot}.{place.function}")  # type: ignore[union-attr]
+    return found
+
+
+NIC = "<interface type='user'><model type='virtio'/></interface>"
+PLACED = "<interface type='user'><model type='virtio'/><address type='pci' bus='{}' slot='{}'/></interface>"
+
+
+def test_cards_take_the_first_free_slots_of_a_pc(caps: Capabilities) -> None:
+    assert places(machine(NIC * 3), caps) == ["0:2.0", "0:3.0", "0:4.0"]
+
+
+def test_an_address_that_is_told_is_kept_and_the_others_go_round_it(caps: Capabilities) -> None:
+    assert places(machine(NIC + PLACED.format("0x00", "0x02") + NIC), caps) == ["0:3.0", "0:2.0", "0:4.0"]
+
+
+def test_each_card_of_a_q35_gets_a_root_port_of_its_own(caps: Capabilities) -> None:
+    domain = parse_domain(machine(NIC * 3, kind="q35"))
+    complete.complete(domain, caps)
+    ports = [each.index for each in domain.devices.controllers if each.model == "pcie-root-port"]
+    buses = [interface.address.bus for interface in domain.devices.interfaces]  # type: ignore[union-attr]
+    assert len(set(buses)) == 3
+    assert set(buses) <= set(ports)
+
+
+def test_forty_cards_spill_over_to_a_bridge(caps: Capabilities) -> None:
+    found = places(machine(NIC * 40), caps)
+    assert len(set(found)) == 40
+    assert {place.partition(":")[0] for place in found} == {"0", "1"}
+
+
+def test_two_devices_in_one_place_are_refused_with_both_named(caps: Capabilities) -> None:
+    with pytest.raises(DocumentError, match="0000:00:05.0"):
+        places(machine(PLACED.format("0x00", "0x05") * 2), caps)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (machine("", kind="vax"), "domain/os/type/@machine"),
+        (machine("").replace("'qemu'", "'xen'"), "domain/@type"),
+        (machine("").replace(">hvm<", ">exe<"), "domain/os/type"),
+        (machine("<tpm model='tpm-crb'><backend type='emulator'/></tpm>"), "domain/devices/tpm"),
+        (machine("<interface type='bridge'><source bridge='br0'/></interface>"), "domain/devices/interface[1]/@type"),
+        (machine("").replace("<devices>", "<vcpu>9999</vcpu><devices>"), "domain/vcpu"),
+        (machine("").replace("<devices>", "<cpu mode='host-passthrough'/><devices>"), "domain/cpu/@mode"),
+        (machine("").replace("<devices>", "<cpu><model>Z80</model></cpu><devices>"), "domain/cpu/model"),
+        (machine("").replace("<devices>", "<on_crash>rename-restart</on_crash><devices>"), "domain/on_crash"),
+    ],
+)
+def test_what_cannot_run_is_refused_with_its_place(text: str, place: str, caps: Capabilities) -> None:
+    with pytest.raises(DocumentError) as caught:
+        arguments(text, caps)
+    assert caught.value.place == place
+
+
+def test_all_problems_come_at_once(caps: Capabilities) -> None:
+    with pytest.raises(DocumentError) as caught:
+        arguments(machine("<vsock model='virtio'/>", kind="vax"), caps)
+    assert "domain/os/type/@machine" in str(caught.value)
+    assert "domain/devices/vsock" in str(caught.value)
