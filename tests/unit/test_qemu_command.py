@@ -120,7 +120,7 @@ def test_forty_cards_spill_over_to_a_bridge(caps: Capabilities) -> None:
 
 
 def test_two_devices_in_one_place_are_refused_with_both_named(caps: Capabilities) -> None:
-    with pytest.raises(DocumentError, match="0000:00:05.0"):
+    with pytest.raises(DocumentError, match=r"0000:00:05\.0"):
         places(machine(PLACED.format("0x00", "0x05") * 2), caps)
 
 
