@@ -77,6 +77,8 @@ def guarded(work: Callable[[], object], *, debug: bool = False) -> int:
     except Exception as problem:  # a bug: told in a line, not as a traceback
         if debug:
             raise
+        while isinstance(problem, ExceptionGroup):  # of several that went on at once
+            problem = problem.exceptions[0]
         click.echo(f"error: {type(problem).__name__}: {problem}", err=True)
         click.echo("hint: this is a bug in vmherd; 'vmherd --debug ...' shows where", err=True)
         return FAILED

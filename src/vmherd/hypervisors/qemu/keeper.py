@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from vmherd.driver.types import PausedReason, ShutoffReason
 from vmherd.driver.uri import parse_uri
-from vmherd.errors import VmherdError
+from vmherd.errors import HostError, VmherdError
 from vmherd.hypervisors.qemu.folders import Folders, for_uri
 from vmherd.hypervisors.qemu.life import Life, process_of
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
@@ -231,11 +231,21 @@ def is_present(folders: Folders) -> bool:
 
 
 def ensure(folders: Folders, uri: str) -> None:
-    """Start a keeper unless there is one.  Call it after the guest was noted in the table."""
+    """Start a keeper unless there is one.  Call it after the guest was noted in the table.
+
+    Raises HostError if it cannot be started.
+    """
     if is_present(folders):
         return
-    with (folders.log / "keeper.log").open("ab") as output:
-        process.spawn([sys.executable, "-m", "vmherd.hypervisors.qemu.keeper", uri], output=output.fileno())
+    argv = [sys.executable, "-m", "vmherd.hypervisors.qemu.keeper", uri]
+    try:
+        with (folders.log / "keeper.log").open("ab") as output:
+            process.spawn(argv, output=output.fileno())
+    except OSError as problem:
+        raise HostError(
+            f"cannot start the process that looks after guests: {problem.strerror}: {problem.filename}",
+            hint="vmherd and its Python must be readable for whoever uses them",
+        ) from None
 
 
 def _lock(path: Path) -> int | None:
