@@ -18,9 +18,9 @@ async def stop_all(host: Host) -> None:
             await (await host.domain(info.name)).poweroff()
 
 
-def processes(root: Path) -> list[str]:
-    """Command lines of all processes that have to do with this test's folder."""
-    found = []
+def processes(root: Path) -> dict[int, str]:
+    """Pids and command lines of all processes but ours that have to do with this test's folder."""
+    found = {}
     for entry in os.scandir("/proc"):
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
@@ -28,7 +28,7 @@ def processes(root: Path) -> list[str]:
             except OSError:
                 continue
             if str(root) in line:
-                found.append(line)
+                found[int(entry.name)] = line
     return found
 
 

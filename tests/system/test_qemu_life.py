@@ -9,7 +9,6 @@ import asyncio
 import os
 import select
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -235,14 +234,14 @@ async def test_an_emulator_that_is_none_is_refused_with_its_own_words(host: Host
     fake.chmod(0o755)
     with pytest.raises(VmherdError, match="no hypervisor"):
         await host.define(guest(devices=f"<emulator>{fake}</emulator>"))
-    assert str(fake) not in " ".join(processes(tmp_path))
+    assert str(fake) not in " ".join(processes(tmp_path).values())
 
 
 async def assert_clean(domain: Domain, root: Path) -> None:
     info = await domain.info()
     assert (info.state, info.reason) == (State.SHUTOFF, ShutoffReason.FAILED)
     assert not list((root / "run" / "guests").iterdir())
-    assert not [line for line in processes(root) if "qemu-system" in line]
+    assert not [line for line in processes(root).values() if "qemu-system" in line]
 
 
 async def test_malformed_documents_are_refused_before_anything_happens(host: Host) -> None:
@@ -296,7 +295,7 @@ async def test_a_manager_killed_at_any_moment_of_a_start_leaves_the_truth(
     async with await connect(uri) as after:
         domain = await after.domain("web")
         state = await domain.state()
-        qemus = [line for line in processes(tmp_path) if "qemu-system" in line]
+        qemus = [line for line in processes(tmp_path).values() if "qemu-system" in line]
         if b"started" in rest:
             assert state is State.RUNNING
         if state is State.RUNNING:
@@ -334,14 +333,8 @@ async def test_what_happened_while_nobody_looked_is_found_out(host: Host, uri: s
 
 
 def kill_keeper(root: Path) -> None:
-    found = subprocess.run(
-        ["pgrep", "-f", f"vmherd.hypervisors.qemu.keeper qemu:///embed.root={root}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for pid in map(int, found.stdout.split()):
-        kill(pid)
+    (pid,) = (pid for pid, line in processes(root).items() if "vmherd.hypervisors.qemu.keeper" in line)
+    kill(pid)
 
 
 def kill(pid: int) -> None:
@@ -361,7 +354,7 @@ async def test_twenty_guests_start_and_stop_at_once_without_leaks(host: Host, tm
     await asyncio.gather(*(domain.poweroff() for domain in domains))
     assert {info.state for info in await host.domains()} == {State.SHUTOFF}
     assert not list((tmp_path / "run" / "guests").iterdir())
-    assert not [line for line in processes(tmp_path) if "qemu-system" in line]
+    assert not [line for line in processes(tmp_path).values() if "qemu-system" in line]
 
 
 async def test_autostart_happens_with_the_first_connection_after_a_boot(uri: str, tmp_path: Path) -> None:
