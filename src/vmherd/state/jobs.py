@@ -18,6 +18,7 @@ import msgspec
 
 from vmherd.driver.types import JobInfo
 from vmherd.errors import Busy, Cancelled, InvalidState
+from vmherd.util.files import on_host
 
 #: Seconds to wait for another job to end; libvirt's QEMU driver waits as long (QEMU_JOB_WAIT_TIME).
 PATIENCE = 30.0
@@ -57,10 +58,12 @@ class Jobs:
         Raises Busy after ``patience`` seconds, naming the job that holds the domain; Cancelled, in place of
         CancelledError, where ``abort`` ended it.
         """
-        fd = await self._lock(uuid, patience)
+        with on_host(f"begin {operation!r}"):
+            fd = await self._lock(uuid, patience)
         try:
-            self._abort_path(uuid).unlink(missing_ok=True)
-            job = Job(fd, JobInfo(operation=operation, started=time.time(), progress=None, pid=os.getpid()))
+            with on_host(f"begin {operation!r}"):
+                self._abort_path(uuid).unlink(missing_ok=True)
+                job = Job(fd, JobInfo(operation=operation, started=time.time(), progress=None, pid=os.getpid()))
             async with self._abortable(uuid, operation):
                 yield job
         finally:

@@ -27,7 +27,7 @@ from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.state.domains import DomainTable, Entry, Live
-from vmherd.util.files import write_atomically
+from vmherd.util.files import on_host, write_atomically
 from vmherd.util.process import ProcessId, end, identify, spawn, wait_exit
 from vmherd.util.sockets import listen_unix
 
@@ -69,6 +69,10 @@ class Start:
 
         Raises HostError, HypervisorError with QEMU's own message; then nothing is left.
         """
+        with on_host(f"start {self._domain.name!r}"):
+            await self._run(paused=paused)
+
+    async def _run(self, *, paused: bool) -> None:
         async with AsyncExitStack() as undo:
             undo.callback(self._fail)
             _require_files(self._domain)
@@ -94,11 +98,8 @@ class Start:
     def _make_folder(self) -> None:
         folder = self._folders.guest(self._uuid)
         shutil.rmtree(folder, ignore_errors=True)
-        try:
-            folder.mkdir(parents=True, mode=0o700)
-            write_atomically(folder / "master-key.aes", os.urandom(_KEY_SIZE))
-        except OSError as problem:
-            raise HostError(f"cannot write to {folder}: {problem.strerror}", hint="make room on the disk") from None
+        folder.mkdir(parents=True, mode=0o700)
+        write_atomically(folder / "master-key.aes", os.urandom(_KEY_SIZE))
         _name_sockets(self._domain, folder)
 
     def _choose_ports(self, ours: ExitStack) -> None:
@@ -143,10 +144,7 @@ class Start:
             log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} starting: {' '.join(argv)}\n".encode())
             log.flush()
             self._log_start = log.tell()
-            try:
-                pid = spawn(argv, output=log.fileno(), pass_fds=self._inherited, env=self._environment())
-            except OSError as problem:
-                raise HostError(f"cannot run {argv[0]}: {problem.strerror}") from None
+            pid = spawn(argv, output=log.fileno(), pass_fds=self._inherited, env=self._environment())
         self._process = identify(pid) or ProcessId(pid, 0, "")
         undo.push_async_callback(end, self._process)
         self._note_process(self._process)
