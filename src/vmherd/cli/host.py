@@ -9,7 +9,7 @@ import click
 from vmherd import __version__
 from vmherd.api.aio import Host
 from vmherd.cli.command import json_option, with_host
-from vmherd.cli.table import show_facts, show_json
+from vmherd.cli.table import show_facts, show_json, wrapped
 from vmherd.driver.types import CheckStatus, HostCheck
 
 _SIGNS = {CheckStatus.OK: ("ok  ", "green"), CheckStatus.WARN: ("warn", "yellow"), CheckStatus.FAIL: ("FAIL", "red")}
@@ -35,9 +35,10 @@ async def doctor_command(host: Host, as_json: bool) -> int:
 
 def _show(check: HostCheck, width: int) -> None:
     word, colour = _SIGNS[check.status]
-    click.echo(f"{click.style(word, fg=colour)}  {check.name:{width}}  {check.message}")
-    if check.fix:
-        click.echo(f"{'':{width + 8}}fix: {check.fix}")
+    indent = " " * (width + 8)
+    lines = [check.message, f"fix: {check.fix}"] if check.fix else [check.message]
+    text = "\n".join(wrapped(line, indent) for line in lines)
+    click.echo(f"{click.style(word, fg=colour)}  {check.name:{width}}  {text.removeprefix(indent)}")
 
 
 @click.command("version")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -69,6 +70,12 @@ def show_facts(facts: Iterable[tuple[str, str]]) -> None:
 def show_json(value: object) -> None:
     """Indented JSON; structs become objects."""
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def wrapped(text: str, indent: str) -> str:
+    """Text as a column of its own behind ``indent``, in lines that fit the terminal; one line elsewhere."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNBOUNDED
+    return click.wrap_text(text, width=width, initial_indent=indent, subsequent_indent=indent)
 
 
 def colour(state: State) -> str:
