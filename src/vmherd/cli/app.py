@@ -55,6 +55,7 @@ COMMANDS: dict[str, dict[str, Entry]] = {
     "This program": {
         "doctor": Entry("host", "Check what this host lacks to run guests."),
         "version": Entry("host", "Show the versions of vmherd and of what runs the guests."),
+        "conformance": Entry("conformance", "Answer the cases of a conformance suite."),
         "completion": Entry("completion", "Print the completion script of a shell."),
     },
 }

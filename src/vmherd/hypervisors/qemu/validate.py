@@ -12,7 +12,7 @@ from vmherd.conf.domain.net import Interface
 from vmherd.conf.domain.power import LifecycleAction
 from vmherd.conf.domain.storage import StorageType
 from vmherd.errors import Unsupported
-from vmherd.hypervisors.qemu import accel
+from vmherd.hypervisors.qemu.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 
 #: Elements of <devices> that no argument is made for yet: better refused than forgotten.
@@ -32,9 +32,12 @@ _NOT_YET = {
 }
 
 
-def check(domain: Domain, caps: Capabilities) -> None:
-    """Raise one Unsupported that lists every problem of a completed document; return if there is none."""
-    found = [*generic_problems(domain), *problems(domain, caps)]
+def check(domain: Domain, caps: Capabilities, *, kvm: Verdict | None = None) -> None:
+    """Raise one Unsupported that lists every problem of a completed document; return if there is none.
+
+    ``kvm`` says whether KVM works, None to find it out.
+    """
+    found = [*generic_problems(domain), *problems(domain, caps, kvm or kvm_usable())]
     if not found:
         return
     hints = "; ".join(dict.fromkeys(each.hint for each in found if each.hint))
@@ -44,9 +47,9 @@ def check(domain: Domain, caps: Capabilities) -> None:
     raise Unsupported(f"{len(found)} problems:{lines}", place="domain", hint=hints)
 
 
-def problems(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
+def problems(domain: Domain, caps: Capabilities, kvm: Verdict) -> Iterator[Problem]:
     """What is special to QEMU, to this binary and to this host."""
-    yield from _type(domain)
+    yield from _type(domain, kvm)
     yield from _machine(domain, caps)
     yield from _cpu(domain, caps)
     yield from _ends(domain)
@@ -59,12 +62,12 @@ def problems(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
         yield from _nic(interface, caps, f"domain/devices/interface[{number}]")
 
 
-def _type(domain: Domain) -> Iterator[Problem]:
+def _type(domain: Domain, kvm: Verdict) -> Iterator[Problem]:
     if domain.type not in (DomainType.QEMU, DomainType.KVM):
         text = f"QEMU does not run domains of type {str(domain.type)!r}"
         yield Problem("domain/@type", text, "use type='qemu', or type='kvm' where KVM works")
-    elif domain.type is DomainType.KVM and not (verdict := accel.kvm_usable()).usable:
-        yield Problem("domain/@type", f"KVM cannot be used: {verdict.reason}", f"use type='qemu'; or {verdict.hint}")
+    elif domain.type is DomainType.KVM and not kvm.usable:
+        yield Problem("domain/@type", f"KVM cannot be used: {kvm.reason}", f"use type='qemu'; or {kvm.hint}")
 
 
 def _machine(domain: Domain, caps: Capabilities) -> Iterator[Problem]:

@@ -1,0 +1,87 @@
+"""The QEMU driver's documents and command lines, on the made-up hosts of conformance cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vmherd.conf.domain import Domain, parse_domain
+from vmherd.conf.domain.conformance import written
+from vmherd.conformance import Case
+from vmherd.errors import HostError
+from vmherd.hypervisors.qemu import accel, address, command, complete, validate
+from vmherd.hypervisors.qemu.capabilities import Capabilities, Machine
+
+
+def documents(case: Case) -> str:
+    """A domain document completed and checked by the driver."""
+    return written(_accepted(case), case)
+
+
+def arguments(case: Case) -> list[str]:
+    """The command line of a guest that starts."""
+    domain = _accepted(case)
+    devices = case.facts["devices"]
+    domain.id = case.facts["domain"]["id"]
+    address.assign_aliases(domain)
+    launch = command.Launch(
+        folder=Path(case.facts["domain"]["runtime_directory"].replace("NAME", domain.name[:20])),
+        monitor_fd=devices["monitor"]["fd"],
+        listen=lambda _: int(devices["chardev_unix_listen_fd"]),
+    )
+    return command.build(domain, _capabilities(case, domain), launch)
+
+
+def _accepted(case: Case) -> Domain:
+    domain = parse_domain(case.input)
+    caps = _capabilities(case, domain)
+    complete.complete(domain, caps)
+    validate.check(domain, caps, kvm=accel.Verdict(bool(case.facts["host"]["kvm"]), "as told"))
+    return domain
+
+
+def _capabilities(case: Case, domain: Domain) -> Capabilities:
+    """What the binary can do that this case runs, after ``capability_modes`` of the facts."""
+    told = case.host["qemu_caps"]
+    arch = domain.os.type.arch or "x86_64"
+    emulator = domain.devices.emulator or case.facts["emulators"].get(arch, "")
+    facts = case.facts["capability_sets"][case.facts["latest_x86_64"]]
+    flags = frozenset([*facts["flags"], *told.get("extra_flags", [])])
+    if told["mode"] == "none":
+        return Capabilities(binary=emulator, version=(0, 0, 0), arch=arch)
+    if told["mode"] == "latest-flags":
+        return Capabilities(binary=emulator, version=(0, 0, 0), arch=arch, flags=flags)
+    if arch not in ("x86_64", "i686"):
+        raise HostError(f"there is no emulator for {arch}")
+    kind = "kvm" if domain.type == "kvm" else "tcg"
+    machines = facts["machines"].get(kind) or facts["machines"]["kvm"]
+    cpus = facts["cpus"].get(kind) or facts["cpus"]["kvm"]
+    version = facts["version"]
+    return Capabilities(
+        binary=emulator,
+        version=(version // 1_000_000, version // 1000 % 1000, version % 1000),
+        arch=arch,
+        machines=[each for machine in machines for each in _machines(machine)],
+        cpus=[cpu["name"] for cpu in cpus],
+        flags=flags,
+    )
+
+
+def _machines(told: dict[str, Any]) -> list[Machine]:
+    """An alias is a machine type of its own here, and stays in the document."""
+
+    def machine(name: str, *, default: bool) -> Machine:
+        return Machine(
+            name=name,
+            max_cpus=told.get("maxCpus", 0),
+            default=default,
+            deprecated=told.get("deprecated", False),
+            default_cpu=told.get("defaultCPU", ""),
+            default_ram=told.get("defaultRAMid", ""),
+            hotplug_cpus=told.get("hotplugCpus", False),
+        )
+
+    alias = told.get("alias")
+    default = bool(told.get("default"))
+    found = [machine(told["name"], default=default and not alias)]
+    return [*found, machine(alias, default=default)] if alias else found
