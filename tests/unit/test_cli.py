@@ -230,3 +230,19 @@ def test_a_reader_that_has_enough_gets_no_complaint() -> None:
     )
     assert done.stdout.splitlines()[-1] == "0"
     assert not done.stderr
+
+
+def test_conformance_cases_are_answered_one_per_line_and_a_bad_one_fails_alone(tmp_path: Path) -> None:
+    cases = [
+        {"name": "good", "input": GUEST, "params": {"state": "inactive"}, "host": {"arch": "x86_64"}},
+        {"name": "bad", "input": "<domain"},
+    ]
+    lines = "\n".join(json.dumps(case) for case in cases)
+    done = subprocess.run(
+        [sys.executable, "-m", "vmherd", "conformance", "genericxml2xml"], input=lines, capture_output=True, text=True
+    )
+    good, bad = (json.loads(line) for line in done.stdout.splitlines())
+    assert (good["outcome"], bad["outcome"]) == ("ok", "fail")
+    assert "<name>web</name>" in good["output"]
+    assert bad["error"]
+    assert done.returncode == 0

@@ -43,6 +43,7 @@ def arguments(text: str, caps: Capabilities) -> list[str]:
     domain = parse_domain(text)
     complete.complete(domain, caps)
     validate.check(domain, caps)
+    validate.check_startable(domain)
     domain.id = 1
     address.assign_aliases(domain)
     return build(domain, caps, Launch(folder=Path("/run/guest"), monitor_fd=9, listen=Sockets().listen))
@@ -145,7 +146,8 @@ def test_what_cannot_run_is_refused_with_its_place(text: str, place: str, caps: 
 
 
 def test_all_problems_come_at_once(caps: Capabilities) -> None:
+    text = machine("", kind="vax").replace("<devices>", "<vcpu>9999</vcpu><on_crash>rename-restart</on_crash><devices>")
     with pytest.raises(DocumentError) as caught:
-        arguments(machine("<vsock model='virtio'/>", kind="vax"), caps)
+        arguments(text, caps)
     assert "domain/os/type/@machine" in str(caught.value)
-    assert "domain/devices/vsock" in str(caught.value)
+    assert "domain/on_crash" in str(caught.value)

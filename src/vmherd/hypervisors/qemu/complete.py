@@ -6,6 +6,8 @@ next start makes the same hardware.  Source: qemuDomainDefPostParse and qemuDoma
 
 from __future__ import annotations
 
+import re
+
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain import complete as complete_generic
 from vmherd.conf.domain.audio import Audio, AudioType
@@ -84,7 +86,7 @@ def _cpu(domain: Domain, caps: Capabilities) -> None:
     cpu = domain.cpu
     if cpu is None or (cpu.mode is None and cpu.model is None):
         found = caps.machine(domain.os.type.machine)
-        model = found.default_cpu.removesuffix(f"-{caps.arch}-cpu") if found else ""
+        model = re.sub(r"-\w+-cpu$", "", found.default_cpu) if found else ""
         if not model or not machine.is_x86(domain):
             return
         domain.cpu = cpu = cpu or Cpu()

@@ -21,6 +21,7 @@ def documents(case: Case) -> str:
 def arguments(case: Case) -> list[str]:
     """The command line of a guest that starts."""
     domain = _accepted(case)
+    validate.check_startable(domain)
     devices = case.facts["devices"]
     domain.id = case.facts["domain"]["id"]
     address.assign_aliases(domain)
@@ -29,7 +30,9 @@ def arguments(case: Case) -> list[str]:
         monitor_fd=devices["monitor"]["fd"],
         listen=lambda _: int(devices["chardev_unix_listen_fd"]),
     )
-    return command.build(domain, _capabilities(case, domain), launch)
+    host = case.facts["host"]["environment"] | case.host.get("env", {})
+    words = [f"{name}={value}" for name, value in command.environment(domain, launch, host).items()]
+    return words + command.build(domain, _capabilities(case, domain), launch)
 
 
 def _accepted(case: Case) -> Domain:

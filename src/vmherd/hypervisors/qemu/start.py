@@ -79,8 +79,9 @@ class Start:
             with ExitStack() as ours:  # what QEMU inherits, we close
                 self._make_folder()
                 self._choose_ports(ours)
-                argv = self._arguments(ours)
-                await self._spawn(argv, undo)
+                launch = self._prepare(ours)
+                env = command.environment(self._domain, launch, os.environ)
+                await self._spawn(self._arguments(launch, ours), env, undo)
             keeper.ensure(self._folders, self._uri)
             async with self._greeted() as monitor:
                 await self._read_back(monitor)
@@ -125,12 +126,14 @@ class Start:
     def _listen(self, ours: ExitStack, path: Path) -> int:
         return self._inherit(ours, listen_unix(path).detach())
 
-    def _arguments(self, ours: ExitStack) -> list[str]:
-        launch = command.Launch(
+    def _prepare(self, ours: ExitStack) -> command.Launch:
+        return command.Launch(
             folder=self._folders.guest(self._uuid),
             monitor_fd=self._listen(ours, self._folders.control(self._uuid)),
             listen=lambda path: self._listen(ours, path),
         )
+
+    def _arguments(self, launch: command.Launch, ours: ExitStack) -> list[str]:
         argv = command.build(self._domain, self._caps, launch)
         # Ours alone, beside what the document asks for: the keeper's monitor, and a file with the pid.
         watch = self._listen(ours, self._folders.watch(self._uuid))
@@ -139,19 +142,15 @@ class Start:
         argv += ["-pidfile", str(self._folders.pidfile(self._uuid))]
         return argv
 
-    async def _spawn(self, argv: list[str], undo: AsyncExitStack) -> None:
+    async def _spawn(self, argv: list[str], env: dict[str, str], undo: AsyncExitStack) -> None:
         with self._folders.guest_log(self._domain.name).open("ab") as log:
             log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} starting: {' '.join(argv)}\n".encode())
             log.flush()
             self._log_start = log.tell()
-            pid = spawn(argv, output=log.fileno(), pass_fds=self._inherited, env=self._environment())
+            pid = spawn(argv, output=log.fileno(), pass_fds=self._inherited, env=env)
         self._process = identify(pid) or ProcessId(pid, 0, "")
         undo.push_async_callback(end, self._process)
         self._note_process(self._process)
-
-    def _environment(self) -> dict[str, str]:
-        home = str(self._folders.guest(self._uuid))
-        return {"LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath), "HOME": home, "TMPDIR": "/var/tmp"}  # noqa: S108
 
     def _note_process(self, process: ProcessId) -> None:
         def step(_: Entry, live: Live) -> list[Any]:

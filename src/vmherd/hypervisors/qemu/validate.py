@@ -8,7 +8,6 @@ from vmherd.conf.domain import Domain, Problem
 from vmherd.conf.domain import problems as generic_problems
 from vmherd.conf.domain.cpu import CpuMode
 from vmherd.conf.domain.domain import DomainType
-from vmherd.conf.domain.net import Interface
 from vmherd.conf.domain.power import LifecycleAction
 from vmherd.conf.domain.storage import StorageType
 from vmherd.errors import Unsupported
@@ -37,7 +36,18 @@ def check(domain: Domain, caps: Capabilities, *, kvm: Verdict | None = None) -> 
 
     ``kvm`` says whether KVM works, None to find it out.
     """
-    found = [*generic_problems(domain), *problems(domain, caps, kvm or kvm_usable())]
+    _refuse([*generic_problems(domain), *problems(domain, caps, kvm or kvm_usable())])
+
+
+def check_startable(domain: Domain) -> None:
+    """Raise one Unsupported that lists what such a guest cannot be started with yet.
+
+    A document may be kept before this driver can run it, as one may be kept whose disks are not there yet.
+    """
+    _refuse([*_not_yet(domain)])
+
+
+def _refuse(found: list[Problem]) -> None:
     if not found:
         return
     hints = "; ".join(dict.fromkeys(each.hint for each in found if each.hint))
@@ -53,13 +63,6 @@ def problems(domain: Domain, caps: Capabilities, kvm: Verdict) -> Iterator[Probl
     yield from _machine(domain, caps)
     yield from _cpu(domain, caps)
     yield from _ends(domain)
-    yield from _not_yet(domain)
-    for number, disk in enumerate(domain.devices.disks, start=1):
-        if disk.type not in (StorageType.FILE, StorageType.BLOCK, StorageType.DIR):
-            text = f"disks of type {str(disk.type)!r} are not supported yet"
-            yield Problem(f"domain/devices/disk[{number}]/@type", text, "use type='file' or type='block'")
-    for number, interface in enumerate(domain.devices.interfaces, start=1):
-        yield from _nic(interface, caps, f"domain/devices/interface[{number}]")
 
 
 def _type(domain: Domain, kvm: Verdict) -> Iterator[Problem]:
@@ -77,6 +80,8 @@ def _machine(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
     if kind.arch != caps.arch and not (kind.arch == "i686" and caps.arch == "x86_64"):
         yield Problem("domain/os/type/@arch", f"{caps.binary} emulates {caps.arch}, not {kind.arch}")
     machine = caps.machine(kind.machine)
+    if not caps.machines:
+        return
     if machine is None:
         known = sorted(each.alias for each in caps.machines if each.alias)
         text = f"{caps.binary} has no machine {kind.machine!r}"
@@ -118,13 +123,16 @@ def _not_yet(domain: Domain) -> Iterator[Problem]:
         yield Problem("domain/os/@firmware", text, "name it: <loader type='pflash'>PATH</loader> and <nvram>")
     if domain.launch_security:
         yield Problem("domain/launchSecurity", "it is not supported by the QEMU driver yet", "remove it")
+    for number, disk in enumerate(domain.devices.disks, start=1):
+        if disk.type not in (StorageType.FILE, StorageType.BLOCK, StorageType.DIR):
+            text = f"disks of type {str(disk.type)!r} are not supported yet"
+            yield Problem(f"domain/devices/disk[{number}]/@type", text, "use type='file' or type='block'")
+    for number, interface in enumerate(domain.devices.interfaces, start=1):
+        if interface.type not in _NICS:
+            text = f"network cards of type {str(interface.type)!r} are not supported yet"
+            hint = "use <interface type='user'>, which reaches the outside without rights"
+            yield Problem(f"domain/devices/interface[{number}]/@type", text, hint)
 
 
-#: Where a network card's type asks for more than QEMU alone can give.
+#: Network cards that need nothing beyond QEMU.
 _NICS = ("user", "mcast", "client", "server", "udp")
-
-
-def _nic(interface: Interface, caps: Capabilities, place: str) -> Iterator[Problem]:
-    if interface.type not in _NICS:
-        text = f"network cards of type {str(interface.type)!r} are not supported yet"
-        yield Problem(f"{place}/@type", text, "use <interface type='user'>, which reaches the outside without rights")

@@ -52,6 +52,10 @@ class Workshop:
         complete.complete(domain, caps)
         validate.check(domain, caps)
 
+    def check_startable(self, domain: Domain) -> None:
+        """Raise Unsupported for what can be described, but not be run yet."""
+        validate.check_startable(domain)
+
     async def start(self, domain: Domain, live: Live, *, paused: bool) -> None:
         """Boot an accepted document as the life ``live``; a failure leaves nothing behind."""
         domain.id = live.id

@@ -8,9 +8,10 @@ from __future__ import annotations
 from vmherd.conf.domain import Domain
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import base, chardev, controller, disk, display, misc, net
+from vmherd.hypervisors.qemu.command.environment import environment
 from vmherd.hypervisors.qemu.command.launch import Launch
 
-__all__ = ["Launch", "build"]
+__all__ = ["Launch", "build", "environment"]
 
 
 def build(domain: Domain, caps: Capabilities, launch: Launch) -> list[str]:

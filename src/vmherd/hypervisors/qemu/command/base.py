@@ -29,7 +29,7 @@ def secret(launch: Launch) -> list[str]:
 
 def machine_and_memory(domain: Domain, caps: Capabilities) -> list[str]:
     """Firmware, board, accelerator, CPU and memory, in libvirt's order."""
-    size = domain.memory.size
+    size = -(-domain.memory.size // _MIB) * _MIB  # QEMU counts in MiB; nobody gets less than asked for
     args = [*_firmware(domain), "-machine", _machine(domain, caps), *_accelerator(domain)]
     if cpu := _cpu(domain):
         args += ["-cpu", cpu]
@@ -38,7 +38,7 @@ def machine_and_memory(domain: Domain, caps: Capabilities) -> list[str]:
         args += option("-object", {"qom-type": "memory-backend-ram", "id": ram, "size": size})
     locked = bool(domain.memory_backing and domain.memory_backing.locked)
     args += ["-overcommit", f"mem-lock={'on' if locked else 'off'}"]
-    return [*args, "-smp", _smp(domain), "-uuid", domain.uuid or ""]
+    return [*args, "-smp", _smp(domain, caps), "-uuid", domain.uuid or ""]
 
 
 def _ram(domain: Domain, caps: Capabilities) -> str:
@@ -116,13 +116,13 @@ def _wanted(policy: FeaturePolicy | None) -> str:
     return "off" if policy in (FeaturePolicy.DISABLE, FeaturePolicy.FORBID) else "on"
 
 
-def _smp(domain: Domain) -> str:
+def _smp(domain: Domain, caps: Capabilities) -> str:
     vcpu = domain.vcpu
     topology = domain.cpu.topology if domain.cpu else None
     online = f"{vcpu.current},maxcpus={vcpu.count}" if vcpu.current not in (None, vcpu.count) else str(vcpu.count)
     if topology is None:
         return f"{online},sockets={vcpu.count},cores=1,threads=1"
-    dies = f",dies={topology.dies}" if topology.dies > 1 else ""
+    dies = f",dies={topology.dies}" if "smp-dies" in caps else ""
     return f"{online},sockets={topology.sockets}{dies},cores={topology.cores},threads={topology.threads}"
 
 

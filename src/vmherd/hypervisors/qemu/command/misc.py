@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmherd.conf.domain import Domain
+from vmherd.conf.domain.address import IsaAddress
 from vmherd.conf.domain.filesystem import AccessMode, Filesystem
 from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.memballoon import MemballoonModel
@@ -120,7 +121,8 @@ def panics(domain: Domain) -> list[str]:
     args: list[str] = []
     for panic in domain.devices.panics:
         if panic.model in (None, PanicModel.DEFAULT, PanicModel.ISA):
-            args += device({"driver": "pvpanic", **({"ioport": _ISA_PANIC_PORT} | bus(panic, domain))})
+            told = panic.address.iobase if isinstance(panic.address, IsaAddress) else None
+            args += device({"driver": "pvpanic", "ioport": _ISA_PANIC_PORT if told is None else told})
         elif panic.model is PanicModel.PVPANIC:
             args += device({"driver": "pvpanic-pci", **bus(panic, domain)})
     return args
