@@ -35,7 +35,7 @@ def generate() -> str:
     blocks = [_HEAD + "\n".join(_imports(tree))]
     for node in tree.body:
         if isinstance(node, ast.AsyncFunctionDef):
-            blocks.append(_function(node, "", node.name))
+            blocks.append(_function(node, "aio", "bridge.loop()"))
         elif isinstance(node, ast.ClassDef):
             blocks.append(_class(node))
     return _formatted("\n\n\n".join(blocks) + "\n")
@@ -43,7 +43,7 @@ def generate() -> str:
 
 def _imports(tree: ast.Module) -> Iterator[str]:
     """Those of aio.py that the signatures need, told apart by ruff afterwards, and our own."""
-    yield "from collections.abc import Iterator"
+    yield "from collections.abc import Generator"
     yield "from typing import Self"
     yield "from vmherd.api import aio, bridge"
     yield "from vmherd.api.bridge import Console"
@@ -66,15 +66,17 @@ def _method(owner: str, method: Method) -> str:
     match method.name:
         case "__init__":
             fields = "".join(f"\n        self.{name} = wrapped.{name}" for name in _public_fields(method))
-            return f"    def __init__(self, wrapped: aio.{owner}) -> None:\n        self._wrapped = wrapped{fields}"
+            own = "\n        self._wrapped = wrapped\n        self._loop = bridge.loop()"
+            return f"    def __init__(self, wrapped: aio.{owner}) -> None:{own}{fields}"
         case "__aenter__":
             return "    def __enter__(self) -> Self:\n        return self"
         case "__aexit__":
-            return "    def __exit__(self, *_: object) -> None:\n        self.close()"
+            body = "if not self._loop.inherited:\n            self.close()"
+            return f"    def __exit__(self, *_: object) -> None:\n        {body}"
         case name if name.startswith("_"):
             return ""
         case name if isinstance(method, ast.AsyncFunctionDef):
-            return _indented(_function(method, "self._wrapped.", name))
+            return _indented(_function(method, "self._wrapped", "self._loop"))
         case name:
             returns = ast.unparse(method.returns) if method.returns else "None"
             return f"    @property\n    def {name}(self) -> {returns}:\n        return self._wrapped.{name}"
@@ -86,18 +88,18 @@ def _public_fields(init: Method) -> Iterator[str]:
             yield node.attr
 
 
-def _function(node: ast.AsyncFunctionDef, target: str, name: str) -> str:
-    """A blocking function with the signature and the docstring of a coroutine."""
+def _function(node: ast.AsyncFunctionDef, target: str, loop: str) -> str:
+    """A blocking function with the signature and the docstring of a coroutine of ``target``."""
     arguments, returns = ast.unparse(node.args), ast.unparse(node.returns) if node.returns else "None"
-    call = f"{target or 'aio.'}{name}({_passed_on(node.args)})"
+    call = f"{target}.{node.name}({_passed_on(node.args)})"
     if returns.startswith("AsyncGenerator["):
         item = returns.removeprefix("AsyncGenerator[").partition(",")[0]
-        returns, body = f"Iterator[{item}]", f"return bridge.iterate({call})"
+        returns, body = f"Generator[{item}, None, None]", f"return {loop}.iterate({call})"
     elif returns in _TWINS:
-        body = f"return {returns}(bridge.run({call}))"
+        body = f"return {returns}({loop}.run({call}))"
     else:
-        body = f"{'' if returns == 'None' else 'return '}bridge.run({call})"
-    return f"def {name}({arguments}) -> {returns}:\n{_docstring(node, 4)}\n    {body}"
+        body = f"{'' if returns == 'None' else 'return '}{loop}.run({call})"
+    return f"def {node.name}({arguments}) -> {returns}:\n{_docstring(node, 4)}\n    {body}"
 
 
 def _passed_on(arguments: ast.arguments) -> str:

@@ -5,7 +5,7 @@ Generated from aio.py by tools/gensync.py; do not edit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Self
 
@@ -21,7 +21,7 @@ def connect(uri: str = "", *, readonly: bool = False) -> Host:
     Without ``uri`` it is ``VMHERD_DEFAULT_URI``, else qemu:///system for root and qemu:///session for
     everyone else.  Raises InvalidArgument for a bad URI, ConnectFailed where no driver answers it.
     """
-    return Host(bridge.run(aio.connect(uri, readonly=readonly)))
+    return Host(bridge.loop().run(aio.connect(uri, readonly=readonly)))
 
 
 class Host:
@@ -29,6 +29,7 @@ class Host:
 
     def __init__(self, wrapped: aio.Host) -> None:
         self._wrapped = wrapped
+        self._loop = bridge.loop()
 
     @property
     def uri(self) -> str:
@@ -40,56 +41,57 @@ class Host:
 
     def close(self) -> None:
         """Let go of the connection; guests run on."""
-        bridge.run(self._wrapped.close())
+        self._loop.run(self._wrapped.close())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        if not self._loop.inherited:
+            self.close()
 
     def version(self) -> dict[str, str]:
         """Versions of what is behind the driver, such as {"QEMU": "7.2.22"}."""
-        return bridge.run(self._wrapped.version())
+        return self._loop.run(self._wrapped.version())
 
     def hostname(self) -> str:
         """The name of the host the guests run on."""
-        return bridge.run(self._wrapped.hostname())
+        return self._loop.run(self._wrapped.hostname())
 
     def capabilities(self) -> str:
         """The host's capabilities document, as XML."""
-        return bridge.run(self._wrapped.capabilities())
+        return self._loop.run(self._wrapped.capabilities())
 
     def check(self) -> list[HostCheck]:
         """What the driver needs of the host, each with what is missing and how to get it."""
-        return bridge.run(self._wrapped.check())
+        return self._loop.run(self._wrapped.check())
 
     def images_folder(self) -> Path:
         """Where disks made for guests of this connection belong."""
-        return bridge.run(self._wrapped.images_folder())
+        return self._loop.run(self._wrapped.images_folder())
 
     def domains(self) -> list[DomainInfo]:
         """A summary of every domain, running or not, ordered by name."""
-        return bridge.run(self._wrapped.domains())
+        return self._loop.run(self._wrapped.domains())
 
     def domain(self, key: str) -> Domain:
         """The domain with this name, UUID or id; raises DomainNotFound."""
-        return Domain(bridge.run(self._wrapped.domain(key)))
+        return Domain(self._loop.run(self._wrapped.domain(key)))
 
     def define(self, xml: str) -> Domain:
         """Keep a domain, or replace the kept definition of the one with the same UUID and name.
 
         Raises DocumentError for a bad document, AlreadyExists for a name or UUID that is taken.
         """
-        return Domain(bridge.run(self._wrapped.define(xml)))
+        return Domain(self._loop.run(self._wrapped.define(xml)))
 
     def create(self, xml: str, *, paused: bool = False) -> Domain:
         """Boot a transient domain: it is gone when it stops."""
-        return Domain(bridge.run(self._wrapped.create(xml, paused=paused)))
+        return Domain(self._loop.run(self._wrapped.create(xml, paused=paused)))
 
-    def events(self) -> Iterator[DomainEvent]:
+    def events(self) -> Generator[DomainEvent, None, None]:
         """Every domain event from now on, until the loop is left."""
-        return bridge.iterate(self._wrapped.events())
+        return self._loop.iterate(self._wrapped.events())
 
 
 class Domain:
@@ -97,79 +99,80 @@ class Domain:
 
     def __init__(self, wrapped: aio.Domain) -> None:
         self._wrapped = wrapped
+        self._loop = bridge.loop()
         self.uuid = wrapped.uuid
         self.name = wrapped.name
 
     def info(self) -> DomainInfo:
         """State, memory, vCPUs and CPU time as they are now."""
-        return bridge.run(self._wrapped.info())
+        return self._loop.run(self._wrapped.info())
 
     def state(self) -> State:
         """The state, without asking the guest."""
-        return bridge.run(self._wrapped.state())
+        return self._loop.run(self._wrapped.state())
 
     def stats(self) -> DomainStats:
         """Counters: CPU, memory, disks, NICs."""
-        return bridge.run(self._wrapped.stats())
+        return self._loop.run(self._wrapped.stats())
 
     def xml(self, *, inactive: bool = False, secure: bool = False) -> str:
         """The document as the guest runs now, or with ``inactive`` as it will start next time.
 
         Passwords are left out unless ``secure``.
         """
-        return bridge.run(self._wrapped.xml(inactive=inactive, secure=secure))
+        return self._loop.run(self._wrapped.xml(inactive=inactive, secure=secure))
 
     def undefine(self) -> None:
         """Forget the definition.  A running guest runs on and becomes transient."""
-        bridge.run(self._wrapped.undefine())
+        self._loop.run(self._wrapped.undefine())
 
     def start(self, *, paused: bool = False) -> None:
         """Boot; return once the hypervisor runs the guest.  With ``paused`` its vCPUs wait for ``resume``."""
-        bridge.run(self._wrapped.start(paused=paused))
+        self._loop.run(self._wrapped.start(paused=paused))
 
     def shutdown(self, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
         """Ask the guest to shut down; returns once it was asked.  ``wait_stopped`` waits for the end."""
-        bridge.run(self._wrapped.shutdown(mode=mode))
+        self._loop.run(self._wrapped.shutdown(mode=mode))
 
     def reboot(self, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
         """Ask the guest to reboot; returns once it was asked."""
-        bridge.run(self._wrapped.reboot(mode=mode))
+        self._loop.run(self._wrapped.reboot(mode=mode))
 
     def reset(self) -> None:
         """Press the reset button."""
-        bridge.run(self._wrapped.reset())
+        self._loop.run(self._wrapped.reset())
 
     def poweroff(self, *, graceful: bool = False) -> None:
         """Pull the plug.  ``graceful`` lets the hypervisor flush its disks first, and raises Busy if it won't end."""
-        bridge.run(self._wrapped.poweroff(graceful=graceful))
+        self._loop.run(self._wrapped.poweroff(graceful=graceful))
 
     def suspend(self) -> None:
         """Stop the vCPUs; memory stays."""
-        bridge.run(self._wrapped.suspend())
+        self._loop.run(self._wrapped.suspend())
 
     def resume(self) -> None:
         """Let the vCPUs run again."""
-        bridge.run(self._wrapped.resume())
+        self._loop.run(self._wrapped.resume())
 
     def set_autostart(self, enabled: bool) -> None:
         """Start this domain with the host, or no more."""
-        bridge.run(self._wrapped.set_autostart(enabled))
+        self._loop.run(self._wrapped.set_autostart(enabled))
 
     def job(self) -> JobInfo | None:
         """The job that holds this domain now."""
-        return bridge.run(self._wrapped.job())
+        return self._loop.run(self._wrapped.job())
 
     def abort_job(self) -> None:
         """Ask the job that holds this domain to stop; InvalidState if none does."""
-        bridge.run(self._wrapped.abort_job())
+        self._loop.run(self._wrapped.abort_job())
 
     def open_console(self, *, device: str = "", force: bool = False) -> Console:
         """Both directions of the first serial or console, or of the device with alias ``device``.
 
         Raises Busy if somebody else has it, unless ``force`` takes it from them.
         """
-        return Console(bridge.run(self._wrapped.open_console(device=device, force=force)))
+        return Console(self._loop.run(self._wrapped.open_console(device=device, force=force)))
 
     def wait_stopped(self, timeout: float | None = None) -> None:
         """Return once the domain does not run (or is gone); raise Busy after ``timeout`` seconds."""
-        bridge.run(self._wrapped.wait_stopped(timeout))
+        self._loop.run(self._wrapped.wait_stopped(timeout))
