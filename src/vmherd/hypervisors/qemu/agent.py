@@ -49,7 +49,7 @@ class Agent:
         # The sentinel makes the agent drop half a message that an earlier client left in its parser.
         number = secrets.randbelow(1 << 31)
         self._send("guest-sync-delimited", {"id": number}, prefix=_SENTINEL)
-        await self._reader.readuntil(_SENTINEL)
+        await self._read_until(_SENTINEL)
         while await self._receive() != number:
             continue
 
@@ -69,13 +69,20 @@ class Agent:
         self._writer.write(prefix + msgspec.json.encode(message) + b"\n")
 
     async def _receive(self) -> Any:
+        line = await self._read_until(b"\n")
         try:
-            answer = msgspec.json.decode(await self._reader.readuntil(b"\n"), type=dict[str, Any])
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, msgspec.DecodeError, OSError) as problem:
-            raise HypervisorError(f"the guest agent broke off: {problem}") from None
+            answer = msgspec.json.decode(line, type=dict[str, Any])
+        except msgspec.DecodeError as problem:
+            raise HypervisorError(f"the guest agent does not speak JSON: {problem}") from None
         if "error" in answer:
             raise HypervisorError(f"the guest agent refused: {answer['error']}")
         return answer.get("return")
+
+    async def _read_until(self, end: bytes) -> bytes:
+        try:
+            return await self._reader.readuntil(end)
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError) as problem:
+            raise HypervisorError(f"the guest agent broke off: {problem}") from None
 
     def close(self) -> None:
         self._writer.close()

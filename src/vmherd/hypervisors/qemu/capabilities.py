@@ -9,6 +9,7 @@ import hashlib
 import os
 import platform
 import shutil
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -104,7 +105,8 @@ async def load(binary: Path, cache: Path) -> Capabilities:
     from vmherd.hypervisors.qemu.probe import probe  # rarely needed, so not part of each start-up
 
     found = await probe(binary)
-    write_atomically(path, msgspec.msgpack.encode(_Cached(identity, found)))
+    with suppress(OSError):  # without a cache it only takes longer
+        write_atomically(path, msgspec.msgpack.encode(_Cached(identity, found)))
     return found
 
 
