@@ -46,7 +46,11 @@ def arguments(text: str, caps: Capabilities) -> list[str]:
     validate.check_startable(domain)
     domain.id = 1
     address.assign_aliases(domain)
-    return build(domain, caps, Launch(folder=Path("/run/guest"), monitor_fd=9, listen=Sockets().listen))
+    return build(
+        domain,
+        caps,
+        Launch(folder=Path("/run/guest"), monitor_fd=9, listen=Sockets().listen, memory=Path("/run/guest")),
+    )
 
 
 def lines(argv: list[str]) -> str:

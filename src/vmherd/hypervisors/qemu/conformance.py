@@ -11,6 +11,7 @@ from vmherd.conformance import Case
 from vmherd.errors import HostError
 from vmherd.hypervisors.qemu import accel, address, command, complete, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities, Machine
+from vmherd.util.xmlmodel import parse_cpus
 
 
 def documents(case: Case) -> str:
@@ -29,6 +30,8 @@ def arguments(case: Case) -> list[str]:
         folder=Path(case.facts["domain"]["runtime_directory"].replace("NAME", domain.name[:20])),
         monitor_fd=devices["monitor"]["fd"],
         listen=lambda _: int(devices["chardev_unix_listen_fd"]),
+        memory=Path(case.facts["config"]["memoryBackingDir"]) / f"{domain.id}-{domain.name[:20]}",
+        auto_nodes=parse_cpus(case.facts["host"]["numa"]["auto_nodeset"]),
     )
     host = case.facts["host"]["environment"] | case.host.get("env", {})
     words = [f"{name}={value}" for name, value in command.environment(domain, launch, host).items()]

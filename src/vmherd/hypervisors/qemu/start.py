@@ -131,6 +131,7 @@ class Start:
             folder=self._folders.guest(self._uuid),
             monitor_fd=self._listen(ours, self._folders.control(self._uuid)),
             listen=lambda path: self._listen(ours, path),
+            memory=self._folders.guest(self._uuid),
         )
 
     def _arguments(self, launch: command.Launch, ours: ExitStack) -> list[str]:

@@ -24,7 +24,7 @@ def build(domain: Domain, caps: Capabilities, launch: Launch) -> list[str]:
         str(domain.devices.emulator or caps.binary),
         *base.identity(domain),
         *base.secret(launch),
-        *base.machine_and_memory(domain, caps),
+        *base.machine_and_memory(domain, caps, launch),
         *base.monitor(domain, launch),
         *base.clock(domain),
         *base.power(domain, caps),

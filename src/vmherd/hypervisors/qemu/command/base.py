@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.clock import ClockOffset, TickPolicy, TimerName
-from vmherd.conf.domain.cpu import Cpu, CpuMode, FeaturePolicy
 from vmherd.conf.domain.domain import DomainType
 from vmherd.conf.domain.os import LoaderType, Nvram
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import machine
 from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.command import cpu, memory
+from vmherd.hypervisors.qemu.command.cpu import switch
 from vmherd.hypervisors.qemu.command.device import escape, option
 from vmherd.hypervisors.qemu.command.launch import Launch
-
-_MIB = 1 << 20
 
 
 def identity(domain: Domain) -> list[str]:
@@ -27,23 +26,27 @@ def secret(launch: Launch) -> list[str]:
     return option("-object", {"qom-type": "secret", "id": "masterKey0", "format": "raw", "file": path})
 
 
-def machine_and_memory(domain: Domain, caps: Capabilities) -> list[str]:
+def machine_and_memory(domain: Domain, caps: Capabilities, launch: Launch) -> list[str]:
     """Firmware, board, accelerator, CPU and memory, in libvirt's order."""
-    size = -(-domain.memory.size // _MIB) * _MIB  # QEMU counts in MiB; nobody gets less than asked for
-    args = [*_firmware(domain), "-machine", _machine(domain, caps), *_accelerator(domain)]
-    if cpu := _cpu(domain):
-        args += ["-cpu", cpu]
-    args += ["-m", str(size // _MIB)]
-    if ram := _ram(domain, caps):
-        args += option("-object", {"qom-type": "memory-backend-ram", "id": ram, "size": size})
     locked = bool(domain.memory_backing and domain.memory_backing.locked)
-    args += ["-overcommit", f"mem-lock={'on' if locked else 'off'}"]
-    return [*args, "-smp", _smp(domain, caps), "-uuid", domain.uuid or ""]
-
-
-def _ram(domain: Domain, caps: Capabilities) -> str:
-    found = caps.machine(domain.os.type.machine)
-    return found.default_ram if found else ""
+    return [
+        *_flash_chips(domain),
+        "-machine",
+        _machine(domain, caps),
+        *_accelerator(domain),
+        *_smm(domain),
+        *cpu.cpu(domain, caps),
+        *_bios(domain),
+        *memory.memory(domain, caps, launch),
+        "-overcommit",
+        f"mem-lock={switch(locked)}",
+        "-smp",
+        _smp(domain, caps),
+        *_iothreads(domain),
+        *memory.numa(domain, launch),
+        "-uuid",
+        domain.uuid or "",
+    ]
 
 
 def _accelerator(domain: Domain) -> list[str]:
@@ -57,31 +60,47 @@ def _machine(domain: Domain, caps: Capabilities) -> str:
     words = [machine.name(domain), "usb=off"]
     features = domain.features
     if features and features.vmport and features.vmport.state is not None:
-        words.append(f"vmport={_switch(features.vmport.state)}")
+        words.append(f"vmport={switch(features.vmport.state)}")
     if features and features.smm and features.smm.state is not None:
-        words.append(f"smm={_switch(features.smm.state)}")
-    words.append(f"dump-guest-core={_switch(bool(domain.memory.dump_core))}")
+        words.append(f"smm={switch(features.smm.state)}")
+    words.append(f"dump-guest-core={switch(bool(domain.memory.dump_core))}")
+    if backend := memory.main_backend(domain, caps):
+        words.append(f"memory-backend={backend}")
     loader = domain.os.loader
     if loader and loader.type is LoaderType.PFLASH:
         words.append("pflash0=libvirt-pflash0-format")
         if isinstance(domain.os.nvram, Nvram):
             words.append("pflash1=libvirt-pflash1-format")
-    if ram := _ram(domain, caps):
-        words.append(f"memory-backend={ram}")
     return ",".join(words)
 
 
-def _firmware(domain: Domain) -> list[str]:
+def _flash_chips(domain: Domain) -> list[str]:
     """The firmware as two flash chips: the code, which never changes, and the guest's own variables."""
     loader = domain.os.loader
-    if loader is None or not loader.path:
+    if loader is None or loader.type is not LoaderType.PFLASH or not loader.path:
         return []
-    if loader.type is not LoaderType.PFLASH:
-        return ["-bios", loader.path]
     args = _flash(0, loader.path, readonly=loader.readonly is not False)
     if isinstance(domain.os.nvram, Nvram) and domain.os.nvram.path:
         args += _flash(1, domain.os.nvram.path, readonly=False)
     return args
+
+
+def _bios(domain: Domain) -> list[str]:
+    """Firmware in a ROM; flash that only system management mode may write."""
+    loader = domain.os.loader
+    if loader is None:
+        return []
+    if loader.type is LoaderType.PFLASH:
+        return ["-global", "driver=cfi.pflash01,property=secure,value=on"] if loader.secure else []
+    return ["-bios", loader.path] if loader.path else []
+
+
+def _smm(domain: Domain) -> list[str]:
+    """Memory of system management mode on Q35, in MiB."""
+    smm = domain.features.smm if domain.features else None
+    if smm is None or smm.tseg is None:
+        return []
+    return ["-global", f"mch.extended-tseg-mbytes={smm.tseg >> 20}"]
 
 
 def _flash(number: int, path: str, *, readonly: bool) -> list[str]:
@@ -91,29 +110,13 @@ def _flash(number: int, path: str, *, readonly: bool) -> list[str]:
     return option("-blockdev", file) + option("-blockdev", chip)
 
 
-def _cpu(domain: Domain) -> str:
-    cpu = domain.cpu
-    if cpu is None:
-        return ""
-    words = [_cpu_model(cpu)] if _cpu_model(cpu) else []
-    words += [f"{feature.name}={_wanted(feature.policy)}" for feature in cpu.features]
-    features = domain.features
-    if words and features and features.kvm and features.kvm.hidden and features.kvm.hidden.state:
-        words.append("kvm=off")
-    return ",".join(words)
-
-
-def _cpu_model(cpu: Cpu) -> str:
-    match cpu.mode:
-        case CpuMode.HOST_PASSTHROUGH | CpuMode.HOST_MODEL:
-            return "host" if cpu.migratable is None else f"host,migratable={_switch(cpu.migratable)}"
-        case CpuMode.MAXIMUM:
-            return "max"
-    return cpu.model.name if cpu.model else ""
-
-
-def _wanted(policy: FeaturePolicy | None) -> str:
-    return "off" if policy in (FeaturePolicy.DISABLE, FeaturePolicy.FORBID) else "on"
+def _iothreads(domain: Domain) -> list[str]:
+    """Threads that serve disks beside the main loop."""
+    args: list[str] = []
+    for thread in domain.iothreadids:
+        pool = {"thread-pool-min": thread.thread_pool_min, "thread-pool-max": thread.thread_pool_max}
+        args += option("-object", {"qom-type": "iothread", "id": f"iothread{thread.id}", **pool})
+    return args
 
 
 def _smp(domain: Domain, caps: Capabilities) -> str:
@@ -184,7 +187,7 @@ def boot(domain: Domain) -> list[str]:
     os = domain.os
     words = []
     if os.bootmenu:
-        words.append(f"menu={_switch(os.bootmenu.enable)}")
+        words.append(f"menu={switch(os.bootmenu.enable)}")
         if os.bootmenu.enable and os.bootmenu.timeout is not None:
             words.append(f"splash-time={os.bootmenu.timeout}")
     if os.bios and os.bios.reboot_timeout is not None:
@@ -192,6 +195,8 @@ def boot(domain: Domain) -> list[str]:
     args = ["-boot", ",".join([*words, "strict=on"])]
     for name, value in (("-kernel", os.kernel), ("-initrd", os.initrd), ("-append", os.cmdline), ("-dtb", os.dtb)):
         args += [name, value] if value else []
+    for table in os.acpi_tables:
+        args += ["-acpitable", f"sig={table.type.upper()},file={escape(table.path)}"]
     return args
 
 
@@ -200,7 +205,3 @@ def sandbox(launch: Launch) -> list[str]:
     if not launch.sandbox:
         return []
     return ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
-
-
-def _switch(value: bool) -> str:
-    return "on" if value else "off"

@@ -1,0 +1,158 @@
+"""The CPU: its model and features, and what a hypervisor tells its guests through it.
+
+The order is libvirt's (qemuBuildCpuCommandLine); the names are QEMU's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vmherd.conf.domain import Domain
+from vmherd.conf.domain.clock import TimerName
+from vmherd.conf.domain.cpu import AddressMode, CacheMode, Cpu, CpuMode, FeaturePolicy
+from vmherd.conf.domain.features import Features, Hyperv, HypervMode, Kvm, State
+from vmherd.conf.domain.panic import PanicModel
+from vmherd.hypervisors.qemu.capabilities import Capabilities
+
+
+def cpu(domain: Domain, caps: Capabilities) -> list[str]:
+    """The option ``-cpu``, where there is anything to say."""
+    words = [*_model(domain.cpu)] if domain.cpu else []
+    extra = [*_enlightenments(domain)]
+    if domain.cpu:
+        extra += [*_cache(domain.cpu), *_address_bits(domain.cpu)]
+    if extra and not words:
+        found = caps.machine(domain.os.type.machine)
+        words = [found.default_cpu.rsplit("-", 2)[0] if found else "qemu64"]
+    return ["-cpu", ",".join([*words, *extra])] if words else []
+
+
+def _model(cpu: Cpu) -> Iterator[str]:
+    match cpu.mode:
+        case CpuMode.HOST_PASSTHROUGH | CpuMode.HOST_MODEL:
+            yield "host"
+        case CpuMode.MAXIMUM:
+            yield "max"
+        case _ if cpu.model:
+            yield cpu.model.name
+        case _:
+            return
+    if cpu.migratable is not None:
+        yield f"migratable={switch(cpu.migratable)}"
+    for feature in cpu.features:
+        off = feature.policy in (FeaturePolicy.DISABLE, FeaturePolicy.FORBID)
+        yield f"{feature_name(feature.name)}={switch(not off)}"
+
+
+def feature_name(name: str) -> str:
+    """QEMU's name of a CPU feature: dashes where libvirt has underscores, and one it spells differently."""
+    return "pclmulqdq" if name == "pclmuldq" else name.replace("_", "-")
+
+
+def _enlightenments(domain: Domain) -> Iterator[str]:
+    """What tells the guest's kernel that, and how, it is virtualized."""
+    yield from _timers(domain)
+    features = domain.features or Features()
+    if features.apic and features.apic.eoi is not None:
+        yield f"kvm-pv-eoi={switch(features.apic.eoi)}"
+    if features.pvspinlock and features.pvspinlock.state is not None:
+        yield f"kvm-pv-unhalt={switch(features.pvspinlock.state)}"
+    if features.hyperv:
+        yield from _hyperv(features.hyperv)
+    if any(panic.model is PanicModel.HYPERV for panic in domain.devices.panics):
+        yield "hv-crash"
+    if features.kvm:
+        yield from _kvm(features.kvm)
+    if features.pmu and features.pmu.state is not None:
+        yield f"pmu={switch(features.pmu.state)}"
+
+
+def _timers(domain: Domain) -> Iterator[str]:
+    for timer in domain.clock.timers:
+        if timer.name is TimerName.KVMCLOCK and timer.present is not None:
+            yield f"kvmclock={switch(timer.present)}"
+        elif timer.name is TimerName.HYPERVCLOCK and timer.present:
+            yield "hv-time=on"
+        elif timer.name is TimerName.TSC and timer.frequency:
+            yield f"tsc-frequency={timer.frequency}"
+
+
+_HYPERV = (
+    "relaxed",
+    "vapic",
+    "spinlocks",
+    "vpindex",
+    "runtime",
+    "synic",
+    "stimer",
+    "reset",
+    "vendor_id",
+    "frequencies",
+    "reenlightenment",
+    "tlbflush",
+    "ipi",
+    "evmcs",
+    "avic",
+)
+
+
+def _hyperv(hyperv: Hyperv) -> Iterator[str]:
+    if hyperv.mode is HypervMode.PASSTHROUGH:
+        yield "hv-passthrough=on"
+    for name in _HYPERV:
+        if not _is_on(getattr(hyperv, name)):
+            continue
+        match name:
+            case "spinlocks" if hyperv.spinlocks:
+                yield f"hv-spinlocks={hyperv.spinlocks.retries or 0:#x}"
+            case "vendor_id" if hyperv.vendor_id:
+                yield f"hv-vendor-id={hyperv.vendor_id.value}"
+            case "stimer" if hyperv.stimer and hyperv.stimer.direct and hyperv.stimer.direct.state:
+                yield "hv-stimer=on"
+                yield "hv-stimer-direct=on"
+            case _:
+                yield f"hv-{name}=on"
+
+
+def _kvm(kvm: Kvm) -> Iterator[str]:
+    if _is_on(kvm.hidden):
+        yield "kvm=off"
+    if _is_on(kvm.hint_dedicated):
+        yield "kvm-hint-dedicated=on"
+    if _is_on(kvm.poll_control):
+        yield "kvm-poll-control=on"
+    if _is_on(kvm.pv_ipi):
+        yield "kvm-pv-ipi=on"
+
+
+def _is_on(told: State | object) -> bool:
+    return bool(getattr(told, "state", False))
+
+
+def _cache(cpu: Cpu) -> Iterator[str]:
+    if cpu.cache is None:
+        return
+    match cpu.cache.mode:
+        case CacheMode.EMULATE:
+            yield "l3-cache=on"
+            yield "host-cache-info=off"
+        case CacheMode.PASSTHROUGH:
+            yield "host-cache-info=on"
+            yield "l3-cache=off"
+        case CacheMode.DISABLE:
+            yield "host-cache-info=off"
+            yield "l3-cache=off"
+
+
+def _address_bits(cpu: Cpu) -> Iterator[str]:
+    if cpu.maxphysaddr is None:
+        return
+    if cpu.maxphysaddr.mode is AddressMode.PASSTHROUGH:
+        yield "host-phys-bits=on"
+    else:
+        yield f"phys-bits={cpu.maxphysaddr.bits}"
+
+
+def switch(value: bool) -> str:
+    """QEMU's words for yes and no."""
+    return "on" if value else "off"
