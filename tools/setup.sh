@@ -37,7 +37,7 @@ have_lists() { compgen -G "$lists/*_Packages*" > /dev/null; }
 # apt touches the folder 'partial' whenever it looks for new lists, also where it finds none.
 have_lists_of_today() { have_lists && ((EPOCHSECONDS - $(stat -c %Y "$lists/partial") < 24 * 3600)); }
 
-may_be_root() { [ "$EUID" = 0 ] || command -v sudo > /dev/null; }
+may_be_root() { [ "$EUID" = 0 ] || { command -v sudo > /dev/null && sudo true; }; }
 
 may_be_root_unasked() { [ "$EUID" = 0 ] || sudo -n true 2> /dev/null; }
 
@@ -55,20 +55,21 @@ apt_get() {
 
 fetch_lists() {
     say "Fetching the package lists ..."
-    apt_get update
+    apt_get -o APT::Update::Error-Mode=any update
 }
 
 install() {
-    say "Installing Debian packages $1: $2..."
     # shellcheck disable=SC2086  # a list of words
-    apt_get install -y --no-install-recommends $2
+    apt_get install -y --no-install-recommends $1
 }
 
 install_packages() {
     local by_hand="apt-get update && apt-get install -y --no-install-recommends ${2% }"
-    may_be_root || die "Debian packages are missing $1; you are not root, and there is no sudo" "as root: $by_hand"
-    have_lists_of_today || fetch_lists || say "Going on with the lists there are."
-    install "$@" || { fetch_lists && install "$@"; } || die "the packages could not be installed" "as root: $by_hand"
+    say "Installing Debian packages $1: $2..."
+    may_be_root || die "you are not root, and there is no sudo for you" "as root: $by_hand"
+    if have_lists_of_today && install "$2"; then return; fi
+    fetch_lists || say "Going on with the lists there are."
+    install "$2" || die "the packages could not be installed" "check the network; by hand, as root: $by_hand"
 }
 
 # The demo guest is made of packages that are downloaded, not installed: lists must be there, and none too old.
