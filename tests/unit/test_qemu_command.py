@@ -41,7 +41,7 @@ class Sockets:
 
 def arguments(text: str, caps: Capabilities) -> list[str]:
     domain = parse_domain(text)
-    complete.complete(domain, caps)
+    complete.complete(domain, caps, new=True)
     validate.check(domain, caps)
     validate.check_startable(domain)
     domain.id = 1

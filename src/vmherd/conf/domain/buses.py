@@ -33,7 +33,7 @@ def fill(domain: Domain, *, wide_scsi: bool) -> None:
             disk.address = drive_address(disk, wide_scsi=wide_scsi)
     _place_scsi_hostdevs(devices, units=16 if wide_scsi else _SCSI_SELF)
     _place_smartcards(devices)
-    _number_controllers(devices.controllers)
+    number_controllers(devices.controllers)
     for type_, indexes in _needed(devices).items():
         for index in indexes:
             add_controller(devices.controllers, type_, index)
@@ -88,25 +88,26 @@ def add_controller(controllers: list[Controller], type_: ControllerType, index: 
     return added
 
 
-def _number_controllers(controllers: list[Controller]) -> None:
+def number_controllers(controllers: list[Controller]) -> None:
+    """Give each controller without an index the lowest one that is free for its type."""
     for controller in controllers:
         if controller.index is None:
             used = {each.index for each in controllers if each.type is controller.type}
             controller.index = next(number for number in range(len(used) + 1) if number not in used)
 
 
-def _needed(devices: Devices) -> dict[ControllerType, range]:
-    """For each type, the controllers up to the highest one that an address speaks of."""
+def _needed(devices: Devices) -> dict[ControllerType, Iterable[int]]:
+    """For each type, the controllers up to the highest one that an address speaks of; of virtio-serial just those."""
     highest: dict[ControllerType, int] = {}
     for bus, type_ in _DRIVES.items():
         on_bus = (disk.address for disk in devices.disks if disk.target.bus is bus)
         _raise(highest, type_, (address.controller for address in on_bus if isinstance(address, DriveAddress)))
-    _raise(highest, ControllerType.VIRTIO_SERIAL, (_serial_controller(each) for each in _virtio_ports(devices)))
     cards = (each.address for each in devices.smartcards)
     _raise(highest, ControllerType.CCID, (card.controller for card in cards if isinstance(card, CcidAddress)))
     scsi = (each.address for each in devices.hostdevs if each.type is HostdevType.SCSI)
     _raise(highest, ControllerType.SCSI, (each.controller for each in scsi if isinstance(each, DriveAddress)))
-    return {type_: range(number + 1) for type_, number in highest.items()}
+    serial = {ControllerType.VIRTIO_SERIAL: sorted({_serial_controller(port) for port in _virtio_ports(devices)})}
+    return serial | {type_: range(number + 1) for type_, number in highest.items()}
 
 
 def _raise(highest: dict[ControllerType, int], type_: ControllerType, numbers: Iterable[int]) -> None:

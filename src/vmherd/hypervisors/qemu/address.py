@@ -46,24 +46,22 @@ def assign(domain: Domain, caps: Capabilities) -> None:
     _virtio_serial(domain)
     if machine.pci_root(domain):
         _Pci(domain, caps).assign()
-    _usb(domain)
 
 
 def _virtio_serial(domain: Domain) -> None:
-    """Ports count from 1; port 0 is for the first console."""
+    """Ports of channels count from 1; a console needs no port, since QEMU finds it one."""
     devices = domain.devices
     ports: list[Channel | Console] = [c for c in devices.channels if c.target.type is ChannelTargetType.VIRTIO]
-    ports += [c for c in devices.consoles if c.target and c.target.type is ConsoleTargetType.VIRTIO]
-    taken = {each.address.port for each in ports if isinstance(each.address, VirtioSerialAddress)}
+    consoles = [c for c in devices.consoles if c.target and c.target.type is ConsoleTargetType.VIRTIO]
+    taken = {each.address.port for each in [*ports, *consoles] if isinstance(each.address, VirtioSerialAddress)}
     for each in ports:
         if each.address is None:
-            console = isinstance(each, Console) and 0 not in taken
-            number = 0 if console else next(n for n in range(1, 32) if n not in taken)
+            number = next(n for n in range(1, 32) if n not in taken)
             taken.add(number)
             each.address = VirtioSerialAddress(port=number)
 
 
-def _usb(domain: Domain) -> None:
+def assign_usb(domain: Domain) -> None:
     """The first free port of the first USB bus."""
     devices = domain.devices
     wanted: list[Device] = [each for each in devices.inputs if each.bus is InputBus.USB]

@@ -11,6 +11,7 @@ import re
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain import complete as complete_generic
 from vmherd.conf.domain.audio import Audio, AudioType
+from vmherd.conf.domain.buses import number_controllers
 from vmherd.conf.domain.chardev import ConsoleTargetType, SerialTargetType, TargetModel
 from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.cpu import Cpu, CpuCheck, CpuFallback, CpuMatch, CpuMode, CpuModel
@@ -18,28 +19,38 @@ from vmherd.conf.domain.disk import DiskDriver
 from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.memballoon import Memballoon, MemballoonModel
-from vmherd.conf.domain.net import InterfaceModel
-from vmherd.conf.domain.storage import StorageFormat
+from vmherd.conf.domain.net import InterfaceModel, InterfaceType
+from vmherd.conf.domain.panic import PanicModel
+from vmherd.conf.domain.storage import StorageFormat, StorageType
 from vmherd.conf.domain.video import Video, VideoModel, VideoType
 from vmherd.hypervisors.qemu import address, machine
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 
 
-def complete(domain: Domain, caps: Capabilities) -> None:
-    """Complete ``domain`` in place; doing it twice changes nothing more."""
+def complete(domain: Domain, caps: Capabilities, *, new: bool = False) -> None:
+    """Complete ``domain`` in place; doing it twice changes nothing more.
+
+    A ``new`` guest, or one that starts, also gets what an old definition is left without, lest its hardware change.
+    Source: VIR_DOMAIN_DEF_PARSE_ABI_UPDATE of libvirt.
+    """
     _machine(domain, caps)
+    number_controllers(domain.devices.controllers)
     _implicit_video(domain, caps)
     _default_controllers(domain, caps)
     complete_generic(domain, arch=caps.arch)
     _cpu(domain, caps)
+    _migratable(domain, caps)
     _disks(domain)
     _nics(domain, caps)
     _streams(domain)
     _inputs(domain)
     _audio(domain)
+    _panics(domain)
     domain.devices.memballoon = domain.devices.memballoon or Memballoon(model=MemballoonModel.VIRTIO)
     _controller_models(domain, caps)
     address.assign(domain, caps)
+    if new:
+        address.assign_usb(domain)
 
 
 def _machine(domain: Domain, caps: Capabilities) -> None:
@@ -97,16 +108,24 @@ def _cpu(domain: Domain, caps: Capabilities) -> None:
         cpu.check = CpuCheck.PARTIAL if custom or cpu.mode is CpuMode.HOST_MODEL else CpuCheck.NONE
 
 
+def _migratable(domain: Domain, caps: Capabilities) -> None:
+    """A host's CPU without what could not be migrated, where QEMU knows the difference."""
+    cpu = domain.cpu
+    if cpu and cpu.mode is CpuMode.HOST_PASSTHROUGH and cpu.migratable is None and machine.is_x86(domain):
+        cpu.migratable = True if "cpu.migratable" in caps else None
+
+
 def _disks(domain: Domain) -> None:
     for disk in domain.devices.disks:
         disk.driver = disk.driver or DiskDriver()
         disk.driver.name = disk.driver.name or "qemu"
-        disk.driver.type = disk.driver.type or StorageFormat.RAW
+        if disk.type is not StorageType.VOLUME:  # there the pool knows
+            disk.driver.type = disk.driver.type or StorageFormat.RAW
 
 
 def _nics(domain: Domain, caps: Capabilities) -> None:
     for interface in domain.devices.interfaces:
-        if interface.model is None:
+        if interface.model is None and interface.type is not InterfaceType.HOSTDEV:
             fallback = "rtl8139" if machine.is_x86(domain) and "rtl8139" in caps else "virtio"
             interface.model = InterfaceModel(type=fallback)
 
@@ -156,11 +175,20 @@ def _implicit_video(domain: Domain, caps: Capabilities) -> None:
 
 
 def _audio(domain: Domain) -> None:
-    """QEMU wants to be told that nobody listens; a SPICE client does."""
+    """A SPICE client plays the sound; of VNC, or without a screen, QEMU has to be told that nobody does.
+
+    Source: qemuDomainDefAddDefaultAudioBackend of libvirt.
+    """
     devices = domain.devices
     if devices.audios:
         return
-    kinds = [graphics.type for graphics in devices.graphics]
-    backends = {GraphicsType.SPICE: AudioType.SPICE, GraphicsType.SDL: AudioType.SDL}
-    type_ = next((backends[kind] for kind in kinds if kind in backends), AudioType.NONE)
-    devices.audios.append(Audio(id=1, type=type_))
+    backends = {GraphicsType.SPICE: AudioType.SPICE, GraphicsType.VNC: AudioType.NONE}
+    kinds = [backends[graphics.type] for graphics in devices.graphics if graphics.type in backends]
+    if kinds or not devices.graphics:
+        devices.audios.append(Audio(id=1, type=kinds[0] if kinds else AudioType.NONE))
+
+
+def _panics(domain: Domain) -> None:
+    for panic in domain.devices.panics:
+        if panic.model in (None, PanicModel.DEFAULT) and machine.is_x86(domain):
+            panic.model = PanicModel.ISA

@@ -16,12 +16,12 @@ from vmherd.util.xmlmodel import parse_cpus
 
 def documents(case: Case) -> str:
     """A domain document completed and checked by the driver."""
-    return written(_accepted(case), case)
+    return written(_accepted(case, new=False), case)
 
 
 def arguments(case: Case) -> list[str]:
     """The command line of a guest that starts."""
-    domain = _accepted(case)
+    domain = _accepted(case, new=True)
     validate.check_startable(domain)
     devices = case.facts["devices"]
     domain.id = case.facts["domain"]["id"]
@@ -38,10 +38,10 @@ def arguments(case: Case) -> list[str]:
     return words + command.build(domain, _capabilities(case, domain), launch)
 
 
-def _accepted(case: Case) -> Domain:
+def _accepted(case: Case, *, new: bool) -> Domain:
     domain = parse_domain(case.input)
     caps = _capabilities(case, domain)
-    complete.complete(domain, caps)
+    complete.complete(domain, caps, new=new)
     validate.check(domain, caps, kvm=accel.Verdict(bool(case.facts["host"]["kvm"]), "as told"))
     return domain
 

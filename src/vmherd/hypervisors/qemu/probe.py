@@ -125,6 +125,7 @@ _BY_COMMAND = {
 
 #: What QEMU cannot be asked for, by the version that brought it (QEMU's change logs).
 _BY_VERSION = {
+    "cpu.migratable": (2, 12, 0),
     "smp-dies": (4, 1, 0),
     "netdev.json": (6, 2, 0),
     "device.json+hotplug": (6, 2, 0),

@@ -49,7 +49,7 @@ class Workshop:
     async def accept(self, domain: Domain) -> None:
         """Complete a document in place and check that this host's QEMU can run it; raises DocumentError."""
         caps = await self._capabilities(domain)
-        complete.complete(domain, caps)
+        complete.complete(domain, caps, new=True)
         validate.check(domain, caps)
 
     def check_startable(self, domain: Domain) -> None:
