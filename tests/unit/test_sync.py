@@ -65,7 +65,7 @@ class Line:
         await asyncio.get_running_loop().sock_sendall(self._end, data)
 
     async def close(self) -> None:
-        self._end.close()
+        os.close(self._end.detach())  # fails the second time
 
 
 @pytest.fixture
@@ -133,14 +133,15 @@ def test_leaving_an_iteration_early_closes_its_source() -> None:
         finally:
             closed.set()
 
-    source = bridge.loop().iterate(numbers())
+    kept = numbers()  # else asyncio closes it when it is dropped
+    source = bridge.loop().iterate(kept)
     assert next(source) == 1
     source.close()
     assert closed.is_set()
     assert list(source) == []
 
 
-def test_an_iteration_collected_inside_the_event_loop_closes_its_source(recwarn: pytest.WarningsRecorder) -> None:
+def test_an_iteration_collected_inside_the_event_loop_closes_its_source() -> None:
     closed = threading.Event()
 
     async def numbers() -> AsyncGenerator[int, None]:
@@ -152,11 +153,13 @@ def test_an_iteration_collected_inside_the_event_loop_closes_its_source(recwarn:
     async def drop(sources: list[Generator[int, None, None]]) -> None:
         sources.clear()
 
-    sources = [bridge.loop().iterate(numbers())]
+    kept = numbers()
+    sources = [bridge.loop().iterate(kept)]
     next(sources[0])
+    began = time.monotonic()
     bridge.loop().run(drop(sources))
     assert closed.wait(5)
-    assert not recwarn.list
+    assert time.monotonic() - began < 5
 
 
 def test_a_child_process_has_connections_of_its_own() -> None:
