@@ -143,13 +143,20 @@ install_python_packages() {
     fi
 }
 
-set_up_python() {
-    local stamp=$venv/.set-up-$1
-    [ "$(cat "$stamp" 2> /dev/null)" != "$(fingerprint)" ] || return 0
+is_set_up() { [ "$(cat "$venv/.set-up-$1" 2> /dev/null)" = "$(fingerprint)" ]; }
+
+make_python_environment() {
     say "Installing Python packages in .venv ..."
     have_venv || make_venv
     { install_uv && install_python_packages "$1"; } ||
         die "the Python packages could not be installed" "check the network; the index-url of pip's settings is used"
-    fingerprint > "$stamp"
-    [ "$1" != dev ] || cp "$stamp" "$venv/.set-up-run"
+    fingerprint > "$venv/.set-up-$1"
+    [ "$1" != dev ] || cp "$venv/.set-up-dev" "$venv/.set-up-run"
+}
+
+set_up_python() {
+    if is_set_up "$1"; then return; fi
+    exec 9< . && flock 9 # another ./x may be at it
+    is_set_up "$1" || make_python_environment "$1"
+    exec 9<&-
 }
