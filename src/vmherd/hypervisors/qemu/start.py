@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +16,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from vmherd.conf.domain import Domain, render
+from vmherd.conf.domain import Domain, parse_domain, render
 from vmherd.conf.domain.chardev import Channel, ChardevSource, ChardevType, Console, Parallel, Serial, SocketMode
 from vmherd.conf.domain.graphics import Graphics, GraphicsType, ListenType
 from vmherd.conf.domain.storage import StartupPolicy
@@ -172,8 +173,24 @@ class Start:
             words = self._last_words()
             raise HypervisorError(
                 f"QEMU ended while starting {self._domain.name!r}: {words or 'it said nothing'}",
-                hint=_advice(words) or f"its log is {self._folders.guest_log(self._domain.name)}",
+                hint=self._advice(words),
             ) from None
+
+    def _advice(self, words: str) -> str:
+        if _LOCKED in words and (users := self._other_users()):
+            return f"another guest, {users}: stop it, or make the disk <shareable/> in both"
+        hint = next((hint for sign, hint in _ADVICE if sign in words), "")
+        return hint or f"its log is {self._folders.guest_log(self._domain.name)}"
+
+    def _other_users(self) -> str:
+        """Which guests that run have a disk of ours."""
+        ours = {path for _, path in _disks(self._domain)}
+        found = []
+        for entry in self._table.all():
+            if entry.live and entry.live.xml and entry.uuid != self._uuid:
+                theirs = {path for _, path in _disks(parse_domain(entry.live.xml))}
+                found += [f"{entry.name!r}, uses {path}" for path in sorted(ours & theirs)]
+        return ", and ".join(found)
 
     async def _died(self) -> bool:
         assert self._process is not None  # the monitor comes after the process
@@ -185,12 +202,13 @@ class Start:
         return True
 
     def _last_words(self) -> str:
-        """What QEMU wrote in this start, without its own name before each line."""
+        """What QEMU wrote in this start, without the time and its own name before each line."""
         with self._folders.guest_log(self._domain.name).open("rb") as log:
             log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _LOG_TAIL))
             lines = log.read(_LOG_TAIL).decode(errors="replace").splitlines()
-        name = Path(self._caps.binary).name
-        return "; ".join(line.removeprefix(f"{name}: ") for line in lines if line)
+        name = re.escape(Path(self._caps.binary).name)
+        told = (re.sub(rf"^(\d{{4}}-\S+Z )?{name}: ", "", line) for line in lines)
+        return "; ".join(line for line in told if line and not line.startswith(_CHATTER))
 
     async def _read_back(self, monitor: Monitor) -> None:
         """Learn what QEMU chose: the PTY of each character device."""
@@ -233,6 +251,10 @@ def _files(domain: Domain) -> Iterator[tuple[str, str]]:
         yield "kernel", domain.os.kernel
     if domain.os.initrd:
         yield "initrd", domain.os.initrd
+    yield from _disks(domain)
+
+
+def _disks(domain: Domain) -> Iterator[tuple[str, str]]:
     for disk in domain.devices.disks:
         source = disk.source
         if source and source.startup_policy in (None, StartupPolicy.MANDATORY) and (path := source.file or source.dev):
@@ -265,6 +287,12 @@ def _listen_address(graphics: Graphics) -> str:
     return next((listen.address for listen in graphics.listens if listen.address), graphics.listen) or "127.0.0.1"
 
 
+#: What QEMU says while all is well.
+_CHATTER = "char device redirected to"
+
+#: How QEMU says that an image is in use, and by whom it cannot know.
+_LOCKED = '"write" lock'
+
 #: What QEMU says, and what to do about it.
 _ADVICE = (
     ('Failed to get "write" lock', "another guest or program uses this image: stop it, or make the disk <shareable/>"),
@@ -274,7 +302,3 @@ _ADVICE = (
     ("Could not open", "check that the file exists and that you may read and write it"),
     ("Permission denied", "check who may read and write the file"),
 )
-
-
-def _advice(words: str) -> str:
-    return next((hint for sign, hint in _ADVICE if sign in words), "")

@@ -1,0 +1,300 @@
+"""One guest with every common device, through the API, in each mode and as each kind of user; and hosts that refuse.
+
+The guest's operating system is one boot sector: it greets on the serial line, then sends back what it hears.  Run
+as a program, this file is the scenario itself: ``URI FOLDER``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from parts import make_disk, processes, until
+
+from vmherd.api.aio import Domain, Host, connect
+from vmherd.driver.types import PausedReason, ShutoffReason, State
+from vmherd.errors import AlreadyExists, HostError, HypervisorError, NotResponding
+
+pytestmark = pytest.mark.qemu
+
+#: 16-bit code for address 0x7c00: print the text at 0x7c21 on COM1, then echo (ports of a 16550: 0x3f8, 0x3fd).
+ECHO = bytes.fromhex(
+    "31c0 8ed8"  # xor ax,ax; mov ds,ax
+    "be217c baf803"  # mov si,text; mov dx,0x3f8
+    "ac 84c0 7403 ee ebf8"  # next: lodsb; test al,al; jz echo; out dx,al; jmp next
+    "bafd03 ec a801 74fb"  # echo: mov dx,0x3fd; wait: in al,dx; test al,1; jz wait
+    "baf803 ec ee ebf1"  # mov dx,0x3f8; in al,dx; out dx,al; jmp echo
+)
+GREETING = b"the boot sector is here\r\n"
+
+GUEST = """
+<domain type='qemu'>
+  <name>{name}</name>
+  <memory unit='MiB'>32</memory>
+  <os><type arch='x86_64' machine='pc'>hvm</type><boot dev='hd'/></os>
+  <features><acpi/></features>
+  <devices>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='qcow2'/>
+      <source file='{disk}'/>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+    <interface type='user'><model type='virtio'/></interface>
+    <serial type='pty'/>
+    <graphics type='vnc' port='-1' autoport='yes'/>
+    <video><model type='vga'/></video>
+    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+    <memballoon model='virtio'/>
+  </devices>
+</domain>
+"""
+
+
+def make_echo_disk(folder: Path) -> Path:
+    """A qcow2 image that boots the echo."""
+    raw, disk = folder / "echo.raw", folder / "echo.qcow2"
+    sector = (ECHO + GREETING + b"\0").ljust(510, b"\0") + b"\x55\xaa"
+    raw.write_bytes(sector.ljust(1 << 20, b"\0"))
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, disk], check=True)
+    raw.unlink()
+    return disk
+
+
+async def echoes(domain: Domain) -> None:
+    """Talk to the guest: it says what we said."""
+    console = await domain.open_console()
+    heard = b""
+    try:
+        async with asyncio.timeout(30):
+            while b"Z" not in heard:
+                await console.write(b"Z")  # before the guest is up nobody hears it
+                try:
+                    async with asyncio.timeout(0.3):
+                        heard += await console.read()
+                except TimeoutError:
+                    continue
+    finally:
+        await console.close()
+
+
+async def scenario(uri: str, folder: Path) -> None:
+    """From definition to oblivion."""
+    async with await connect(uri) as host:
+        domain = await host.define(GUEST.format(name="web", disk=folder / "echo.qcow2"))
+        assert await domain.state() is State.SHUTOFF
+        await domain.start()
+        assert [(info.name, info.state) for info in await host.domains()] == [("web", State.RUNNING)]
+        await echoes(domain)
+        await check_figures(domain)
+        await domain.suspend()
+        info = await domain.info()
+        assert (info.state, info.reason) == (State.PAUSED, PausedReason.USER)
+        await domain.resume()
+        await echoes(domain)
+        await domain.reset()
+        await echoes(domain)
+        await domain.poweroff()
+        info = await domain.info()
+        assert (info.state, info.reason) == (State.SHUTOFF, ShutoffReason.DESTROYED)
+        await domain.undefine()
+        assert await host.domains() == []
+    print("well")
+
+
+async def check_figures(domain: Domain) -> None:
+    info, stats = await domain.info(), await domain.stats()
+    assert (info.responding, info.memory, info.vcpus) == (True, 32 << 20, 1)
+    assert (stats.responding, stats.vcpu_current) == (True, 1)
+    assert stats.cpu_time > 0
+    assert stats.balloon is not None
+    assert stats.balloon.current == 32 << 20
+    assert stats.balloon.resident
+    (disk,) = stats.block
+    assert (disk.name, disk.capacity) == ("vda", 1 << 20)
+    assert disk.read_requests >= 1  # the boot sector
+    assert disk.read_bytes >= 512
+    assert disk.write_requests == 0
+    assert [nic.name for nic in stats.net] == ["net0"]
+    assert "port='59" in await domain.xml()
+
+
+class Home:
+    """A folder of somebody's own, and how a program becomes that person."""
+
+    def __init__(self, path: Path, prefix: list[str], python: str) -> None:
+        self.path = path
+        self.prefix = prefix
+        self._python = python
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "VMHERD_"))}
+        self._environment = kept | {
+            "HOME": str(path),
+            "XDG_RUNTIME_DIR": str(path / "run"),
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # for an interpreter outside this environment
+        }
+
+    def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run Python as that person, who owns all that is in the folder."""
+        if self.prefix:
+            subprocess.run(["chown", "-R", "65534:65534", self.path], check=True)
+        argv = [*self.prefix, self._python, *words]
+        return subprocess.run(argv, env=self._environment, cwd=self.path, capture_output=True, text=True, timeout=120)
+
+    def usable(self) -> bool:
+        """Whether that person may read this checkout, and start Python twice: the keeper is a second one."""
+        twice = "import subprocess, sys, vmherd; sys.exit(subprocess.call([sys.executable, '-c', 'import vmherd']))"
+        return self.run("-c", f"open({__file__!r}); {twice}").returncode == 0
+
+
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+
+
+@pytest.fixture(params=["self", "nobody"])
+def home(request: pytest.FixtureRequest) -> Iterator[Home]:
+    path = Path(tempfile.mkdtemp(prefix="vmherd-home-"))  # pytest's own folder is closed to others
+    (path / "run").mkdir()
+    try:
+        yield Home(path, [], sys.executable) if request.param == "self" else as_nobody(path)
+    finally:
+        shutil.rmtree(path)
+
+
+def as_nobody(path: Path) -> Home:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    system = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
+    homes = (Home(path, NOBODY, python) for python in (sys.executable, system) if Path(python).exists())
+    found = next((home for home in homes if home.usable()), None)
+    return found or pytest.skip("others may not read this Python or this checkout")
+
+
+@pytest.mark.parametrize("uri", ["qemu:///embed?root={}/own", "qemu:///session"], ids=["embed", "session"])
+async def test_a_guest_with_all_common_devices_works_from_definition_to_oblivion(uri: str, home: Home) -> None:
+    make_echo_disk(home.path)
+    done = home.run(__file__, uri.format(home.path), home.path)
+    assert done.stdout == "well\n", done.stderr
+    async with asyncio.timeout(20):
+        while processes(home.path):  # the keeper leaves by itself
+            await asyncio.sleep(0.1)
+    sockets = [path for path in home.path.rglob("*") if path.is_socket() and path.parent.name != "listeners"]
+    assert sockets == []
+    assert list(home.path.rglob("guests/*")) == []
+
+
+async def assert_clean(domain: Domain, root: Path) -> None:
+    info = await domain.info()
+    assert (info.state, info.reason) == (State.SHUTOFF, ShutoffReason.FAILED)
+    assert not list((root / "run" / "guests").iterdir())
+    assert not [line for line in processes(root).values() if "qemu-system" in line]
+
+
+async def test_an_image_in_use_is_named_together_with_the_guest_that_uses_it(host: Host, tmp_path: Path) -> None:
+    disk = make_disk(tmp_path)
+    await (await host.define(GUEST.format(name="first", disk=disk))).start()
+    second = await host.define(GUEST.format(name="second", disk=disk))
+    with pytest.raises(HypervisorError) as caught:
+        await second.start()
+    told = f"{caught.value.message} {caught.value.hint}"
+    assert str(disk) in told
+    assert "'first'" in told
+    assert (await second.info()).reason is ShutoffReason.FAILED
+    assert len(list((tmp_path / "run" / "guests").iterdir())) == 1
+
+
+async def test_a_taken_name_or_uuid_is_refused_and_what_is_there_stays(host: Host, tmp_path: Path) -> None:
+    document = GUEST.format(name="web", disk=make_disk(tmp_path))
+    uuid = "<uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid><memory"
+    domain = await host.define(document)
+    kept = await domain.xml(secure=True)
+    with pytest.raises(AlreadyExists, match="'web'"):
+        await host.define(document.replace("<memory", uuid, 1))
+    with pytest.raises(AlreadyExists, match=domain.uuid):
+        mine = f"<uuid>{domain.uuid}</uuid><memory"
+        await host.define(document.replace("<memory", mine, 1).replace(">web<", ">other<"))
+    assert [info.name for info in await host.domains()] == ["web"]
+    assert await domain.xml(secure=True) == kept
+
+
+def wrapper(folder: Path, body: str) -> Path:
+    """An emulator that answers questions as QEMU does, and starts guests as ``body`` says."""
+    path = folder / "strange-qemu"
+    qemu = shutil.which("qemu-system-x86_64")
+    path.write_text(f'#!/bin/sh\ncase "$*" in *"-machine none"*) exec {qemu} "$@";; esac\n{body}\n')
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def with_emulator(path: Path, disk: Path) -> str:
+    return GUEST.format(name="web", disk=disk).replace("<devices>", f"<devices><emulator>{path}</emulator>")
+
+
+async def test_a_qemu_that_dies_at_start_is_quoted(host: Host, tmp_path: Path) -> None:
+    emulator = wrapper(tmp_path, "echo the moon is in the wrong phase >&2; exit 1")
+    domain = await host.define(with_emulator(emulator, make_disk(tmp_path)))
+    with pytest.raises(HypervisorError, match="the moon is in the wrong phase"):
+        await domain.start()
+    await assert_clean(domain, tmp_path)
+
+
+async def test_a_qemu_that_went_after_it_was_defined_is_named(host: Host, tmp_path: Path) -> None:
+    emulator = wrapper(tmp_path, f'exec {shutil.which("qemu-system-x86_64")} "$@"')
+    domain = await host.define(with_emulator(emulator, make_disk(tmp_path)))
+    emulator.unlink()
+    with pytest.raises(HostError, match=f"{emulator} does not exist"):
+        await domain.start()
+    assert await domain.state() is State.SHUTOFF
+    assert not list((tmp_path / "run" / "guests").iterdir())
+
+
+async def test_a_start_that_hangs_ends_with_a_cancel_and_leaves_no_process(host: Host, tmp_path: Path) -> None:
+    emulator = wrapper(tmp_path, "kill -STOP $$")
+    domain = await host.define(with_emulator(emulator, make_disk(tmp_path)))
+    starting = asyncio.create_task(domain.start())
+    async with asyncio.timeout(20):
+        while not any("strange-qemu" in line and "-S" in line for line in processes(tmp_path).values()):
+            await asyncio.sleep(0.02)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not any("strange-qemu" in line for line in processes(tmp_path).values())
+    await assert_clean(domain, tmp_path)
+
+
+async def test_a_qemu_that_answers_no_more_is_told_after_a_deadline_and_can_be_ended(
+    host: Host, tmp_path: Path
+) -> None:
+    domain = await host.define(GUEST.format(name="web", disk=make_disk(tmp_path)))
+    await domain.start()
+    pid = (await domain.info()).pid
+    assert pid
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(NotResponding, match="within") as caught:
+        await domain.reset()
+    assert "poweroff" in caught.value.hint
+    await domain.poweroff()
+    await until(domain, State.SHUTOFF)
+    assert not list((tmp_path / "run" / "guests").iterdir())
+    assert not [line for line in processes(tmp_path).values() if "qemu-system" in line]
+
+
+@pytest.mark.root
+def test_an_image_of_somebody_else_is_named(home: Home) -> None:
+    if not home.prefix:
+        pytest.skip("root may read every image")
+    make_disk(home.path, "echo.qcow2").chmod(0)
+    done = home.run(__file__, "qemu:///session", home.path)
+    assert f"disk vda: {home.path}/echo.qcow2 cannot be read" in done.stderr
+    assert not processes(home.path)
+    assert list(home.path.rglob("guests/*")) == []
+
+
+if __name__ == "__main__":
+    asyncio.run(scenario(sys.argv[1], Path(sys.argv[2])))
