@@ -7,6 +7,7 @@ from typing import Any
 
 from vmherd.conf.domain import Domain, parse_domain
 from vmherd.conf.domain.conformance import written
+from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.conformance import Case
 from vmherd.errors import HostError
 from vmherd.hypervisors.qemu import accel, address, command, complete, validate
@@ -33,9 +34,18 @@ def arguments(case: Case) -> list[str]:
         memory=Path(case.facts["config"]["memoryBackingDir"]) / f"{domain.id}-{domain.name[:20]}",
         auto_nodes=parse_cpus(case.facts["host"]["numa"]["auto_nodeset"]),
     )
+    _choose_ports(domain, case.facts["config"])
     host = case.facts["host"]["environment"] | case.host.get("env", {})
     words = [f"{name}={value}" for name, value in command.environment(domain, launch, host).items()]
     return words + command.build(domain, _capabilities(case, domain), launch)
+
+
+def _choose_ports(domain: Domain, config: dict[str, Any]) -> None:
+    """Those that a start would find free."""
+    port = config["remotePortMin"]
+    for graphics in domain.devices.graphics:
+        if graphics.type is GraphicsType.VNC and graphics.port in (None, -1) and not graphics.socket:
+            graphics.port, port = port, port + 1
 
 
 def _accepted(case: Case, *, new: bool) -> Domain:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vmherd.conf.domain import Domain
 from vmherd.hypervisors.qemu.capabilities import Capabilities
-from vmherd.hypervisors.qemu.command import base, chardev, controller, disk, display, misc, net
+from vmherd.hypervisors.qemu.command import audio, base, chardev, controller, disk, display, misc, net
 from vmherd.hypervisors.qemu.command.environment import environment
 from vmherd.hypervisors.qemu.command.launch import Launch
 
@@ -35,14 +35,15 @@ def build(domain: Domain, caps: Capabilities, launch: Launch) -> list[str]:
         *net.arguments(domain),
         *chardev.arguments(domain, launch),
         *misc.inputs(domain),
+        *audio.arguments(domain),
         *display.arguments(domain),
         *display.videos(domain),
         *display.sounds(domain),
         *misc.watchdog(domain),
         *misc.balloon(domain),
         *misc.rngs(domain, launch),
-        *misc.panics(domain),
         *base.sandbox(launch),
+        *misc.panics(domain),
         *misc.passthrough(domain),
         "-msg",
         "timestamp=on",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.clock import ClockOffset, TickPolicy, TimerName
+from vmherd.conf.domain.controller import ControllerType
 from vmherd.conf.domain.domain import DomainType
 from vmherd.conf.domain.os import LoaderType, Nvram
+from vmherd.conf.domain.vcpu import IoThread
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import machine
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import cpu, memory
 from vmherd.hypervisors.qemu.command.cpu import switch
-from vmherd.hypervisors.qemu.command.device import escape, option
+from vmherd.hypervisors.qemu.command.device import device, escape, option
 from vmherd.hypervisors.qemu.command.launch import Launch
 
 
@@ -46,7 +50,13 @@ def machine_and_memory(domain: Domain, caps: Capabilities, launch: Launch) -> li
         *memory.numa(domain, launch),
         "-uuid",
         domain.uuid or "",
+        *_generation(domain),
     ]
+
+
+def _generation(domain: Domain) -> list[str]:
+    """The id that changes when a guest is restored or copied, so that it can renew its secrets."""
+    return device({"driver": "vmgenid", "guid": domain.genid, "id": "vmgenid0"}) if domain.genid else []
 
 
 def _accelerator(domain: Domain) -> list[str]:
@@ -113,10 +123,18 @@ def _flash(number: int, path: str, *, readonly: bool) -> list[str]:
 def _iothreads(domain: Domain) -> list[str]:
     """Threads that serve disks beside the main loop."""
     args: list[str] = []
-    for thread in domain.iothreadids:
+    for thread in _all_iothreads(domain):
         pool = {"thread-pool-min": thread.thread_pool_min, "thread-pool-max": thread.thread_pool_max}
         args += option("-object", {"qom-type": "iothread", "id": f"iothread{thread.id}", **pool})
     return args
+
+
+def _all_iothreads(domain: Domain) -> list[IoThread]:
+    """Those that are named, and as many more as are asked for, with the lowest free ids."""
+    named = list(domain.iothreadids)
+    taken = {thread.id for thread in named}
+    free = (number for number in count(1) if number not in taken)
+    return named + [IoThread(id=next(free)) for _ in range((domain.iothreads or 0) - len(named))]
 
 
 def _smp(domain: Domain, caps: Capabilities) -> str:
@@ -179,6 +197,21 @@ def power(domain: Domain, caps: Capabilities) -> list[str]:
         for state, name in ((domain.pm.suspend_to_mem, "disable_s3"), (domain.pm.suspend_to_disk, "disable_s4")):
             if state and state.enabled is not None:
                 args += ["-global", f"{chip}.{name}={0 if state.enabled else 1}"]
+    return [*args, *_pci_root(domain)]
+
+
+def _pci_root(domain: Domain) -> list[str]:
+    """Options of the first PCI bus: hot-plugging by ACPI, and room for large devices, in KiB."""
+    args: list[str] = []
+    for each in domain.devices.controllers:
+        if each.type is not ControllerType.PCI or each.index != 0:
+            continue
+        hotplug = each.target.hotplug if each.target else None
+        if machine.is_i440fx(domain) and hotplug is not None:
+            args += ["-global", f"PIIX4_PM.acpi-root-pci-hotplug={switch(hotplug)}"]
+        if each.pcihole64 is not None:
+            board = "q35-pcihost" if machine.is_q35(domain) else "i440FX-pcihost"
+            args += ["-global", f"{board}.pci-hole64-size={each.pcihole64 >> 10}K"]
     return args
 
 

@@ -70,6 +70,8 @@ def _channel(domain: Domain, channel: Channel) -> list[str]:
 
 def _host_end(each: Serial | Parallel | Console | Channel, launch: Launch) -> list[str]:
     words = backend(f"char{alias(each)}", each.type, each.sources, each.protocol, launch)
+    if isinstance(each, Parallel) and each.type is ChardevType.DEV:
+        words = words.replace("serial", "parallel", 1)
     return ["-chardev", words + _log(each.log)]
 
 

@@ -56,7 +56,8 @@ def bus(each: Device, domain: Domain) -> Properties:
             place = f"{address.slot or 0:#x}" + (f".{address.function:#x}" if address.function else "")
             root = machine.pci_root(domain) == "pcie-root"
             name = f"pci.{address.bus}" if address.bus else "pcie.0" if root else "pci.0"
-            return {"bus": name, "multifunction": True if address.multifunction else None, "addr": place}
+            found: Properties = {"bus": name, "multifunction": True if address.multifunction else None, "addr": place}
+            return found | _rom(each)
         case UsbAddress() as address:
             return {"bus": "usb.0" if not address.bus else f"usb{address.bus}.0", "port": address.port}
         case VirtioSerialAddress() as address:
@@ -66,6 +67,14 @@ def bus(each: Device, domain: Domain) -> Properties:
         case None:
             return {}
     raise Unsupported(f"QEMU cannot place a device at an address of type {type(each.address).__name__}")
+
+
+def _rom(each: Device) -> Properties:
+    """The option ROM of a PCI device; an empty file name keeps QEMU from giving it one."""
+    rom = each.rom
+    if rom is None:
+        return {}
+    return {"rombar": None if rom.bar is None else int(rom.bar), "romfile": "" if rom.enabled is False else rom.file}
 
 
 def virtio(driver: _VirtioOptions) -> Properties:

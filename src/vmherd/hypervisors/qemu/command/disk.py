@@ -6,6 +6,7 @@ Source: "blockdev-add" in QEMU's QMP reference; node names as libvirt gives them
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import DriveAddress
@@ -85,8 +86,7 @@ def _storage(disk: Disk, name: str) -> Properties:
         case StorageType.FILE:
             place: Properties = {"driver": "file", "filename": source.file}
         case StorageType.BLOCK:
-            cdrom = disk.device is DiskDevice.CDROM
-            place = {"driver": "host_cdrom" if cdrom else "host_device", "filename": source.dev}
+            place = {"driver": "host_cdrom" if _is_cdrom(disk) else "host_device", "filename": source.dev}
         case StorageType.DIR:
             place = {"driver": "vvfat", "dir": source.dir, "floppy": disk.device is DiskDevice.FLOPPY}
         case _:
@@ -101,6 +101,12 @@ def _storage(disk: Disk, name: str) -> Properties:
         "auto-read-only": True,
         "discard": "unmap",
     }
+
+
+def _is_cdrom(disk: Disk) -> bool:
+    """Whether it is a real drive, whose tray can be opened: Linux calls those sr0, sr1, ..."""
+    device = disk.source.dev if disk.source else None
+    return disk.device is DiskDevice.CDROM and device is not None and Path(device).resolve().name.startswith("sr")
 
 
 def _cache(disk: Disk) -> Properties | None:
@@ -178,8 +184,12 @@ def _rest(disk: Disk) -> Properties:
     """What identifies the disk to the guest, and whether it may trust its cache."""
     mode = _CACHES.get(disk.driver.cache) if disk.driver and disk.driver.cache else None
     has_cache = mode is not None and disk.device is not DiskDevice.CDROM and disk.target.bus is not DiskBus.FDC
-    sizes = disk.blockio
+    sizes, shape = disk.blockio, disk.geometry
     return {
+        "cyls": shape.cyls if shape else None,
+        "heads": shape.heads if shape else None,
+        "secs": shape.secs if shape else None,
+        "bios-chs-trans": shape.trans if shape else None,
         "logical_block_size": sizes.logical_block_size if sizes else None,
         "physical_block_size": sizes.physical_block_size if sizes else None,
         "wwn": None if disk.wwn is None else int(disk.wwn, 16),

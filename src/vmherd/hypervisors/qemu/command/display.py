@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from vmherd.conf.domain import Domain
-from vmherd.conf.domain.audio import Audio, AudioType
 from vmherd.conf.domain.graphics import Graphics, GraphicsType, ListenType, SharePolicy
 from vmherd.conf.domain.sound import Sound, SoundModel
 from vmherd.conf.domain.video import Video, VideoModel, VideoType
 from vmherd.errors import Unsupported
-from vmherd.hypervisors.qemu.command.device import alias, bus, device, option, virtio
+from vmherd.hypervisors.qemu.command.device import Properties, alias, bus, device, virtio
 
 _FIRST_PORT = 5900
 _KIB = 1 << 10
 
 
 def arguments(domain: Domain) -> list[str]:
-    """The audio backends and the displays."""
+    """The displays."""
     args: list[str] = []
-    for audio in domain.devices.audios:
-        args += option("-audiodev", {"id": f"audio{audio.id}", "driver": _audio_driver(audio)})
     for graphics in domain.devices.graphics:
         args += _graphics(domain, graphics)
     return args
-
-
-def _audio_driver(audio: Audio) -> str:
-    names = {AudioType.PULSEAUDIO: "pa", AudioType.FILE: "wav"}
-    return names.get(audio.type, str(audio.type))
 
 
 def _graphics(domain: Domain, graphics: Graphics) -> list[str]:
@@ -102,7 +94,10 @@ def _video(domain: Domain, video: Video, model: VideoModel) -> list[str]:
             hint="use 'vga', 'qxl' or 'virtio'",
         )
     memory = _video_memory(model)
-    return device({"driver": name, **virtio(video.driver), "id": alias(video), **memory, **bus(video, domain)})
+    screen = model.resolution
+    size = {"xres": screen.x, "yres": screen.y} if screen else {}
+    end: Properties = {"driver": name, **virtio(video.driver), "id": alias(video), **memory, **size}
+    return device({**end, **bus(video, domain)})
 
 
 def _video_memory(model: VideoModel) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vmherd.conf.domain import Domain
-from vmherd.conf.domain.address import IsaAddress
 from vmherd.conf.domain.filesystem import AccessMode, Filesystem
 from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.memballoon import MemballoonModel
@@ -113,16 +112,12 @@ def _rng_source(rng: Rng, launch: Launch) -> list[str]:
     return option("-object", {"qom-type": "rng-builtin", "id": name})
 
 
-_ISA_PANIC_PORT = 0x505
-
-
 def panics(domain: Domain) -> list[str]:
     """The port through which a guest tells that its kernel gave up."""
     args: list[str] = []
     for panic in domain.devices.panics:
         if panic.model in (None, PanicModel.DEFAULT, PanicModel.ISA):
-            told = panic.address.iobase if isinstance(panic.address, IsaAddress) else None
-            args += device({"driver": "pvpanic", "ioport": _ISA_PANIC_PORT if told is None else told})
+            args += device({"driver": "pvpanic", "ioport": getattr(panic.address, "iobase", None)})
         elif panic.model is PanicModel.PVPANIC:
             args += device({"driver": "pvpanic-pci", **bus(panic, domain)})
     return args
