@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import os
 import re
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -85,6 +87,27 @@ async def test_a_reboot_from_inside_and_from_outside_comes_back(host: Host, demo
     assert (info.state, info.id) == (State.RUNNING, 1)
 
 
+async def test_it_sees_its_disks_and_leaves_without_force(host: Host, demo: DemoGuest, tmp_path: Path) -> None:
+    disks = ""
+    for name, bus, size in (("vda", "virtio", 1 << 20), ("sda", "scsi", 2 << 20)):
+        (tmp_path / name).write_bytes(bytes(size))
+        disks += (
+            f"<disk type='file' device='disk'><driver name='qemu' type='raw'/>"
+            f"<source file='{tmp_path / name}'/><target dev='{name}' bus='{bus}'/></disk>"
+        )
+    plain = await (await define(host, demo)).xml(inactive=True)
+    controller = "<controller type='scsi' model='virtio-scsi'/>"
+    domain = await host.define(plain.replace("</devices>", f"{disks}{controller}</devices>"))
+    async with talking(domain) as session:
+        await session.login("root", "demo", patience=BOOT)
+        assert await session.run("cd /sys/class/block; cat vda/size sda/size") == "2048\n4096\n"
+        await session.send("reboot\n")
+        await session.login("root", "demo", patience=BOOT)
+        await session.send("poweroff\n")
+        await domain.wait_stopped(30)
+    assert (await domain.info()).reason == ShutoffReason.SHUTDOWN
+
+
 async def test_a_guest_that_ignores_the_button_runs_on(host: Host, demo: DemoGuest) -> None:
     domain = await define(host, demo, cmdline="power_button=ignore")
     async with talking(domain) as session:
@@ -137,7 +160,8 @@ async def test_two_builds_of_the_same_packages_are_equal_and_the_cache_needs_no_
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
         steps: list[str] = []
         guest = await demo_guest(steps.append)
-        assert any("fetching linux-image" in step for step in steps)
+        (kernel,) = (step for step in steps if step.startswith("fetching linux-image"))
+        assert re.search(r" \([1-9]\d*\.\d MB\)$", kernel)
         digests.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in (guest.kernel, guest.initrd)])
     assert digests[0] == digests[1]
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
@@ -165,16 +189,49 @@ async def test_a_builder_that_is_killed_leaves_nothing_that_is_taken_for_a_guest
     assert [each.returncode for each in both] == [0, 0]
     assert sorted("building" in each for each in said) == [False, True]  # the second waited for the first
     assert len(list(tmp_path.rglob("initrd.gz"))) == 1
+    assert not list(tmp_path.rglob("making-*"))  # what the killed ones left is gone
 
 
 async def test_a_package_that_does_not_exist_is_told_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="no-such-package") as caught:
         await debian.download("no-such-package", tmp_path)
     assert "apt-get update" in caught.value.hint
+
+
+def test_a_package_that_is_damaged_is_never_taken_for_a_whole_one(tmp_path: Path) -> None:
     broken = tmp_path / "broken.deb"
     broken.write_bytes(b"!<arch>\n")
     with pytest.raises(HostError, match=r"cannot read broken\.deb"):
         list(debian.extract(broken, lambda _: True))
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as files:
+        for name in ("./one", "./two"):
+            files.addfile(tarfile.TarInfo(name))
+    whole = b"!<arch>\n" + b"".join(
+        f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode() + data
+        for name, data in (("debian-binary", b"2.0\n"), ("control.tar", bytes(1024)), ("data.tar", archive.getvalue()))
+    )
+    broken.write_bytes(whole)
+    assert list(debian.extract(broken, lambda _: True)) == [("one", b""), ("two", b"")]
+    broken.write_bytes(whole[: len(whole) - len(archive.getvalue()) + 512])  # cut between the two files
+    with pytest.raises(HostError, match=r"cannot read broken\.deb: dpkg-deb"):
+        list(debian.extract(broken, lambda _: True))
+
+
+async def test_a_host_without_package_lists_or_room_is_told_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lists" / "partial").mkdir(parents=True)
+    caches = 'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n'
+    (tmp_path / "apt.conf").write_text(f'Dir::State::Lists "{tmp_path}/lists";\n{caches}')
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(HostError) as caught:
+        await demo_guest()
+    assert "apt-get update" in caught.value.hint
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "apt.conf"))
+    with pytest.raises(HostError, match=r"cannot make the demo guest in .*apt\.conf"):
+        await demo_guest()
 
 
 async def test_no_process_of_a_guest_is_left(host: Host, demo: DemoGuest, tmp_path: Path) -> None:

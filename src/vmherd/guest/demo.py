@@ -23,10 +23,11 @@ import msgspec
 from vmherd.errors import HostError
 from vmherd.guest import debian, modules
 from vmherd.guest.initramfs import Node, character_device, file, folder, link, pack
+from vmherd.util.files import on_host, write_atomically
 from vmherd.util.paths import cache_home
 
 #: Raise it when the guest's content changes, so that no older one is used.
-RECIPE = 2
+RECIPE = 3
 
 _MODULES = [
     "virtio_pci",
@@ -41,7 +42,7 @@ _MODULES = [
     "evdev",
 ]
 #: Those that some kernels have built in, or lack.
-_WELCOME = ["ahci", "pvpanic_mmio", "pvpanic_pci"]
+_WELCOME = ["pvpanic_mmio", "pvpanic_pci"]
 
 #: Debian's name of an architecture, and the kernel's name of its first serial line.
 _ARCHITECTURES = {"x86_64": ("amd64", "ttyS0"), "aarch64": ("arm64", "ttyAMA0")}
@@ -67,9 +68,10 @@ async def demo_guest(progress: Callable[[str], None] = lambda _: None) -> DemoGu
     home = cache_home() / "vmherd" / "demo" / f"{RECIPE}-{debian_arch}"
     guest = DemoGuest(home / "vmlinuz", home / "initrd.gz", f"console={tty} quiet")
     if not _is_there(guest):
-        async with _alone(home.parent):
-            if not _is_there(guest):  # somebody else made it while we waited
-                await _make(home, debian_arch, tty, progress)
+        with on_host(f"make the demo guest in {home.parent}"):
+            async with _alone(home.parent):
+                if not _is_there(guest):  # somebody else made it while we waited
+                    await _make(home, debian_arch, tty, progress)
     return guest
 
 
@@ -100,23 +102,28 @@ def _open_lock(folder: Path) -> int:
 
 async def _make(home: Path, debian_arch: str, tty: str, progress: Callable[[str], None]) -> None:
     """Build beside the final place and move there at once: what is there is whole."""
+    for leftover in home.parent.glob("making-*"):  # of a builder that was killed, since we are alone
+        shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="making-", dir=home.parent, ignore_cleanup_errors=True) as made:
         progress("looking for the kernel package")
         image = await debian.dependency(f"linux-image-cloud-{debian_arch}", r"linux-image-\d.*")
-        progress(f"fetching {image}")
-        kernel_package = await debian.download(image, Path(made))
-        progress("fetching busybox-static")
-        busybox_package = await debian.download("busybox-static", Path(made))
+        kernel_package = await _fetch(image, Path(made), progress)
+        busybox_package = await _fetch("busybox-static", Path(made), progress)
         progress("building the initial RAM disk")
         await asyncio.to_thread(_build, kernel_package, busybox_package, tty, Path(made, "result"), home)
+
+
+async def _fetch(package: str, folder: Path, progress: Callable[[str], None]) -> Path:
+    progress(f"fetching {package} ({await debian.size(package, folder) / 1e6:.1f} MB)")
+    return await debian.download(package, folder)
 
 
 def _build(kernel_package: Path, busybox_package: Path, tty: str, result: Path, home: Path) -> None:
     kernel, tree = _kernel_files(kernel_package)
     tree["bin/busybox"] = file(_busybox(busybox_package), executable=True)
     result.mkdir()
-    (result / "vmlinuz").write_bytes(kernel)
-    (result / "initrd.gz").write_bytes(pack(tree | _system(tty)))
+    write_atomically(result / "vmlinuz", kernel, mode=0o644, durable=True)
+    write_atomically(result / "initrd.gz", pack(tree | _system(tty)), mode=0o644, durable=True)
     shutil.rmtree(home, ignore_errors=True)  # a part that somebody left of an earlier one
     result.rename(home)
 
@@ -133,11 +140,12 @@ def _kernel_files(package: Path) -> tuple[bytes, dict[str, Node]]:
             found[modules.name_of(path)] = (path, content)
     if not kernel:
         raise HostError(f"{package.name} has no kernel in it")
-    needs = modules.closure([*_MODULES, *(name for name in _WELCOME if name in found)], found)
+    drivers = [*_MODULES, *(name for name in _WELCOME if name in found)]
+    needs = modules.closure(drivers, found)
     base = f"lib/modules/{release}/"
     listing = modules.dependency_list(needs, {name: found[name][0].removeprefix(base) for name in needs})
     tree = {found[name][0]: file(found[name][1]) for name in needs}
-    return kernel, tree | {base + "modules.dep": file(listing)}
+    return kernel, tree | {base + "modules.dep": file(listing), "etc/drivers": file("\n".join(drivers) + "\n")}
 
 
 def _is_of_kernel(path: str) -> bool:
