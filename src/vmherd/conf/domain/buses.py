@@ -102,12 +102,13 @@ def _needed(devices: Devices) -> dict[ControllerType, Iterable[int]]:
     for bus, type_ in _DRIVES.items():
         on_bus = (disk.address for disk in devices.disks if disk.target.bus is bus)
         _raise(highest, type_, (address.controller for address in on_bus if isinstance(address, DriveAddress)))
-    cards = (each.address for each in devices.smartcards)
-    _raise(highest, ControllerType.CCID, (card.controller for card in cards if isinstance(card, CcidAddress)))
     scsi = (each.address for each in devices.hostdevs if each.type is HostdevType.SCSI)
     _raise(highest, ControllerType.SCSI, (each.controller for each in scsi if isinstance(each, DriveAddress)))
-    serial = {ControllerType.VIRTIO_SERIAL: sorted({_serial_controller(port) for port in _virtio_ports(devices)})}
-    return serial | {type_: range(number + 1) for type_, number in highest.items()}
+    cards = [card.address.controller for card in devices.smartcards if isinstance(card.address, CcidAddress)]
+    needed: dict[ControllerType, Iterable[int]] = {type_: range(number + 1) for type_, number in highest.items()}
+    needed[ControllerType.VIRTIO_SERIAL] = sorted({_serial_controller(port) for port in _virtio_ports(devices)})
+    needed[ControllerType.CCID] = range(max(cards, default=-1) + 1)
+    return needed
 
 
 def _raise(highest: dict[ControllerType, int], type_: ControllerType, numbers: Iterable[int]) -> None:

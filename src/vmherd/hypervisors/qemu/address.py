@@ -326,7 +326,7 @@ def assign_aliases(domain: Domain) -> None:
     """Name every device of a guest that starts, as libvirt does (qemu_alias.c); names the user chose stay."""
     devices = domain.devices
     for disk in devices.disks:
-        _name(disk, _disk_alias(disk))
+        _name(disk, _disk_alias(domain, disk))
     for controller in devices.controllers:
         _name(controller, _controller_alias(domain, controller))
     for serial, console in zip(devices.serials[:1], devices.consoles[:1], strict=False):
@@ -365,16 +365,22 @@ def _name(device: Device, alias: str) -> None:
     device.alias = device.alias or Alias(name=alias)
 
 
-def _disk_alias(disk: Disk) -> str:
+def _disk_alias(domain: Domain, disk: Disk) -> str:
     address = disk.address
     if isinstance(address, DriveAddress):
         bus = str(disk.target.bus)
-        if disk.target.bus is DiskBus.SCSI:
+        # The oldest SCSI controller has neither channels nor logical units.
+        if disk.target.bus is DiskBus.SCSI and _scsi_model(domain, address.controller) != "lsilogic":
             return f"scsi{address.controller}-{address.bus}-{address.target}-{address.unit}"
         return f"{bus}{address.controller}-{address.bus}-{address.unit}"
     from vmherd.conf.domain.buses import drive_number
 
     return f"{disk.target.bus}-disk{drive_number(disk.target.dev) or 0}"
+
+
+def _scsi_model(domain: Domain, index: int) -> str | None:
+    controllers = domain.devices.controllers
+    return next((c.model for c in controllers if c.type is ControllerType.SCSI and c.index == index), None)
 
 
 def _controller_alias(domain: Domain, controller: Controller) -> str:

@@ -165,7 +165,7 @@ def _inputs(domain: Domain) -> None:
 def _implicit_video(domain: Domain, caps: Capabilities) -> None:
     """A screen needs a graphics card."""
     devices = domain.devices
-    if any(each.type is not GraphicsType.EGL_HEADLESS for each in devices.graphics) and not devices.videos:
+    if devices.graphics and not devices.videos:
         devices.videos.append(Video(model=VideoModel(type=VideoType.DEFAULT)))
     for video in devices.videos:
         if video.model is None or video.model.type is VideoType.DEFAULT:

@@ -50,6 +50,8 @@ def _choose_ports(domain: Domain, config: dict[str, Any]) -> None:
 
 def _accepted(case: Case, *, new: bool) -> Domain:
     domain = parse_domain(case.input)
+    if domain.genid == "":
+        domain.genid = case.facts["host"]["random"]["uuid"]
     caps = _capabilities(case, domain)
     complete.complete(domain, caps, new=new)
     validate.check(domain, caps, kvm=accel.Verdict(bool(case.facts["host"]["kvm"]), "as told"))

@@ -197,7 +197,7 @@ def power(domain: Domain, caps: Capabilities) -> list[str]:
         for state, name in ((domain.pm.suspend_to_mem, "disable_s3"), (domain.pm.suspend_to_disk, "disable_s4")):
             if state and state.enabled is not None:
                 args += ["-global", f"{chip}.{name}={0 if state.enabled else 1}"]
-    return [*args, *_pci_root(domain)]
+    return args
 
 
 def _pci_root(domain: Domain) -> list[str]:
@@ -230,7 +230,7 @@ def boot(domain: Domain) -> list[str]:
         args += [name, value] if value else []
     for table in os.acpi_tables:
         args += ["-acpitable", f"sig={table.type.upper()},file={escape(table.path)}"]
-    return args
+    return [*args, *_pci_root(domain)]
 
 
 def sandbox(launch: Launch) -> list[str]:

@@ -5,6 +5,7 @@ Source: "blockdev-add" in QEMU's QMP reference; node names as libvirt gives them
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,13 +36,27 @@ def arguments(domain: Domain) -> list[str]:
     """Every disk in document order; the nodes are numbered from the last one."""
     disks = domain.devices.disks
     order = dict(boot_order(domain))
-    args: list[str] = []
+    args = _floppy_controller(domain, order)
     for place, disk in enumerate(disks):
         node = f"libvirt-{len(disks) - place}"
         args += _image(disk, node)
         properties = _device(domain, disk, f"{node}-format" if _has_image(disk) else None)
-        args += device({**properties, "bootindex": order.get(place), **_rest(disk)})
+        index = None if _is_floppy(disk) else order.get(place)
+        args += device({**properties, "bootindex": index, **_rest(disk)})
     return args
+
+
+def _floppy_controller(domain: Domain, order: dict[int, int]) -> list[str]:
+    """The old PC has a controller for floppy disks by itself, the new one none; either is what boots."""
+    units = {place: _drive(disk).unit for place, disk in enumerate(domain.devices.disks) if _is_floppy(disk)}
+    boots = {f"bootindex{'AB'[unit]}": order[place] for place, unit in units.items() if place in order and unit < 2}
+    if units and machine.is_q35(domain):
+        return device({"driver": "isa-fdc", **boots})
+    return [word for name, index in boots.items() for word in ("-global", f"isa-fdc.{name}={index}")]
+
+
+def _is_floppy(disk: Disk) -> bool:
+    return disk.target.bus is DiskBus.FDC
 
 
 def boot_order(domain: Domain) -> Iterator[tuple[int, int]]:
@@ -103,10 +118,18 @@ def _storage(disk: Disk, name: str) -> Properties:
     }
 
 
+#: What Linux and udev call a real CD-ROM drive.
+_DRIVE = re.compile(r"(sr|cdrom|dvd)\d*$")
+
+
 def _is_cdrom(disk: Disk) -> bool:
-    """Whether it is a real drive, whose tray can be opened: Linux calls those sr0, sr1, ..."""
+    """Whether it is a drive whose tray can be opened."""
     device = disk.source.dev if disk.source else None
-    return disk.device is DiskDevice.CDROM and device is not None and Path(device).resolve().name.startswith("sr")
+    return (
+        disk.device is DiskDevice.CDROM
+        and device is not None
+        and bool(_DRIVE.match(Path(device).name) or _DRIVE.match(Path(device).resolve().name))
+    )
 
 
 def _cache(disk: Disk) -> Properties | None:
