@@ -19,15 +19,19 @@ async def stop_all(host: Host) -> None:
 
 
 def processes(root: Path) -> dict[int, str]:
-    """Pids and command lines of all processes but ours that have to do with this test's folder."""
+    """Pids and command lines of all processes but ours that have to do with this test's folder.
+
+    The keeper of a session is told of it by its environment only.
+    """
     found = {}
     for entry in os.scandir("/proc"):
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
                 line = Path(entry.path, "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                variables = Path(entry.path, "environ").read_bytes()
             except OSError:
                 continue
-            if str(root) in line:
+            if str(root) in line or os.fsencode(root) in variables:
                 found[int(entry.name)] = line
     return found
 

@@ -205,7 +205,7 @@ async def test_an_image_in_use_is_named_together_with_the_guest_that_uses_it(hos
     told = f"{caught.value.message} {caught.value.hint}"
     assert str(disk) in told
     assert "'first'" in told
-    assert (await second.info()).reason is ShutoffReason.FAILED
+    assert (await second.info()).reason == ShutoffReason.FAILED
     assert len(list((tmp_path / "run" / "guests").iterdir())) == 1
 
 
