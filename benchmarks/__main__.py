@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import subprocess
 import sys
 
-from benchmarks.figure import Figure
+from benchmarks.figure import TITLES, Figure, failed
 from vmherd.cli.table import show_json, show_table
+from vmherd.errors import VmherdError
 
 NAMES = ("documents", "cli", "start")
 
@@ -25,13 +27,20 @@ def main() -> int:
     figures: list[Figure] = []
     for name in chosen.names or NAMES:
         print(f"measuring {name} ...", file=sys.stderr)
-        figures += importlib.import_module(f"benchmarks.{name}").measure()
+        figures += _measured(name)
     if chosen.as_json:
         show_json(figures)
     else:
-        rows = [(each.what, each.shown, each.target, each.verdict, each.compared) for each in figures]
-        show_table(("WHAT", ">FIGURE", ">TARGET", "REACHED", "COMPARED WITH"), rows)
+        show_table(TITLES, [each.cells() for each in figures])
     return 0 if all(each.reached is not False for each in figures) else 1
+
+
+def _measured(name: str) -> list[Figure]:
+    """The figures of one benchmark; one that cannot be made does not stop the others."""
+    try:
+        return importlib.import_module(f"benchmarks.{name}").measure()  # type: ignore[no-any-return]
+    except (OSError, subprocess.SubprocessError, VmherdError) as problem:
+        return [failed(name, str(problem))]
 
 
 if __name__ == "__main__":

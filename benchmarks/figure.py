@@ -10,40 +10,45 @@ import msgspec
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """One measured value with its unit.  ``reached`` is None where there is no target."""
+    """One measured value with its unit.
+
+    ``ratio`` is how many times slower that is than ``against``, and None without one.  ``value`` is None where
+    nothing could be measured, for the reason in ``problem``.  ``reached`` is None where there is no target.
+    """
 
     what: str
-    value: float
-    unit: str
+    value: float | None
+    unit: str = ""
+    ratio: float | None = None
+    against: str = ""
     target: str = ""
     reached: bool | None = None
-    compared: str = ""
+    problem: str = ""
 
-    @property
-    def shown(self) -> str:
-        return f"{self.value:.{0 if self.value >= 100 else 2}f} {self.unit}".rstrip()
-
-    @property
-    def verdict(self) -> str:
-        return {True: "yes", False: "NO", None: ""}[self.reached]
-
-
-def at_least(what: str, value: float, unit: str, target: float, compared: str = "") -> Figure:
-    return Figure(
-        what=what, value=value, unit=unit, target=f">= {target:g}", reached=value >= target, compared=compared
-    )
+    def cells(self) -> tuple[str, str, str, str, str, str]:
+        """What a table shows, under TITLES."""
+        figure = "failed" if self.value is None else f"{self.value:.{0 if self.value >= 100 else 1}f} {self.unit}"
+        ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
+        verdict = {True: "yes", False: "NO", None: ""}[self.reached]
+        return self.what, ratio, figure, self.target, verdict, self.problem or self.against
 
 
-def at_most(what: str, value: float, unit: str, target: float, compared: str = "") -> Figure:
-    return Figure(
-        what=what, value=value, unit=unit, target=f"<= {target:g}", reached=value <= target, compared=compared
-    )
+TITLES = ("WHAT", ">TIMES SLOWER", ">FIGURE", ">TARGET", "REACHED", "THAN")
 
 
-def rate(work: Callable[[], object], *, seconds: float = 0.5, rounds: int = 5) -> float:
-    """How often ``work`` can be done in a second: the best of some rounds, since others disturb a round."""
-    work()
-    return max(_one_round(work, seconds) for _ in range(rounds))
+def failed(what: str, problem: str) -> Figure:
+    return Figure(what=what, value=None, reached=False, problem=problem)
+
+
+def rates(*works: Callable[[], object], seconds: float = 0.3, rounds: int = 8) -> list[float]:
+    """How often each can be done in a second: the best of some rounds, since others disturb a round.
+
+    They take turns, so that a disturbance hits every one alike.
+    """
+    best = [0.0] * len(works)
+    for _ in range(rounds):
+        best = [max(known, _one_round(work, seconds)) for known, work in zip(best, works, strict=True)]
+    return best
 
 
 def _one_round(work: Callable[[], object], seconds: float) -> float:
@@ -55,5 +60,5 @@ def _one_round(work: Callable[[], object], seconds: float) -> float:
 
 
 def middle(times: list[float]) -> float:
-    """The median, in milliseconds."""
+    """The median of times in seconds, in milliseconds: half the rounds were faster."""
     return median(times) * 1000
