@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from vmherd.conf.domain.address import PciAddress
@@ -11,6 +12,7 @@ from vmherd.conf.domain.domain import Domain, devices_of
 from vmherd.conf.domain.os import LoaderType
 from vmherd.conf.domain.problem import Problem, duplicates, numbered
 from vmherd.conf.domain.storage import StorageType
+from vmherd.conf.domain.vcpu import NumaMode, Placement
 from vmherd.conf.domain.video import VideoType
 
 _MAX_BUS = 0xFF
@@ -26,6 +28,8 @@ def firmware(domain: Domain) -> Iterator[Problem]:
             yield Problem("domain/os/nvram", "only a flash loader has NVRAM", "use <loader type='pflash'>")
         elif os.loader.stateless:
             yield Problem("domain/os/nvram", "a stateless loader has no NVRAM", "remove one of the two")
+    if os.loader is not None and os.loader.stateless is False and os.loader.type is not LoaderType.PFLASH:
+        yield Problem("domain/os/loader/@stateless", "only a flash loader keeps state", "use <loader type='pflash'>")
     if os.firmware_features and os.firmware is None:
         yield Problem("domain/os/firmware", "features choose a firmware, and none is wanted", "add <os firmware='efi'>")
 
@@ -73,6 +77,22 @@ def numa(domain: Domain) -> Iterator[Problem]:
             yield Problem(f"domain/memoryBacking/hugepages/page[{number}]/@nodeset", f"there is no node {missing}")
 
 
+def numa_tuning(domain: Domain) -> Iterator[Problem]:
+    """Nodes are told or chosen, not both; restrictive is for all or none.  Source: virDomainNumatuneParseXML"""
+    tune = domain.numatune
+    if tune is None or tune.memory is None:
+        return
+    place, memory = "domain/numatune/memory", tune.memory
+    if memory.placement is Placement.STATIC and memory.nodeset is None:
+        yield Problem(f"{place}/@nodeset", "the nodes are missing", "add nodeset='0', or use placement='auto'")
+    if memory.placement is Placement.AUTO and tune.memnodes:
+        yield Problem(f"{place}/@placement", "<memnode> tells nodes, so they are not chosen", "use placement='static'")
+    for number, node in numbered(tune.memnodes):
+        if (memory.mode is NumaMode.RESTRICTIVE) != (node.mode is NumaMode.RESTRICTIVE):
+            text = "'restrictive' is for <memory> and all <memnode> alike"
+            yield Problem(f"domain/numatune/memnode[{number}]/@mode", text, "use the same mode in both")
+
+
 def disks(domain: Domain) -> Iterator[Problem]:
     """A LUN is a whole device of the host; only SCSI disks tell vendor and product."""
     for number, disk in numbered(domain.devices.disks):
@@ -84,6 +104,9 @@ def disks(domain: Domain) -> Iterator[Problem]:
             yield Problem(f"{place}/vendor", "only SCSI disks have vendor and product", "use bus='scsi'")
         if disk.auth is not None and disk.source is not None and disk.source.auth is not None:
             yield Problem(f"{place}/auth", "<source> has an <auth> too", "keep the one in <source>")
+        encryption = disk.encryption or (disk.source.encryption if disk.source else None)
+        if encryption and (encryption.cipher or encryption.ivgen):
+            yield Problem(f"{place}/encryption", "a cipher is chosen when an image is made, not here", "remove it")
 
 
 def pci_ranges(domain: Domain) -> Iterator[Problem]:
@@ -122,6 +145,29 @@ def labels(domain: Domain) -> Iterator[Problem]:
     """Each security driver labels the guest once."""
     models = [(f"domain/seclabel[{number}]", each.model) for number, each in numbered(domain.seclabels) if each.model]
     yield from duplicates(models, "{} has a label already")
+    if len(domain.seclabels) > 1 and len(models) < len(domain.seclabels):
+        yield Problem("domain/seclabel", "with several labels each needs a model", "add model='dac' or 'selinux'")
+    for number, disk in numbered(domain.devices.disks):
+        found = disk.source.seclabels if disk.source else []
+        place = f"domain/devices/disk[{number}]/source/seclabel"
+        if len(found) > 1 and any(label.model is None for label in found):
+            yield Problem(place, "with several labels each needs a model", "add model='dac' or 'selinux'")
+        yield from duplicates([(place, label.model) for label in found if label.model], "{} has a label already")
+
+
+_BIOS_DATE = re.compile(r"(0?[1-9]|1[0-2])/(0?[1-9]|[12][0-9]|3[01])/([0-9]{2}|[0-9]{4})")
+
+
+def smbios(domain: Domain) -> Iterator[Problem]:
+    """What the BIOS tells of itself.  Source: virSysinfoBIOSParseXML and virSysinfoSystemParseXML"""
+    for info in domain.sysinfos:
+        dates = [entry.value for entry in info.bios if entry.name == "date"]
+        if any(not _BIOS_DATE.fullmatch(date) for date in dates):
+            yield Problem("domain/sysinfo/bios/entry", f"{dates[0]!r} is no BIOS date", "write it MM/DD/YYYY")
+        for entry in info.system:
+            if entry.name == "uuid" and domain.uuid and entry.value.lower() != domain.uuid:
+                text = f"{entry.value} is not the guest's UUID {domain.uuid}"
+                yield Problem("domain/sysinfo/system/entry", text, "make both the same")
 
 
 def shared_memory(domain: Domain) -> Iterator[Problem]:
@@ -136,10 +182,12 @@ RULES = (
     cpu,
     schedulers,
     numa,
+    numa_tuning,
     disks,
     pci_ranges,
     host_devices,
     screens,
     labels,
+    smbios,
     shared_memory,
 )

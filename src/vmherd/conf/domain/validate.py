@@ -202,7 +202,7 @@ def _source(source: ChardevSource, kind: ChardevType | None, place: str) -> Iter
     if kind is ChardevType.TCP and (not source.host or not source.service):
         yield Problem(place, "a TCP device needs a host and a port", "add host='' and service=''")
     if source.reconnect is not None and source.reconnect.enabled:
-        if source.mode is SocketMode.BIND:
+        if source.mode is not SocketMode.CONNECT:
             yield Problem(f"{place}/reconnect", "only a connecting device can reconnect", "use mode='connect'")
         if source.reconnect.timeout is None:
             yield Problem(f"{place}/reconnect", "the timeout is missing", "add timeout='SECONDS'")

@@ -11,6 +11,7 @@ from vmherd.conf.domain.domain import DomainType
 from vmherd.conf.domain.power import LifecycleAction
 from vmherd.conf.domain.storage import StorageType
 from vmherd.errors import Unsupported
+from vmherd.hypervisors.qemu import fit
 from vmherd.hypervisors.qemu.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 
@@ -63,6 +64,8 @@ def problems(domain: Domain, caps: Capabilities, kvm: Verdict) -> Iterator[Probl
     yield from _machine(domain, caps)
     yield from _cpu(domain, caps)
     yield from _ends(domain)
+    for rule in fit.RULES:
+        yield from rule(domain)
 
 
 def _type(domain: Domain, kvm: Verdict) -> Iterator[Problem]:

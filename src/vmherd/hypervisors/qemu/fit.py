@@ -1,0 +1,122 @@
+"""Checks that devices and features fit the machine: what QEMU has for one board or architecture only.
+
+Source: qemu_validate.c of libvirt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from vmherd.conf.domain import Domain, Problem
+from vmherd.conf.domain.address import UsbAddress
+from vmherd.conf.domain.chardev import SerialTargetType
+from vmherd.conf.domain.controller import ControllerType
+from vmherd.conf.domain.disk import DiskBus
+from vmherd.conf.domain.memory import MaxMemory
+from vmherd.conf.domain.problem import numbered
+from vmherd.conf.domain.storage import StorageFormat
+from vmherd.hypervisors.qemu import machine
+
+#: Formats that QEMU cannot write to, or knows by another name.
+_FORMATS = {
+    StorageFormat.COW: "QEMU has no driver for it; convert the image with qemu-img",
+    StorageFormat.DIR: "use 'fat'",
+    StorageFormat.ISO: "use 'raw'",
+    StorageFormat.PLOOP: "convert the image with qemu-img",
+}
+_ENCRYPTED = (None, StorageFormat.RAW, StorageFormat.QCOW2)
+
+
+def disks(domain: Domain) -> Iterator[Problem]:
+    """Image formats, and what depends on them."""
+    for number, disk in numbered(domain.devices.disks):
+        place = f"domain/devices/disk[{number}]"
+        kind = disk.driver.type if disk.driver else None
+        if kind in _FORMATS:
+            yield Problem(f"{place}/driver/@type", f"QEMU does not run {str(kind)!r} images", _FORMATS[kind])
+        if disk.shareable and kind not in (None, StorageFormat.RAW):
+            text = f"guests would damage a {kind} image that they share"
+            yield Problem(f"{place}/shareable", text, "use a raw image, or remove <shareable/>")
+        encrypted = disk.encryption or (disk.source.encryption if disk.source else None)
+        if encrypted and kind not in _ENCRYPTED:
+            yield Problem(f"{place}/driver/@type", f"QEMU has no encrypted {kind} images", "use 'raw' or 'qcow2'")
+        if disk.target.bus is DiskBus.USB and disk.address and not isinstance(disk.address, UsbAddress):
+            yield Problem(f"{place}/address/@type", "a disk on USB has an address on USB", "use type='usb'")
+
+
+def pci_root(domain: Domain) -> Iterator[Problem]:
+    """The first PCI bus is the board's own."""
+    wanted = machine.pci_root(domain)
+    for number, each in numbered(domain.devices.controllers):
+        if each.type is ControllerType.PCI and each.index == 0 and wanted and each.model not in (None, wanted):
+            text = f"the first PCI bus of {domain.os.type.machine} is a {wanted}, not a {each.model}"
+            yield Problem(f"domain/devices/controller[{number}]/@model", text, f"use model='{wanted}'")
+
+
+#: USB controllers have that many ports at most (QEMU's hcd-xhci.h).
+_XHCI_PORTS = 15
+
+
+def usb(domain: Domain) -> Iterator[Problem]:
+    """Companion controllers need the one they accompany."""
+    controllers = [each for each in domain.devices.controllers if each.type is ControllerType.USB]
+    masters = {each.index for each in controllers if each.model == "ich9-ehci1"}
+    for number, each in numbered(domain.devices.controllers):
+        if each.type is not ControllerType.USB:
+            continue
+        place = f"domain/devices/controller[{number}]"
+        if each.model in ("nec-xhci", "qemu-xhci") and each.ports and each.ports > _XHCI_PORTS:
+            yield Problem(f"{place}/@ports", f"{each.model} has {_XHCI_PORTS} ports at most", "add another controller")
+        if (each.model or "").startswith("ich9-uhci") and each.index not in masters:
+            text = f"{each.model} accompanies an ich9-ehci1, and there is none with index {each.index}"
+            yield Problem(place, text, f"add <controller type='usb' index='{each.index}' model='ich9-ehci1'/>")
+
+
+_ARCHITECTURES = {
+    SerialTargetType.ISA: ("x86_64", "i686", "alpha"),
+    SerialTargetType.SYSTEM: ("aarch64", "armv7l", "riscv64", "riscv32"),
+    SerialTargetType.SPAPR_VIO: ("ppc64", "ppc64le"),
+    SerialTargetType.SCLP: ("s390x",),
+}
+
+
+def serials(domain: Domain) -> Iterator[Problem]:
+    """Each family of machines has its own serial port."""
+    for number, serial in numbered(domain.devices.serials):
+        kind = serial.target.type if serial.target else None
+        if kind in _ARCHITECTURES and domain.os.type.arch not in _ARCHITECTURES[kind]:
+            text = f"{domain.os.type.arch} machines have no serial port of type {str(kind)!r}"
+            yield Problem(f"domain/devices/serial[{number}]/target/@type", text, "leave <target> out")
+
+
+_PSERIES = ("hpt", "htm", "nested_hv", "ccf_assist", "cfpc", "sbbc", "ibs")
+
+
+def features(domain: Domain) -> Iterator[Problem]:
+    """Some features are those of one board."""
+    if domain.features is None:
+        return
+    for name in _PSERIES:
+        if getattr(domain.features, name) and not (domain.os.type.machine or "").startswith("pseries"):
+            yield Problem(f"domain/features/{name.replace('_', '-')}", "only pseries machines have it", "remove it")
+    smm = domain.features.smm
+    if smm and smm.tseg is not None and not machine.is_q35(domain):
+        yield Problem("domain/features/smm/tseg", "only q35 machines have it", "remove it, or use machine='q35'")
+
+
+_MOST = 1 << 63
+
+
+def memory(domain: Domain) -> Iterator[Problem]:
+    """Modules need NUMA nodes; sizes have an end."""
+    cells = domain.cpu.numa.cells if domain.cpu and domain.cpu.numa else []
+    if isinstance(domain.max_memory, MaxMemory) and not cells:
+        yield Problem("domain/maxMemory", "memory is added to a NUMA node, and there is none", "add <numa> to <cpu>")
+    for number, cell in numbered(cells):
+        if cell.memory >= _MOST:
+            yield Problem(
+                f"domain/cpu/numa/cell[{number}]/@memory", f"{cell.memory} bytes are more than QEMU can count"
+            )
+
+
+RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (disks, pci_root, usb, serials, features, memory)
