@@ -33,7 +33,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
         return self.what, ratio, figure, self.target, verdict, self.problem or self.against
 
 
-TITLES = ("WHAT", ">TIMES SLOWER", ">FIGURE", ">TARGET", "REACHED", "THAN")
+TITLES = ("WHAT", ">TIMES SLOWER", ">FIGURE", ">TARGET", "REACHED", "COMPARED WITH")
 
 
 def failed(what: str, problem: str) -> Figure:
