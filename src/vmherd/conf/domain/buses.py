@@ -89,11 +89,23 @@ def add_controller(controllers: list[Controller], type_: ControllerType, index: 
 
 
 def number_controllers(controllers: list[Controller]) -> None:
-    """Give each controller without an index the lowest one that is free for its type."""
-    for controller in controllers:
+    """Give each controller without an index the lowest one that is free for its type.
+
+    The parts of one USB 2 controller stand one behind the other and share an index.  Source:
+    virDomainAssignControllerIndexes
+    """
+    for place, controller in enumerate(controllers):
+        before = controllers[place - 1] if place else None
+        if controller.index is None and before and _is_usb2(before) and _is_usb2(controller):
+            group = [each.model for each in controllers[:place] if _is_usb2(each) and each.index == before.index]
+            controller.index = None if controller.model in group else before.index
         if controller.index is None:
             used = {each.index for each in controllers if each.type is controller.type}
             controller.index = next(number for number in range(len(used) + 1) if number not in used)
+
+
+def _is_usb2(controller: Controller) -> bool:
+    return controller.type is ControllerType.USB and (controller.model or "").startswith(("ich9-ehci", "ich9-uhci"))
 
 
 def _needed(devices: Devices) -> dict[ControllerType, Iterable[int]]:

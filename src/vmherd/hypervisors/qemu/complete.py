@@ -23,6 +23,7 @@ from vmherd.conf.domain.net import InterfaceModel, InterfaceType
 from vmherd.conf.domain.panic import PanicModel
 from vmherd.conf.domain.storage import StorageFormat, StorageType
 from vmherd.conf.domain.video import Video, VideoModel, VideoType
+from vmherd.conf.domain.vsock import VsockModel
 from vmherd.hypervisors.qemu import address, machine
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 
@@ -46,6 +47,8 @@ def complete(domain: Domain, caps: Capabilities, *, new: bool = False) -> None:
     _inputs(domain)
     _audio(domain)
     _panics(domain)
+    if domain.devices.vsock:
+        domain.devices.vsock.model = domain.devices.vsock.model or VsockModel.VIRTIO
     domain.devices.memballoon = domain.devices.memballoon or Memballoon(model=MemballoonModel.VIRTIO)
     _controller_models(domain, caps)
     address.assign(domain, caps)
@@ -123,11 +126,18 @@ def _disks(domain: Domain) -> None:
             disk.driver.type = disk.driver.type or StorageFormat.RAW
 
 
+_MODELS = frozenset(
+    {"virtio", "virtio-transitional", "virtio-non-transitional", "e1000", "e1000e", "igb", "rtl8139", "vmxnet3"}
+)
+
+
 def _nics(domain: Domain, caps: Capabilities) -> None:
     for interface in domain.devices.interfaces:
         if interface.model is None and interface.type is not InterfaceType.HOSTDEV:
             fallback = "rtl8139" if machine.is_x86(domain) and "rtl8139" in caps else "virtio"
             interface.model = InterfaceModel(type=fallback)
+        elif interface.model and interface.model.type.lower() in _MODELS:  # libvirt takes these in any case
+            interface.model.type = interface.model.type.lower()
 
 
 _SERIAL_MODELS = {

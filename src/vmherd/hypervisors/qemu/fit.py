@@ -27,19 +27,26 @@ _FORMATS = {
 _ENCRYPTED = (None, StorageFormat.RAW, StorageFormat.QCOW2)
 
 
+def images(domain: Domain) -> Iterator[Problem]:
+    """Image formats that a start needs; a definition may wait for its image to be converted."""
+    for number, disk in numbered(domain.devices.disks):
+        place = f"domain/devices/disk[{number}]/driver/@type"
+        kind = disk.driver.type if disk.driver else None
+        if kind in _FORMATS:
+            yield Problem(place, f"QEMU does not run {str(kind)!r} images", _FORMATS[kind])
+        encrypted = disk.encryption or (disk.source.encryption if disk.source else None)
+        if encrypted and kind not in _ENCRYPTED:
+            yield Problem(place, f"QEMU has no encrypted {kind} images", "use 'raw' or 'qcow2'")
+
+
 def disks(domain: Domain) -> Iterator[Problem]:
-    """Image formats, and what depends on them."""
+    """What depends on how a disk is used."""
     for number, disk in numbered(domain.devices.disks):
         place = f"domain/devices/disk[{number}]"
         kind = disk.driver.type if disk.driver else None
-        if kind in _FORMATS:
-            yield Problem(f"{place}/driver/@type", f"QEMU does not run {str(kind)!r} images", _FORMATS[kind])
         if disk.shareable and kind not in (None, StorageFormat.RAW):
             text = f"guests would damage a {kind} image that they share"
             yield Problem(f"{place}/shareable", text, "use a raw image, or remove <shareable/>")
-        encrypted = disk.encryption or (disk.source.encryption if disk.source else None)
-        if encrypted and kind not in _ENCRYPTED:
-            yield Problem(f"{place}/driver/@type", f"QEMU has no encrypted {kind} images", "use 'raw' or 'qcow2'")
         if disk.target.bus is DiskBus.USB and disk.address and not isinstance(disk.address, UsbAddress):
             yield Problem(f"{place}/address/@type", "a disk on USB has an address on USB", "use type='usb'")
 

@@ -45,7 +45,7 @@ def check_startable(domain: Domain) -> None:
 
     A document may be kept before this driver can run it, as one may be kept whose disks are not there yet.
     """
-    _refuse([*_not_yet(domain)])
+    _refuse([*fit.images(domain), *_not_yet(domain)])
 
 
 def _refuse(found: list[Problem]) -> None:

@@ -54,15 +54,12 @@ def _user_addresses(interface: Interface) -> Properties:
     return found
 
 
-_VIRTIO = ("virtio", "virtio-transitional", "virtio-non-transitional")
-
 #: How a virtio card sends: from the main loop's "bottom half", or when a timer fires.
 _TX_MODES = {"iothread": "bh", "timer": "timer"}
 
 
 def _card(domain: Domain, interface: Interface) -> Properties:
     model = interface.model.type if interface.model else "virtio"
-    model = model.lower() if model.lower() in _VIRTIO else model
     is_virtio = model.startswith("virtio")
     options = interface.driver if is_virtio else None
     queues = options.queues if options and options.queues and options.queues > 1 else None
