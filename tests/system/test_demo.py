@@ -63,6 +63,7 @@ async def test_it_boots_gets_an_address_and_obeys_the_power_button(host: Host, d
     async with talking(domain) as session, Ear(host) as ear:
         await session.login("root", "demo", patience=BOOT)
         assert await session.run("hostname") == "otter\n"
+        assert await session.run(f"echo {'x' * 150}") == f"{'x' * 150}\n"  # longer than the line of a terminal
         assert "inet 10.0.2.15/24" in await session.run("ip addr show eth0")
         assert "dev eth0" in await session.run("ip route")
         assert "hwrng" in await session.run("ls /dev/hwrng")

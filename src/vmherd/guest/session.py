@@ -17,6 +17,9 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-Z\\-_]|\r")
 
 _PROMPT = re.compile(r"[#$] $")
 
+#: The end of a command line as the guest's shell echoes it, which may break it anywhere to fit a terminal.
+_TYPED = re.compile(r"\[\s*\$\s*\?\s*\]\s*\"\s*\n")
+
 
 class Session:
     """A conversation with a guest.  ``echo`` hears everything the guest says, as it comes."""
@@ -79,7 +82,7 @@ class Session:
         Raises HypervisorError if it fails.
         """
         await self.send(f'{command}; echo "[$?]"\n')
-        await self.expect(r"\[\$\?\]\"\s*\n")  # the echo of what we typed
+        await self.expect(_TYPED)  # the echo of what we typed
         said = await self.expect(r"\[(\d+)\]\n", patience=patience)
         await self.expect(_PROMPT)
         output, _, status = said.rstrip("\n").rpartition("[")
