@@ -28,6 +28,7 @@ _DRIVES = {
 def fill(domain: Domain, *, wide_scsi: bool) -> None:
     """Give drive addresses, number controllers and add the missing ones, in place."""
     devices = domain.devices
+    devices.disks = ordered(devices.disks)
     for disk in devices.disks:
         if disk.address is None:
             disk.address = drive_address(disk, wide_scsi=wide_scsi)
@@ -38,6 +39,20 @@ def fill(domain: Domain, *, wide_scsi: bool) -> None:
         for index in indexes:
             add_controller(devices.controllers, type_, index)
     _place_ports(devices)
+
+
+def ordered(disks: list[Disk]) -> list[Disk]:
+    """The disks of a bus side by side in the order of their targets; the first one is what boots.
+
+    Source: virDomainDiskInsert of libvirt
+    """
+    found: list[Disk] = []
+    for disk in disks:
+        number = drive_number(disk.target.dev) or 0
+        same = [place for place, each in enumerate(found) if each.target.bus is disk.target.bus]
+        later = [place for place in same if (drive_number(found[place].target.dev) or 0) > number]
+        found.insert(later[0] if later else same[-1] + 1 if same else len(found), disk)
+    return found
 
 
 def drive_number(dev: str) -> int | None:
