@@ -86,49 +86,6 @@ def machine(devices: str, *, kind: str = "pc") -> str:
     )
 
 
-def places(text: str, caps: Capabilities) -> list[str]:
-    """Bus and slot of each network card."""
-    domain = parse_domain(text)
-    complete.complete(domain, caps)
-    found = []
-    for interface in domain.devices.interfaces:
-        place = interface.address
-        found.append(f"{place.bus}:{place.slot}.{place.function}")  # type: ignore[union-attr]
-    return found
-
-
-NIC = "<interface type='user'><model type='virtio'/></interface>"
-PLACED = "<interface type='user'><model type='virtio'/><address type='pci' bus='{}' slot='{}'/></interface>"
-
-
-def test_cards_take_the_first_free_slots_of_a_pc(caps: Capabilities) -> None:
-    assert places(machine(NIC * 3), caps) == ["0:2.0", "0:3.0", "0:4.0"]
-
-
-def test_an_address_that_is_told_is_kept_and_the_others_go_round_it(caps: Capabilities) -> None:
-    assert places(machine(NIC + PLACED.format("0x00", "0x02") + NIC), caps) == ["0:3.0", "0:2.0", "0:4.0"]
-
-
-def test_each_card_of_a_q35_gets_a_root_port_of_its_own(caps: Capabilities) -> None:
-    domain = parse_domain(machine(NIC * 3, kind="q35"))
-    complete.complete(domain, caps)
-    ports = [each.index for each in domain.devices.controllers if each.model == "pcie-root-port"]
-    buses = [interface.address.bus for interface in domain.devices.interfaces]  # type: ignore[union-attr]
-    assert len(set(buses)) == 3
-    assert set(buses) <= set(ports)
-
-
-def test_forty_cards_spill_over_to_a_bridge(caps: Capabilities) -> None:
-    found = places(machine(NIC * 40), caps)
-    assert len(set(found)) == 40
-    assert {place.partition(":")[0] for place in found} == {"0", "1"}
-
-
-def test_two_devices_in_one_place_are_refused_with_both_named(caps: Capabilities) -> None:
-    with pytest.raises(DocumentError, match=r"0000:00:05\.0"):
-        places(machine(PLACED.format("0x00", "0x05") * 2), caps)
-
-
 @pytest.mark.parametrize(
     ("text", "place"),
     [

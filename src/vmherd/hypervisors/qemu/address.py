@@ -7,20 +7,19 @@ order, each device in the first free place that suits it; PCI Express machines g
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 
 from vmherd.conf.domain import Domain
-from vmherd.conf.domain.address import Alias, Device, DriveAddress, PciAddress, UsbAddress, VirtioSerialAddress
+from vmherd.conf.domain.address import Alias, Device, DriveAddress, PciAddress, VirtioSerialAddress
+from vmherd.conf.domain.buses import add_controller, drive_number
 from vmherd.conf.domain.chardev import (
-    Channel,
     ChannelTargetType,
-    Console,
     ConsoleTargetType,
     Serial,
     SerialTargetType,
 )
 from vmherd.conf.domain.controller import Controller, ControllerTarget, ControllerType, PciModel
 from vmherd.conf.domain.disk import Disk, DiskBus
-from vmherd.conf.domain.domain import devices_of
 from vmherd.conf.domain.hostdev import HostdevType
 from vmherd.conf.domain.input import InputBus
 from vmherd.conf.domain.memballoon import MemballoonModel
@@ -34,6 +33,8 @@ from vmherd.hypervisors.qemu import machine
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 
 _SLOTS = 32
+#: Of a virtio-serial controller that does not tell (max_ports of QEMU's virtio-serial-pci).
+_VIRTIO_PORTS = 31
 _FULL = "spread the devices over the functions of a slot with <address>, or use machine='q35'"
 _FUNCTIONS = 8
 
@@ -49,32 +50,24 @@ def assign(domain: Domain, caps: Capabilities) -> None:
 
 
 def _virtio_serial(domain: Domain) -> None:
-    """Ports of channels count from 1; a console needs no port, since QEMU finds it one."""
+    """Ports of channels; a console needs no port, since QEMU finds it one."""
     devices = domain.devices
-    ports: list[Channel | Console] = [c for c in devices.channels if c.target.type is ChannelTargetType.VIRTIO]
-    consoles = [c for c in devices.consoles if c.target and c.target.type is ConsoleTargetType.VIRTIO]
-    taken = {each.address.port for each in [*ports, *consoles] if isinstance(each.address, VirtioSerialAddress)}
-    for each in ports:
-        if each.address is None:
-            number = next(n for n in range(1, 32) if n not in taken)
-            taken.add(number)
-            each.address = VirtioSerialAddress(port=number)
+    channels = [each for each in devices.channels if each.target.type is ChannelTargetType.VIRTIO]
+    given = [each.address for each in (*channels, *devices.consoles)]
+    taken = {(each.controller, each.port) for each in given if isinstance(each, VirtioSerialAddress)}
+    for channel in channels:
+        if channel.address is None:
+            controller, port = next(place for place in _virtio_ports(devices.controllers) if place not in taken)
+            taken.add((controller, port))
+            add_controller(devices.controllers, ControllerType.VIRTIO_SERIAL, controller)
+            channel.address = VirtioSerialAddress(controller=controller, port=port)
 
 
-def assign_usb(domain: Domain) -> None:
-    """The first free port of the first USB bus."""
-    devices = domain.devices
-    wanted: list[Device] = [each for each in devices.inputs if each.bus is InputBus.USB]
-    wanted += [each for each in devices.disks if each.target.bus is DiskBus.USB]
-    wanted += [each for each in devices.serials if each.target and each.target.type is SerialTargetType.USB]
-    wanted += [*devices.redirdevs, *devices.hubs]
-    wanted += [each for each in devices.hostdevs if each.type is HostdevType.USB]
-    taken = {each.address.port for each in devices_of(devices) if isinstance(each.address, UsbAddress)}
-    for each in wanted:
-        if each.address is None:
-            port = next(str(n) for n in range(1, 128) if str(n) not in taken)
-            taken.add(port)
-            each.address = UsbAddress(bus=0, port=port)
+def _virtio_ports(controllers: list[Controller]) -> Iterator[tuple[int, int]]:
+    """Every port of every controller, without end; port 0 is for a console."""
+    limits = {each.index: each.ports for each in controllers if each.type is ControllerType.VIRTIO_SERIAL}
+    for index in count():
+        yield from ((index, port) for port in range(1, limits.get(index) or _VIRTIO_PORTS))
 
 
 class _Pci:
@@ -107,8 +100,9 @@ class _Pci:
         other = self._owners.get(place)
         if place in self._owners and other is not device:
             bus, slot, function = place
+            mine, owner = _told(device), _told(other)
             raise DocumentError(
-                f"PCI address 0000:{bus:02x}:{slot:02x}.{function:x} is taken",
+                f"PCI address 0000:{bus:02x}:{slot:02x}.{function:x} is wanted by {mine} and taken by {owner}",
                 place="domain/devices",
                 hint="leave out the <address> of one of the two devices",
             )
@@ -130,7 +124,13 @@ class _Pci:
         for function in range(_FUNCTIONS):
             self._owners.setdefault((0, slot, function), None)
 
+    def _own(self, *places: tuple[int, int]) -> None:
+        """What nobody can move: the host bridge, the ISA bridge, power management."""
+        for slot, function in places:
+            self._take((0, slot, function), None)
+
     def _piix3(self) -> None:
+        self._own((0, 0), (1, 0), (1, 3))
         for controller in self._controllers(ControllerType.IDE):
             if controller.index == 0:
                 self._put(controller, 0, 1, 1)
@@ -140,6 +140,7 @@ class _Pci:
         self._fixed_slot(1)
 
     def _ich9(self) -> None:
+        self._own((0, 0), (0x1F, 0), (0x1F, 3))
         for controller in self._controllers(ControllerType.SATA):
             if controller.index == 0:
                 self._put(controller, 0, 0x1F, 2)
@@ -261,6 +262,10 @@ class _Pci:
             self._add_root_port()
 
 
+def _told(device: Device | None) -> str:
+    return "the chipset" if device is None else f"<{type(device).__xml__.tag}>"
+
+
 def _is_placed(device: Device) -> bool:
     return device.address is not None and not (isinstance(device.address, PciAddress) and not device.address.is_placed)
 
@@ -373,8 +378,6 @@ def _disk_alias(domain: Domain, disk: Disk) -> str:
         if disk.target.bus is DiskBus.SCSI and _scsi_model(domain, address.controller) != "lsilogic":
             return f"scsi{address.controller}-{address.bus}-{address.target}-{address.unit}"
         return f"{bus}{address.controller}-{address.bus}-{address.unit}"
-    from vmherd.conf.domain.buses import drive_number
-
     return f"{disk.target.bus}-disk{drive_number(disk.target.dev) or 0}"
 
 

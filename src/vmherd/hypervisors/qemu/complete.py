@@ -24,7 +24,7 @@ from vmherd.conf.domain.panic import PanicModel
 from vmherd.conf.domain.storage import StorageFormat, StorageType
 from vmherd.conf.domain.video import Video, VideoModel, VideoType
 from vmherd.conf.domain.vsock import VsockModel
-from vmherd.hypervisors.qemu import address, machine
+from vmherd.hypervisors.qemu import address, machine, usb
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 
 
@@ -53,7 +53,7 @@ def complete(domain: Domain, caps: Capabilities, *, new: bool = False) -> None:
     _controller_models(domain, caps)
     address.assign(domain, caps)
     if new:
-        address.assign_usb(domain)
+        usb.assign(domain)
 
 
 def _machine(domain: Domain, caps: Capabilities) -> None:

@@ -20,7 +20,6 @@ _NOT_YET = {
     "leases": "lease",
     "hostdevs": "hostdev",
     "redirdevs": "redirdev",
-    "hubs": "hub",
     "smartcards": "smartcard",
     "tpms": "tpm",
     "shmems": "shmem",

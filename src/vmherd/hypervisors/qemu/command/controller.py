@@ -41,12 +41,14 @@ _SCSI = {
 
 
 def arguments(domain: Domain) -> list[str]:
-    """Every controller that the machine does not have by itself."""
+    """Every controller that the machine does not have by itself, and the USB hubs."""
     args: list[str] = []
     for kind in _ORDER:
         for controller in domain.devices.controllers:
             if controller.type is kind and not _is_built_in(domain, controller):
                 args += device(_properties(domain, controller))
+    for hub in domain.devices.hubs:
+        args += device({"driver": "usb-hub", "id": alias(hub), **bus(hub, domain)})
     return args
 
 
@@ -66,9 +68,7 @@ def _properties(domain: Domain, controller: Controller) -> Properties:
             driver = _USB.get(controller.model or "")
             if driver is None:
                 raise _unknown(controller)
-            names: Properties = {"driver": driver, "p2": controller.ports, "p3": controller.ports}
-            names = names if controller.ports and "xhci" in driver else {"driver": driver}
-            return {**names, "id": alias(controller), **bus(controller, domain)}
+            return {"driver": driver, **_usb_ports(controller), **bus(controller, domain)}
         case ControllerType.SCSI:
             return _scsi(domain, controller)
         case ControllerType.SATA:
@@ -78,6 +78,15 @@ def _properties(domain: Domain, controller: Controller) -> Properties:
     ports: Properties = {"max_ports": controller.ports, "vectors": controller.vectors}
     name = virtio_name("virtio-serial", controller.model)
     return {"driver": name, **virtio(controller.driver), "id": alias(controller), **ports, **bus(controller, domain)}
+
+
+def _usb_ports(controller: Controller) -> Properties:
+    """A companion is known by the ports of its master that it serves."""
+    if controller.master:
+        return {"masterbus": f"{alias(controller)}.0", "firstport": controller.master.startport}
+    xhci = controller.model in ("nec-xhci", "qemu-xhci")
+    ports: Properties = {"p2": controller.ports, "p3": controller.ports} if xhci else {}
+    return {**ports, "id": alias(controller)}
 
 
 def _scsi(domain: Domain, controller: Controller) -> Properties:
