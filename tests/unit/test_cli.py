@@ -221,13 +221,8 @@ def test_the_shell_completes_commands_options_and_guests() -> None:
 
 def test_a_reader_that_has_enough_gets_no_complaint() -> None:
     program = Path(sys.executable).parent / "vmherd"
-    done = subprocess.run(
-        f"{program} --help | head -n 1; echo ${{PIPESTATUS[0]}}",
-        shell=True,
-        executable="/bin/bash",
-        capture_output=True,
-        text=True,
-    )
+    pipe = '"$0" --help | head -n 1; echo ${PIPESTATUS[0]}'
+    done = subprocess.run(["bash", "-c", pipe, program], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "0"
     assert not done.stderr
 

@@ -293,3 +293,13 @@ async def test_a_file_can_be_opened_read_only(tmp_path: Path) -> None:
         assert [info.name for info in await host.domains()] == ["web"]
         with pytest.raises(ReadOnly):
             await (await host.domain("web")).poweroff()
+
+
+async def test_a_closed_connection_says_so_and_may_be_closed_again() -> None:
+    host = await connect("test:///default")
+    async with await connect("test:///default") as other:
+        await host.close()
+        await host.close()
+        assert [info.name for info in await other.domains()] == ["test"]
+    with pytest.raises(InvalidState, match="closed"):
+        await other.domains()

@@ -33,6 +33,7 @@ class Host:
 
     def __init__(self, driver: HypervisorDriver) -> None:
         self._driver = driver
+        self._closed = False
 
     @property
     def uri(self) -> str:
@@ -43,8 +44,10 @@ class Host:
         return self._driver.name
 
     async def close(self) -> None:
-        """Let go of the connection; guests run on."""
-        await self._driver.close()
+        """Let go of the connection; guests run on.  Closing it twice is no mistake."""
+        if not self._closed:
+            self._closed = True
+            await self._driver.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,7 +95,7 @@ class Host:
         return Domain(self._driver, await self._driver.domain_create(xml, paused=paused))
 
     async def events(self) -> AsyncGenerator[DomainEvent, None]:
-        """Every domain event from now on, until the loop is left."""
+        """Every domain event from when the loop is entered until it is left."""
         async with await self._driver.events() as subscription:
             async for event in subscription:
                 yield event

@@ -40,7 +40,7 @@ class Host:
         return self._wrapped.driver_name
 
     def close(self) -> None:
-        """Let go of the connection; guests run on."""
+        """Let go of the connection; guests run on.  Closing it twice is no mistake."""
         self._loop.run(self._wrapped.close())
 
     def __enter__(self) -> Self:
@@ -90,7 +90,7 @@ class Host:
         return Domain(self._loop.run(self._wrapped.create(xml, paused=paused)))
 
     def events(self) -> Generator[DomainEvent, None, None]:
-        """Every domain event from now on, until the loop is left."""
+        """Every domain event from when the loop is entered until it is left."""
         return self._loop.iterate(self._wrapped.events())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -65,6 +66,11 @@ def guests_argument(function: F) -> F:
     """Guests by name, UUID or id, as ``names``; or all of them, as ``everyone``."""
     function = click.option("--all", "everyone", is_flag=True, help="Every guest that is in the right state.")(function)
     return click.argument("names", metavar="GUEST...", nargs=-1, shell_complete=_names)(function)
+
+
+def somebody_there() -> bool:
+    """Whether a person can be asked: standard input is a terminal, and not closed either."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def json_option(function: F) -> F:

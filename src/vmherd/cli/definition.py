@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -11,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from vmherd.api.aio import Domain, Host
-from vmherd.cli.command import chosen, each, guest_argument, guests_argument, with_host
+from vmherd.cli.command import chosen, each, guest_argument, guests_argument, somebody_there, with_host
 from vmherd.cli.size import SIZE
 from vmherd.cli.spec import FILE, spec_options
 from vmherd.conf.domain import parse_domain, render
@@ -165,6 +164,6 @@ def _confirm(name: str, active: bool, disks: list[Path]) -> None:
     if active:
         what.append(f"It is running.  To only switch it off: vmherd poweroff {name}")
     click.echo("\n".join(what), err=True)
-    if not sys.stdin.isatty():
+    if not somebody_there():
         raise click.UsageError("nobody is there to ask: give --yes to delete it")
     click.confirm("Delete it?", abort=True, err=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import click
 
 from vmherd.api.aio import Host
-from vmherd.cli.command import guest_argument, with_host
+from vmherd.cli.command import guest_argument, somebody_there, with_host
 from vmherd.cli.failure import complain
 from vmherd.errors import DocumentError, HostError, InvalidArgument, VmherdError
 
@@ -75,5 +74,5 @@ async def _replace(host: Host, uuid: str, text: str) -> None:
 
 
 def _ask_again(draft: Path) -> None:
-    if not sys.stdin.isatty() or not click.confirm("Edit it again?", default=True):
+    if not somebody_there() or not click.confirm("Edit it again?", default=True):
         raise InvalidArgument(f"nothing was changed; what you wrote is in {draft}")

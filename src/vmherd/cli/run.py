@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from vmherd.api.aio import Domain, Host
-from vmherd.cli.command import with_host
+from vmherd.cli.command import somebody_there, with_host
 from vmherd.cli.demo import demo_spec, free_name
 from vmherd.cli.failure import INTERRUPTED
 from vmherd.cli.spec import FILE, spec_options
@@ -51,7 +50,7 @@ async def run_command(
     and it shuts down.
     """
     spec = replace(spec, name=name, initrd=initrd_too or spec.initrd)
-    if target is None and not detach and not sys.stdin.isatty():
+    if target is None and not detach and not somebody_there():
         from vmherd.cli.tour import tour
 
         await tour(host, spec)

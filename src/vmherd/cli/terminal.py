@@ -15,6 +15,7 @@ from enum import Enum
 import click
 
 from vmherd.api.aio import Domain
+from vmherd.cli.command import somebody_there
 from vmherd.driver.types import Console
 from vmherd.errors import Busy, DomainNotFound, HypervisorError
 from vmherd.util.descriptors import readable
@@ -68,10 +69,10 @@ def _farewell(name: str, end: End) -> str:
 @contextmanager
 def raw_terminal() -> Iterator[None]:
     """Every key as it is pressed, none handled by the terminal itself; as it was before in the end."""
-    fd = sys.stdin.fileno()
-    if not os.isatty(fd):
+    if not somebody_there():
         yield
         return
+    fd = sys.stdin.fileno()
     click.echo("Ctrl-] detaches.", err=True)
     before = termios.tcgetattr(fd)
     tty.setraw(fd, termios.TCSADRAIN)
@@ -96,6 +97,8 @@ async def _converse(console: Console) -> End:
 
 async def _type(console: Console) -> End | None:
     """Standard input to the guest: DETACHED at Ctrl-], None at its end."""
+    if sys.stdin is None:  # it was closed before we started
+        return None
     fd = sys.stdin.fileno()
     while data := await _read(fd):
         wanted, escape, _ = data.partition(ESCAPE) if os.isatty(fd) else (data, b"", b"")

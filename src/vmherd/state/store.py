@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from vmherd.errors import AlreadyExists, Busy, HostError
+from vmherd.errors import AlreadyExists, Busy, HostError, InvalidState
 from vmherd.events import DomainEvent, Lifecycle
 
 EVENTS_KEPT = 10_000
@@ -194,6 +194,8 @@ def _told_plainly(path: Path | None) -> Iterator[None]:
             f"cannot use the state database {path}: {text}",
             hint="make room on the disk" if "full" in text else "check that the folder exists and is yours to write",
         ) from problem
+    except sqlite3.ProgrammingError:
+        raise InvalidState("this connection is closed", hint="open another one") from None
     except sqlite3.DatabaseError as problem:
         raise HostError(
             f"the state database {path} is damaged: {problem}",

@@ -40,6 +40,13 @@ class PciAddress(Element, tag="address", when={"type": "pci"}):
         return (self.domain or 0, self.bus or 0, self.slot or 0, self.function or 0)
 
 
+class HostPciAddress(Element, tag="address"):
+    domain: Hex4 = attr(default=0, always=True)
+    bus: Hex2 = attr(default=0, always=True)
+    slot: Hex2 = attr(default=0, always=True)
+    function: Hex = attr(default=0, always=True)
+
+
 class DriveAddress(Element, tag="address", when={"type": "drive"}):
     """A disk's place on a controller: IDE, SATA, SCSI or floppy."""
 

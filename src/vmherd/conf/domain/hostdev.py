@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vmherd.conf.domain.address import Device
+from vmherd.conf.domain.address import Device, HostPciAddress
 from vmherd.conf.domain.disk import DiskSgio
 from vmherd.conf.domain.net import IpAddress, PassthroughDriver, Route, Teaming
 from vmherd.conf.domain.storage import Auth, Initiator, StartupPolicy, StorageHost
 from vmherd.util.xmlmodel import (
     Element,
-    Hex,
-    Hex2,
     Hex4,
     Switch,
     UInt,
@@ -71,13 +69,6 @@ class UsbSource(Element, tag="source", json={"kind": "usb"}):
     vendor: UsbId | None = child()
     product: UsbId | None = child("product")
     address: HostUsbAddress | None = child()
-
-
-class HostPciAddress(Element, tag="address"):
-    domain: Hex4 = attr(default=0, always=True)
-    bus: Hex2 = attr(default=0, always=True)
-    slot: Hex2 = attr(default=0, always=True)
-    function: Hex = attr(default=0, always=True)
 
 
 class PciSource(Element, tag="source", json={"kind": "pci"}):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vmherd.conf.domain.address import PciAddress
+from vmherd.conf.domain.address import HostPciAddress
 from vmherd.conf.domain.chardev import Reconnect, SocketMode
 from vmherd.conf.domain.seclabel import DeviceSeclabel
 from vmherd.util.xmlmodel import Element, UInt, Uuid, YesNo, attr, child, children, text
@@ -236,7 +236,7 @@ class DiskSource(Element, tag="source"):
     readahead: Readahead | None = child()
     timeout: Timeout | None = child()
     identity: NfsIdentity | None = child()
-    address: PciAddress | None = child()
+    address: HostPciAddress | None = child()
     reconnect: Reconnect | None = child()
     slices: list[Slice] = children(within="slices")
     seclabels: list[DeviceSeclabel] = children()

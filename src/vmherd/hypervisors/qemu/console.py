@@ -72,9 +72,11 @@ class LineConsole:
                 raise HypervisorError(f"the console is closed: {problem.strerror}") from None
 
     async def close(self) -> None:
-        """Give the line back.  The guest runs on."""
-        os.close(self._fd)
-        self._turn.end()
+        """Give the line back.  The guest runs on.  Closing it twice is no mistake."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+            self._turn.end()
 
 
 def open_line(path: Path, turn: Turn) -> LineConsole:

@@ -45,6 +45,9 @@ _STATUS = {
 #: Ends after which nobody looks into the log of a guest that is gone itself.
 _EXPECTED = (ShutoffReason.SHUTDOWN, ShutoffReason.DESTROYED)
 
+#: Seconds that somebody else may need to bring a start that broke off to an end.
+_RECOVERY = 5.0
+
 Change = Callable[[Entry, Live], "list[DomainEvent] | None"]
 
 
@@ -239,9 +242,9 @@ class Life:
         if entry.live is None:
             return
         if self.abandoned(entry):
-            # Whoever else is about to do the same has the job, and does it.
+            # Whoever else is about to do the same has the job; once it is done we see what became of it.
             with suppress(Busy):
-                async with self._jobs.hold(entry.uuid, "recover", patience=0):
+                async with self._jobs.hold(entry.uuid, "recover", patience=_RECOVERY):
                     await self._settle_start(self._table.get(entry.uuid))
         elif self.gone(entry):
             self.ended(entry.uuid, entry.live.id)
