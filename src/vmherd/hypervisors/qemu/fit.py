@@ -13,8 +13,10 @@ from vmherd.conf.domain.chardev import SerialTargetType
 from vmherd.conf.domain.controller import ControllerType
 from vmherd.conf.domain.disk import DiskBus
 from vmherd.conf.domain.memory import MaxMemory
+from vmherd.conf.domain.os import SmbiosMode
 from vmherd.conf.domain.problem import numbered
 from vmherd.conf.domain.storage import StorageFormat
+from vmherd.conf.domain.sysinfo import SysinfoType
 from vmherd.hypervisors.qemu import machine
 
 #: Formats that QEMU cannot write to, or knows by another name.
@@ -111,6 +113,13 @@ def features(domain: Domain) -> Iterator[Problem]:
         yield Problem("domain/features/smm/tseg", "only q35 machines have it", "remove it, or use machine='q35'")
 
 
+def sysinfo(domain: Domain) -> Iterator[Problem]:
+    """SMBIOS tables of one's own have to be there."""
+    wanted = domain.os.smbios is not None and domain.os.smbios.mode is SmbiosMode.SYSINFO
+    if wanted and not any(each.type is SysinfoType.SMBIOS for each in domain.sysinfos):
+        yield Problem("domain/os/smbios", "there is no <sysinfo> to take tables from", "add <sysinfo type='smbios'>")
+
+
 _MOST = 1 << 63
 
 
@@ -126,4 +135,4 @@ def memory(domain: Domain) -> Iterator[Problem]:
             )
 
 
-RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (disks, pci_root, usb, serials, features, memory)
+RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (disks, pci_root, usb, serials, features, sysinfo, memory)

@@ -8,6 +8,7 @@ from vmherd.conf.domain import Domain, Problem
 from vmherd.conf.domain import problems as generic_problems
 from vmherd.conf.domain.cpu import CpuMode
 from vmherd.conf.domain.domain import DomainType
+from vmherd.conf.domain.os import SmbiosMode
 from vmherd.conf.domain.power import LifecycleAction
 from vmherd.conf.domain.storage import StorageType
 from vmherd.errors import Unsupported
@@ -123,6 +124,8 @@ def _not_yet(domain: Domain) -> Iterator[Problem]:
     if domain.os.firmware:
         text = "firmware is not chosen by itself yet"
         yield Problem("domain/os/@firmware", text, "name it: <loader type='pflash'>PATH</loader> and <nvram>")
+    if domain.os.smbios and domain.os.smbios.mode is SmbiosMode.HOST:
+        yield Problem("domain/os/smbios/@mode", "the host's tables are not handed on yet", "use mode='sysinfo'")
     if domain.launch_security:
         yield Problem("domain/launchSecurity", "it is not supported by the QEMU driver yet", "remove it")
     for number, disk in enumerate(domain.devices.disks, start=1):

@@ -13,7 +13,7 @@ from vmherd.conf.domain.vcpu import IoThread
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import machine
 from vmherd.hypervisors.qemu.capabilities import Capabilities
-from vmherd.hypervisors.qemu.command import cpu, memory
+from vmherd.hypervisors.qemu.command import cpu, memory, sysinfo
 from vmherd.hypervisors.qemu.command.cpu import switch
 from vmherd.hypervisors.qemu.command.device import device, escape, option
 from vmherd.hypervisors.qemu.command.launch import Launch
@@ -50,6 +50,7 @@ def machine_and_memory(domain: Domain, caps: Capabilities, launch: Launch) -> li
         *memory.numa(domain, launch),
         "-uuid",
         domain.uuid or "",
+        *sysinfo.arguments(domain),
         *_generation(domain),
     ]
 
@@ -74,6 +75,8 @@ def _machine(domain: Domain, caps: Capabilities) -> str:
     if features and features.smm and features.smm.state is not None:
         words.append(f"smm={switch(features.smm.state)}")
     words.append(f"dump-guest-core={switch(bool(domain.memory.dump_core))}")
+    if domain.os.bios and domain.os.bios.useserial:
+        words.append("graphics=off")  # SeaBIOS then talks on the first serial line
     if backend := memory.main_backend(domain, caps):
         words.append(f"memory-backend={backend}")
     loader = domain.os.loader
