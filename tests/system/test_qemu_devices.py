@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import stat
@@ -22,7 +23,7 @@ from parts import make_disk, processes, until
 
 from vmherd.api.aio import Domain, Host, connect
 from vmherd.driver.types import PausedReason, ShutoffReason, State
-from vmherd.errors import AlreadyExists, HostError, HypervisorError, NotResponding
+from vmherd.errors import AlreadyExists, HostError, HypervisorError, NotResponding, VmherdError
 
 pytestmark = pytest.mark.qemu
 
@@ -187,6 +188,40 @@ async def test_a_guest_with_all_common_devices_works_from_definition_to_oblivion
     sockets = [path for path in home.path.rglob("*") if path.is_socket() and path.parent.name != "listeners"]
     assert sockets == []
     assert list(home.path.rglob("guests/*")) == []
+
+
+DOCUMENTS = Path(__file__).parents[1] / "data" / "qemu"
+ABSENT = ("kernel-boot", "uefi", "streams-elsewhere")  # want a kernel, a firmware, somebody to talk to
+
+
+def moved(path: Path, folder: Path) -> str:
+    """A document of the golden arguments, with files that are there."""
+    text = path.read_text()
+    text = text.replace("type='block'", "type='file'").replace("dev='/dev/vg/", "file='/images/")
+    for old in ("/images", "/var/log", "/run/guest"):
+        text = text.replace(f"'{old}/", f"'{folder}/")
+    for name in re.findall(rf"file='{folder}/([^']+)'", text):
+        if name.endswith(".qcow2"):
+            make_disk(folder, name)
+        else:
+            (folder / name).write_bytes(bytes(1 << 20))
+    for name in re.findall(rf"dir='{folder}/([^']+)'", text):
+        (folder / name).mkdir()
+    return text
+
+
+async def test_qemu_takes_the_arguments_of_the_golden_documents(host: Host, tmp_path: Path) -> None:
+    refused = {}
+    documents = [path for path in sorted(DOCUMENTS.glob("*.xml")) if path.stem not in ABSENT]
+    assert len(documents) > 20
+    for path in documents:
+        folder = tmp_path / path.stem
+        folder.mkdir()
+        try:
+            await (await host.create(moved(path, folder), paused=True)).poweroff()
+        except VmherdError as problem:
+            refused[path.stem] = str(problem)
+    assert refused == {}
 
 
 async def assert_clean(domain: Domain, root: Path) -> None:

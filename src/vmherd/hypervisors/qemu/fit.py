@@ -11,7 +11,7 @@ from vmherd.conf.domain import Domain, Problem
 from vmherd.conf.domain.address import UsbAddress
 from vmherd.conf.domain.chardev import SerialTargetType
 from vmherd.conf.domain.controller import ControllerType
-from vmherd.conf.domain.disk import DiskBus
+from vmherd.conf.domain.disk import DiskBus, DiskDevice
 from vmherd.conf.domain.memory import MaxMemory
 from vmherd.conf.domain.os import SmbiosMode
 from vmherd.conf.domain.problem import numbered
@@ -49,6 +49,9 @@ def disks(domain: Domain) -> Iterator[Problem]:
         if disk.shareable and kind not in (None, StorageFormat.RAW):
             text = f"guests would damage a {kind} image that they share"
             yield Problem(f"{place}/shareable", text, "use a raw image, or remove <shareable/>")
+        if disk.readonly and disk.device is DiskDevice.DISK and disk.target.bus in (DiskBus.IDE, DiskBus.SATA):
+            text = f"a hard disk on {disk.target.bus.upper()} cannot be read-only"
+            yield Problem(f"{place}/readonly", text, "use bus='virtio' or bus='scsi', or device='cdrom'")
         if disk.target.bus is DiskBus.USB and disk.address and not isinstance(disk.address, UsbAddress):
             yield Problem(f"{place}/address/@type", "a disk on USB has an address on USB", "use type='usb'")
 
