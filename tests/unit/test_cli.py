@@ -94,7 +94,7 @@ def test_the_uri_may_stand_before_or_after_the_command(capsys: pytest.CaptureFix
         (["start", "web", "--all"], 2, "say which guests"),
         (["list", "-c", "nonsense"], 2, "bad connection URI"),
         (["list", "-c", "vax:///"], 5, "vax"),
-        (["list", "-c", "test:///\0"], 2, "unprintable"),
+        (["list", "-c", "test:///\0"], 2, "written as %XX"),
         (["lits"], 2, "Did you mean 'list'"),
         (["console", "web"], 1, "does not support"),
         (["create", "a/b", "-s", "1G"], 2, "cannot be the name of a guest"),

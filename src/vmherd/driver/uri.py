@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 
 from vmherd.errors import InvalidArgument
+from vmherd.util import uri
 
 
 class ConnectURI(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,25 +26,22 @@ class ConnectURI(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse_uri(text: str) -> ConnectURI:
     """Split a connection URI.  Raises InvalidArgument if it is none."""
-    if not text.isprintable():
-        raise InvalidArgument(f"bad connection URI {text!r}: unprintable characters", hint=_HINT)
     try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError as problem:
-        raise InvalidArgument(f"bad connection URI {text!r}: {problem}", hint=_HINT) from None
-    scheme, _, transport = parts.scheme.partition("+")
-    if not scheme or not (parts.netloc or text[len(parts.scheme) :].startswith(":///")):
+        found = uri.parse(text)
+    except InvalidArgument as problem:
+        raise InvalidArgument(f"bad connection URI: {problem.message}", hint=_HINT) from None
+    scheme, _, transport = (found.scheme or "").partition("+")
+    if not scheme or not (found.server or text[len(found.scheme or "") :].startswith(":///")):
         raise InvalidArgument(f"bad connection URI {text!r}", hint=_HINT)
     return ConnectURI(
         text=text,
         scheme=scheme,
         transport=transport,
-        user=parts.username or "",
-        host=parts.hostname or "",
-        port=port,
-        path=parts.path,
-        params=dict(parse_qsl(parts.query)),
+        user=unquote(found.user or ""),
+        host=found.server or "",
+        port=found.port or None,
+        path=unquote(found.path or ""),
+        params=dict(found.params),
     )
 
 

@@ -181,7 +181,15 @@ _UUID = re.compile(r"(?:-?[0-9a-fA-F]){32}")
 
 
 def parse_cpus(text: str) -> tuple[int, ...]:
-    """``0-3,^2,8`` as sorted numbers below MAX_CPUS; ValueError when it is something else.
+    """``0-3,^2,8`` as sorted numbers below MAX_CPUS; ValueError when it is something else, or leaves none."""
+    chosen = parse_numbers(text, MAX_CPUS)
+    if not chosen:
+        raise ValueError(f"{shown(text)} leaves no CPU")
+    return tuple(sorted(chosen))
+
+
+def parse_numbers(text: str, size: int) -> set[int]:
+    """``0-3,^2,8`` as numbers below ``size``; ValueError when it is something else.
 
     Parts count from left to right: ``^2`` takes out what came before, and a later 2 puts it back.
     """
@@ -192,15 +200,13 @@ def parse_cpus(text: str) -> tuple[int, ...]:
             raise BadValue(f"{shown(text)} is not a set of CPUs", "write it like 0-3,^2,8")
         first = int(match["first"])
         last = int(match["last"] or first)
-        if last < first or last >= MAX_CPUS:
-            raise ValueError(f"{shown(text)} has a range that falls, or a CPU above {MAX_CPUS - 1}")
+        if last < first or last >= size:
+            raise ValueError(f"{shown(text)} has a range that falls, or a number above {size - 1}")
         if match["not"]:
             chosen.discard(first)
         else:
             chosen.update(range(first, last + 1))
-    if not chosen:
-        raise ValueError(f"{shown(text)} leaves no CPU")
-    return tuple(sorted(chosen))
+    return chosen
 
 
 _CPUS = re.compile(r"(?P<not>\^)?(?P<first>[0-9]{1,9})(?(not)|(?:-(?P<last>[0-9]{1,9}))?)")

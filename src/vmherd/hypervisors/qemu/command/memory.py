@@ -15,6 +15,7 @@ from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command.device import Properties, option
 from vmherd.hypervisors.qemu.command.launch import Launch
+from vmherd.util.xmlmodel import format_cpus
 
 _KIB = 1 << 10
 _MIB = 1 << 20
@@ -61,24 +62,13 @@ def numa(domain: Domain, launch: Launch) -> list[str]:
         node = number if cell.id is None else cell.id
         name = f"ram-node{node}"
         args += option("-object", _backend(domain, launch, name, _whole(cell.memory), cell, node))
-        cpus = "".join(f",cpus={span}" for span in _spans(cell.cpus or ()))
+        cpus = "".join(f",cpus={span}" for span in format_cpus(cell.cpus).split(",")) if cell.cpus else ""
         args += ["-numa", f"node,nodeid={node}{cpus},memdev={name}"]
     for number, cell in enumerate(found):
         source = number if cell.id is None else cell.id
         for distance in cell.distances:
             args += ["-numa", f"dist,src={source},dst={distance.id},val={distance.value}"]
     return args
-
-
-def _spans(numbers: tuple[int, ...]) -> list[str]:
-    """``0-3`` and ``8`` for 0, 1, 2, 3, 8."""
-    spans: list[list[int]] = []
-    for number in numbers:
-        if spans and spans[-1][1] == number - 1:
-            spans[-1][1] = number
-        else:
-            spans.append([number, number])
-    return [str(first) if first == last else f"{first}-{last}" for first, last in spans]
 
 
 def _backend(
