@@ -24,6 +24,7 @@ from parts import make_disk, processes, until
 from vmherd.api.aio import Domain, Host, connect
 from vmherd.driver.types import PausedReason, ShutoffReason, State
 from vmherd.errors import AlreadyExists, HostError, HypervisorError, NotResponding, VmherdError
+from vmherd.hypervisors.qemu.monitor import connected
 
 pytestmark = pytest.mark.qemu
 
@@ -222,6 +223,31 @@ async def test_qemu_takes_the_arguments_of_the_golden_documents(host: Host, tmp_
         except VmherdError as problem:
             refused[path.stem] = str(problem)
     assert refused == {}
+
+
+async def test_a_guest_starts_with_the_limits_of_its_document(host: Host, tmp_path: Path) -> None:
+    limits = (
+        "<iotune><total_iops_sec>50</total_iops_sec><read_bytes_sec>4096</read_bytes_sec>"
+        "<read_bytes_sec_max>8192</read_bytes_sec_max><group_name>slow</group_name></iotune>"
+    )
+    document = (
+        GUEST.format(name="web", disk=make_disk(tmp_path))
+        .replace("<memory unit='MiB'>32</memory>", "<memory unit='MiB'>64</memory><currentMemory>32768</currentMemory>")
+        .replace("<target dev='vda' bus='virtio'/>", f"<target dev='vda' bus='virtio'/>{limits}")
+        .replace("<memballoon model='virtio'/>", "<memballoon model='virtio'><stats period='7'/></memballoon>")
+        .replace("<model type='virtio'/></interface>", "<link state='down'/><model type='virtio'/></interface>")
+        .replace("type='vnc' port='-1'", "type='vnc' passwd='geheim' passwdValidTo='2099-12-31T23:59:59' port='-1'")
+    )
+    domain = await host.define(document)
+    await domain.start()
+    async with connected(tmp_path / "run" / "guests" / domain.uuid / "monitor.sock") as monitor:
+        (disk,) = (each["inserted"] for each in await monitor.execute("query-block"))
+        assert (disk["iops"], disk["bps_rd"], disk["bps_rd_max"], disk["bps_wr"]) == (50, 4096, 8192, 0)
+        assert disk["group"] == "slow"
+        where = {"path": "/machine/peripheral/balloon0", "property": "guest-stats-polling-interval"}
+        assert await monitor.execute("qom-get", where) == 7
+        assert (await monitor.execute("query-vnc"))["auth"] == "vnc"
+    assert "geheim" not in await domain.xml()
 
 
 async def assert_clean(domain: Domain, root: Path) -> None:

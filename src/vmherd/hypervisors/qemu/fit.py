@@ -6,6 +6,7 @@ Source: qemu_validate.c of libvirt.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from vmherd.conf.domain import Domain, Problem
 from vmherd.conf.domain.address import UsbAddress
@@ -123,6 +124,16 @@ def sysinfo(domain: Domain) -> Iterator[Problem]:
         yield Problem("domain/os/smbios", "there is no <sysinfo> to take tables from", "add <sysinfo type='smbios'>")
 
 
+def screens(domain: Domain) -> Iterator[Problem]:
+    """A password's end is a time of day in UTC."""
+    for number, graphics in numbered(domain.devices.graphics):
+        try:
+            datetime.fromisoformat(graphics.passwd_valid_to or "2000-01-01T00:00:00")
+        except ValueError:
+            place = f"domain/devices/graphics[{number}]/@passwdValidTo"
+            yield Problem(place, f"{graphics.passwd_valid_to!r} is no time", "write it YYYY-MM-DDTHH:MM:SS, in UTC")
+
+
 _MOST = 1 << 63
 
 
@@ -138,4 +149,13 @@ def memory(domain: Domain) -> Iterator[Problem]:
             )
 
 
-RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (disks, pci_root, usb, serials, features, sysinfo, memory)
+RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (
+    disks,
+    pci_root,
+    usb,
+    serials,
+    features,
+    sysinfo,
+    screens,
+    memory,
+)

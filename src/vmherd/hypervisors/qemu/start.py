@@ -23,6 +23,7 @@ from vmherd.conf.domain.storage import StartupPolicy
 from vmherd.driver.types import ShutoffReason
 from vmherd.errors import HostError, HypervisorError
 from vmherd.hypervisors.qemu import command, keeper, ports
+from vmherd.hypervisors.qemu.adjust import adjust
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.life import Life
@@ -86,7 +87,7 @@ class Start:
             keeper.ensure(self._folders, self._uri)
             async with self._greeted() as monitor:
                 await self._read_back(monitor)
-                await self._set_passwords(monitor)
+                await adjust(self._domain, monitor)
                 self._note_document()
                 if not paused:
                     await monitor.execute("cont")
@@ -221,12 +222,6 @@ class Start:
                 device.sources = [ChardevSource(path=name.removeprefix("pty:"))]
                 if isinstance(device, Console):
                     device.tty = device.sources[0].path
-
-    async def _set_passwords(self, monitor: Monitor) -> None:
-        for graphics in self._domain.devices.graphics:
-            if graphics.type is GraphicsType.VNC and graphics.passwd is not None:
-                arguments: dict[str, object] = {"protocol": "vnc", "password": graphics.passwd}
-                await monitor.execute("set_password", arguments)
 
     def _note_document(self) -> None:
         xml = render(self._domain, secure=True)

@@ -1,0 +1,82 @@
+"""What a document asks for that only the monitor can give: done once QEMU greets, before the vCPUs run.
+
+Source: set_password, expire_password, balloon, qom-set, set_link and block_set_io_throttle in QEMU's QMP reference.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from vmherd.conf.domain import Domain
+from vmherd.conf.domain.disk import IoTune
+from vmherd.conf.domain.graphics import GraphicsType
+from vmherd.conf.domain.memballoon import MemballoonModel
+from vmherd.conf.domain.net import LinkState
+from vmherd.hypervisors.qemu.monitor import Monitor
+
+#: QEMU's names of the limits, each by libvirt's.
+_LIMITS = {
+    f"{kind}_{unit}_sec": f"{short}{suffix}"
+    for unit, short in (("bytes", "bps"), ("iops", "iops"))
+    for kind, suffix in (("total", ""), ("read", "_rd"), ("write", "_wr"))
+}
+
+
+async def adjust(domain: Domain, monitor: Monitor) -> None:
+    """Apply passwords, balloon, cables and disk limits.  Raises Refused with QEMU's reason."""
+    await _passwords(domain, monitor)
+    await _balloon(domain, monitor)
+    await _cables(domain, monitor)
+    await _disk_limits(domain, monitor)
+
+
+async def _passwords(domain: Domain, monitor: Monitor) -> None:
+    for graphics in domain.devices.graphics:
+        if graphics.type is GraphicsType.VNC and graphics.passwd is not None:
+            arguments: dict[str, object] = {"protocol": "vnc", "password": graphics.passwd}
+            await monitor.execute("set_password", arguments)
+        if graphics.type is GraphicsType.VNC and graphics.passwd_valid_to:
+            end = datetime.fromisoformat(graphics.passwd_valid_to).replace(tzinfo=UTC)
+            await monitor.execute("expire_password", {"protocol": "vnc", "time": str(int(end.timestamp()))})
+
+
+async def _balloon(domain: Domain, monitor: Monitor) -> None:
+    balloon = domain.devices.memballoon
+    if balloon is None or balloon.model is MemballoonModel.NONE or balloon.alias is None:
+        return
+    if balloon.stats:
+        path = f"/machine/peripheral/{balloon.alias.name}"
+        period = {"path": path, "property": "guest-stats-polling-interval", "value": balloon.stats.period}
+        await monitor.execute("qom-set", period)
+    if domain.current_memory is not None and domain.current_memory < domain.memory.size:
+        await monitor.execute("balloon", {"value": domain.current_memory})
+
+
+async def _cables(domain: Domain, monitor: Monitor) -> None:
+    for interface in domain.devices.interfaces:
+        if interface.link and interface.link.state is LinkState.DOWN and interface.alias:
+            await monitor.execute("set_link", {"name": interface.alias.name, "up": False})
+
+
+async def _disk_limits(domain: Domain, monitor: Monitor) -> None:
+    limited = [disk for disk in domain.devices.disks if disk.iotune and disk.alias]
+    paths = [each.get("qdev", "") for each in await monitor.execute("query-block")] if limited else []
+    for disk in limited:
+        assert disk.iotune is not None
+        assert disk.alias is not None
+        name = disk.alias.name
+        # The path of a virtio disk ends in an inner device.
+        path = next((path for path in paths if name in path.split("/")), name)
+        await monitor.execute("block_set_io_throttle", {"id": path, **_throttle(disk.iotune)})
+
+
+def _throttle(limits: IoTune) -> dict[str, object]:
+    """A limit of 0 is none; bursts, their lengths in seconds and the group are left out where not told."""
+    found: dict[str, object] = {}
+    for ours, theirs in _LIMITS.items():
+        found[theirs] = getattr(limits, ours) or 0
+        found[f"{theirs}_max"] = getattr(limits, f"{ours}_max")
+        found[f"{theirs}_max_length"] = getattr(limits, f"{ours}_max_length")
+    found["iops_size"] = limits.size_iops_sec
+    found["group"] = limits.group_name
+    return {name: value for name, value in found.items() if value is not None}
