@@ -86,6 +86,10 @@ def machine(devices: str, *, kind: str = "pc") -> str:
     )
 
 
+DISK = "<disk type='file'><source file='/a'/><target dev='sda' bus='{}'/>{}</disk>"
+NIC = "<interface type='user'>"
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
     [
@@ -94,6 +98,11 @@ def machine(devices: str, *, kind: str = "pc") -> str:
         (machine("").replace(">hvm<", ">exe<"), "domain/os/type"),
         (machine("<tpm model='tpm-crb'><backend type='emulator'/></tpm>"), "domain/devices/tpm"),
         (machine("<interface type='bridge'><source bridge='br0'/></interface>"), "domain/devices/interface[1]/@type"),
+        (machine("").replace("'x86_64'", "'aarch64'"), "domain/os/type/@arch"),
+        (machine(DISK.format("ide", "<readonly/>")), "domain/devices/disk[1]/readonly"),
+        (machine("").replace("<os>", "<os><smbios mode='sysinfo'/>"), "domain/os/smbios"),
+        (machine("").replace("<os>", "<os><smbios mode='host'/>"), "domain/os/smbios/@mode"),
+        (machine("<graphics type='vnc' passwdValidTo='soon'/>"), "domain/devices/graphics[1]/@passwdValidTo"),
         (machine("").replace("<devices>", "<vcpu>9999</vcpu><devices>"), "domain/vcpu"),
         (machine("").replace("<devices>", "<cpu mode='host-passthrough'/><devices>"), "domain/cpu/@mode"),
         (machine("").replace("<devices>", "<cpu><model>Z80</model></cpu><devices>"), "domain/cpu/model"),
@@ -104,6 +113,27 @@ def test_what_cannot_run_is_refused_with_its_place(text: str, place: str, caps: 
     with pytest.raises(DocumentError) as caught:
         arguments(text, caps)
     assert caught.value.place == place
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (machine("").replace("<os>", "<cputune><shares>9</shares></cputune><os>"), "domain/cputune"),
+        (machine("").replace("<os>", "<memtune><hard_limit>9</hard_limit></memtune><os>"), "domain/memtune"),
+        (machine("").replace("<os>", "<blkiotune><weight>9</weight></blkiotune><os>"), "domain/blkiotune"),
+        (machine(DISK.format("virtio", "<transient/>")), "domain/devices/disk[1]/transient"),
+        (machine(f"{NIC}<bandwidth><inbound average='9'/></bandwidth></interface>"),
+         "domain/devices/interface[1]/bandwidth"),
+        (machine(f"{NIC}<filterref filter='clean-traffic'/></interface>"), "domain/devices/interface[1]/filterref"),
+    ],
+)  # fmt: skip
+def test_a_promise_that_nothing_keeps_is_refused(text: str, place: str, caps: Capabilities) -> None:
+    assert arguments(text, caps)  # QEMU itself takes it
+    with pytest.raises(DocumentError) as caught:
+        validate.check_enforced(parse_domain(text))
+    assert caught.value.place == place
+    assert caught.value.hint
 
 
 def test_all_problems_come_at_once(caps: Capabilities) -> None:

@@ -10,6 +10,7 @@ from vmherd.conf.domain.cpu import CpuMode
 from vmherd.conf.domain.domain import DomainType
 from vmherd.conf.domain.os import SmbiosMode
 from vmherd.conf.domain.power import LifecycleAction
+from vmherd.conf.domain.problem import numbered
 from vmherd.conf.domain.storage import StorageType
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import fit
@@ -48,6 +49,14 @@ def check_startable(domain: Domain) -> None:
     _refuse([*fit.images(domain), *_not_yet(domain)])
 
 
+def check_enforced(domain: Domain) -> None:
+    """Raise one Unsupported that lists the promises of a document that nothing on this host would keep yet.
+
+    They do not show on QEMU's command line: they are for control groups, packet filters and overlays.
+    """
+    _refuse([*_not_enforced(domain)])
+
+
 def _refuse(found: list[Problem]) -> None:
     if not found:
         return
@@ -76,12 +85,15 @@ def _type(domain: Domain, kvm: Verdict) -> Iterator[Problem]:
         yield Problem("domain/@type", f"KVM cannot be used: {kvm.reason}", f"use type='qemu'; or {kvm.hint}")
 
 
+_ARCH = "leave <emulator> out, or name one for that architecture"
+
+
 def _machine(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
     kind = domain.os.type
     if kind.name != "hvm":
         yield Problem("domain/os/type", f"QEMU runs 'hvm', not {kind.name!r}", "write <type>hvm</type>")
     if kind.arch != caps.arch and not (kind.arch == "i686" and caps.arch == "x86_64"):
-        yield Problem("domain/os/type/@arch", f"{caps.binary} emulates {caps.arch}, not {kind.arch}")
+        yield Problem("domain/os/type/@arch", f"{caps.binary} emulates {caps.arch}, not {kind.arch}", _ARCH)
     machine = caps.machine(kind.machine)
     if not caps.machines:
         return
@@ -91,7 +103,7 @@ def _machine(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
         yield Problem("domain/os/type/@machine", text, f"known: {', '.join(known)}, ...")
     elif machine.max_cpus and domain.vcpu.count > machine.max_cpus:
         text = f"{domain.vcpu.count} CPUs are more than the {machine.max_cpus} of {machine.name}"
-        yield Problem("domain/vcpu", text)
+        yield Problem("domain/vcpu", text, "lower <vcpu>, or use another machine")
 
 
 def _cpu(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
@@ -128,15 +140,37 @@ def _not_yet(domain: Domain) -> Iterator[Problem]:
         yield Problem("domain/os/smbios/@mode", "the host's tables are not handed on yet", "use mode='sysinfo'")
     if domain.launch_security:
         yield Problem("domain/launchSecurity", "it is not supported by the QEMU driver yet", "remove it")
-    for number, disk in enumerate(domain.devices.disks, start=1):
+    for number, disk in numbered(domain.devices.disks):
         if disk.type not in (StorageType.FILE, StorageType.BLOCK, StorageType.DIR):
             text = f"disks of type {str(disk.type)!r} are not supported yet"
             yield Problem(f"domain/devices/disk[{number}]/@type", text, "use type='file' or type='block'")
-    for number, interface in enumerate(domain.devices.interfaces, start=1):
+    for number, interface in numbered(domain.devices.interfaces):
         if interface.type not in _NICS:
             text = f"network cards of type {str(interface.type)!r} are not supported yet"
             hint = "use <interface type='user'>, which reaches the outside without rights"
             yield Problem(f"domain/devices/interface[{number}]/@type", text, hint)
+
+
+#: Limits that control groups set.
+_GROUPS = {"blkiotune": "blkiotune", "memtune": "memtune", "cputune": "cputune"}
+
+
+def _not_enforced(domain: Domain) -> Iterator[Problem]:
+    for name, tag in _GROUPS.items():
+        if getattr(domain, name):
+            yield Problem(f"domain/{tag}", f"<{tag}> is not enforced by the QEMU driver yet", "remove it")
+    for number, disk in numbered(domain.devices.disks):
+        if disk.transient:
+            text = "changes to a transient disk are not thrown away yet"
+            yield Problem(f"domain/devices/disk[{number}]/transient", text, "remove <transient/>, and keep a copy")
+        if disk.driver and disk.driver.copy_on_read:
+            place = f"domain/devices/disk[{number}]/driver/@copy_on_read"
+            yield Problem(place, "images are not copied as they are read yet", "remove it")
+    for number, interface in numbered(domain.devices.interfaces):
+        for name in ("bandwidth", "filterref"):
+            if getattr(interface, name):
+                place = f"domain/devices/interface[{number}]/{name}"
+                yield Problem(place, f"<{name}> is not enforced by the QEMU driver yet", "remove it")
 
 
 #: Network cards that need nothing beyond QEMU.

@@ -55,6 +55,7 @@ class Workshop:
     def check_startable(self, domain: Domain) -> None:
         """Raise Unsupported for what can be described, but not be run yet."""
         validate.check_startable(domain)
+        validate.check_enforced(domain)
 
     async def start(self, domain: Domain, live: Live, *, paused: bool) -> None:
         """Boot an accepted document as the life ``live``; a failure leaves nothing behind."""

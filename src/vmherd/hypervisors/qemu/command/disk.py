@@ -12,7 +12,7 @@ from pathlib import Path
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import DriveAddress
 from vmherd.conf.domain.controller import ControllerType
-from vmherd.conf.domain.disk import Disk, DiskBus, DiskCache, DiskDevice, DiskIo
+from vmherd.conf.domain.disk import Disk, DiskBus, DiskCache, DiskDevice, DiskIo, ErrorPolicy
 from vmherd.conf.domain.os import BootDevice
 from vmherd.conf.domain.storage import StorageFormat, StorageType
 from vmherd.errors import Unsupported
@@ -222,5 +222,15 @@ def _rest(disk: Disk) -> Properties:
         "write-cache": ("on" if mode[2] else "off") if mode and has_cache else None,
         "serial": disk.serial,
         "share-rw": True if disk.shareable else None,
-        "werror": str(disk.driver.error_policy) if disk.driver and disk.driver.error_policy else None,
+        **_on_error(disk),
     }
+
+
+def _on_error(disk: Disk) -> Properties:
+    """What happens to a guest whose disk fails: the policy for writing is that for reading, too, unless one is told."""
+    driver = disk.driver
+    writing = driver.error_policy if driver and driver.error_policy is not ErrorPolicy.DEFAULT else None
+    reading = driver.rerror_policy if driver and driver.rerror_policy is not ErrorPolicy.DEFAULT else None
+    if writing is ErrorPolicy.ENOSPACE:  # there is no such error in reading
+        return {"werror": "enospc", "rerror": reading}
+    return {"werror": writing, "rerror": reading or writing}
