@@ -104,11 +104,12 @@ def add_controller(controllers: list[Controller], type_: ControllerType, index: 
 
 
 def number_controllers(controllers: list[Controller]) -> None:
-    """Give each controller without an index the lowest one that is free for its type.
+    """Put the controllers of a type side by side, and give each one without an index the lowest that is free.
 
     The parts of one USB 2 controller stand one behind the other and share an index.  Source:
     virDomainAssignControllerIndexes
     """
+    controllers[:] = _arranged(controllers)
     for place, controller in enumerate(controllers):
         before = controllers[place - 1] if place else None
         if controller.index is None and before and _is_usb2(before) and _is_usb2(controller):
@@ -117,6 +118,25 @@ def number_controllers(controllers: list[Controller]) -> None:
         if controller.index is None:
             used = {each.index for each in controllers if each.type is controller.type}
             controller.index = next(number for number in range(len(used) + 1) if number not in used)
+
+
+def _arranged(controllers: list[Controller]) -> list[Controller]:
+    """Each controller among those of its type, by index.  Source: virDomainControllerInsertPreAlloced of libvirt"""
+    found: list[Controller] = []
+    for controller in controllers:
+        same = [place for place, each in enumerate(found) if each.type is controller.type]
+        later = [place for place in same if _precedes(controller, found[place])]
+        found.insert(later[0] if later else same[-1] + 1 if same else len(found), controller)
+    return found
+
+
+def _precedes(new: Controller, old: Controller) -> bool:
+    """By index; the master of a USB 2 controller before its companions."""
+    if new.index is None:
+        return False
+    if old.index is not None and old.index > new.index:
+        return True
+    return old.index == new.index and new.master is None and old.master is not None
 
 
 def _is_usb2(controller: Controller) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 
-from vmherd.conf.domain.disk import Disk, DiskBus, DiskDevice, SnapshotMode
+from vmherd.conf.domain.disk import Disk, DiskBus, DiskDevice, ImageFormat, Mirror, SnapshotMode
 from vmherd.conf.domain.domain import Domain
 from vmherd.conf.domain.filesystem import Filesystem
 from vmherd.conf.domain.graphics import Graphics, GraphicsType, Listen, ListenType
 from vmherd.conf.domain.hostdev import Hostdev, HostdevMode, ScsiSource
 from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.net import Interface, MacAddress
-from vmherd.conf.domain.storage import FIELDS_OF_TYPE, DiskSource, StorageType
+from vmherd.conf.domain.storage import FIELDS_OF_TYPE, DiskSource, StorageFormat, StorageType
 from vmherd.conf.domain.video import Video, VideoType
 from vmherd.util.xmlmodel import scale
 
@@ -57,10 +57,23 @@ def _disk(disk: Disk) -> None:
         disk.snapshot = None  # what it would be anyway
     if disk.type is StorageType.VHOSTUSER:
         disk.snapshot = disk.snapshot or SnapshotMode.NO  # the image belongs to another process
+    if disk.mirror is not None:
+        _mirror(disk.mirror)
     if disk.source is not None:
         _keep_only(disk.source, disk.type)
     elif disk.device in (DiskDevice.CDROM, DiskDevice.FLOPPY):
         disk.type = _type_of_empty(disk.type)
+
+
+def _mirror(mirror: Mirror) -> None:
+    """An old document tells the file in attributes alone; a new one repeats them for old readers."""
+    if mirror.file is None or mirror.source is not None:
+        return
+    mirror.type = mirror.type or StorageType.FILE
+    mirror.job = mirror.job or "copy"
+    mirror.source = DiskSource(file=mirror.file)
+    mirror.format_name = mirror.format_name or StorageFormat.RAW
+    mirror.format = ImageFormat(type=mirror.format_name)
 
 
 def _type_of_empty(type_: StorageType) -> StorageType:

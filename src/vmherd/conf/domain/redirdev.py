@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vmherd.conf.domain.address import Device
 from vmherd.conf.domain.chardev import ChardevSource, ChardevType, Protocol
-from vmherd.conf.domain.scalars import UpperHex2, UpperHex4
+from vmherd.conf.domain.scalars import UpperHex2, UpperHex4, UsbVersion
 from vmherd.util.xmlmodel import Element, YesNo, attr, child, children
 
 
@@ -24,7 +24,7 @@ class RedirRule(Element, tag="usbdev"):
     device_class: UpperHex2 | None = attr("class")
     vendor: UpperHex4 | None = attr()
     product: UpperHex4 | None = attr()
-    version: str | None = attr()
+    version: UsbVersion | None = attr()
     allow: YesNo = attr()
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Annotated, get_args
 
 from msgspec import Meta
 
-from vmherd.util.xmlmodel import Codec, SizeCodec, Uuid, hexadecimal
+from vmherd.util.xmlmodel import BadValue, Codec, SizeCodec, Uuid, hexadecimal
 
 _HEX = hexadecimal(1)
 _UUID: Codec = get_args(Uuid)[1]
@@ -22,3 +23,19 @@ UpperHex4 = Annotated[int, replace(_HEX, format="0x{:04X}".format), Meta(ge=0)]
 SizeInM = Annotated[int, SizeCodec("M"), Meta(ge=0)]  # MiB, spelt as shared memory spells it
 SizeInMiB = Annotated[int, SizeCodec("MiB"), Meta(ge=0)]
 GenId = Annotated[str, Codec(_parse_genid)]  # "" asks for one to be made
+
+
+_USB_VERSION = re.compile(r"([0-9a-fA-F]{1,2})\.([0-9a-fA-F]{1,2})")
+
+
+def _parse_usb_version(text: str) -> str:
+    """2.1 is 2.10, as in the descriptors of devices.  Source: virDomainRedirFilterUSBVersionHelper of libvirt"""
+    if text == "-1":  # any
+        return text
+    found = _USB_VERSION.fullmatch(text)
+    if found is None:
+        raise BadValue(f"{text!r} is no USB version", "write it like 2.00")
+    return f"{found[1]}.{found[2]:0<2}"
+
+
+UsbVersion = Annotated[str, Codec(_parse_usb_version)]

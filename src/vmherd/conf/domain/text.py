@@ -51,6 +51,8 @@ def stored(domain: Domain) -> Domain:
         _forget_pty(stream)
     for channel in copy.devices.channels:
         channel.target.state = None
+    for seclabel in copy.seclabels:
+        seclabel.imagelabel = None
     for disk in copy.devices.disks:
         disk.mirror = None
         if disk.source is not None:

@@ -187,7 +187,7 @@ class _Pci:
         while free < wanted:
             index = self._next_index()
             model, target = PciModel(name="pci-bridge"), ControllerTarget(chassis_nr=index)
-            self._insert(
+            self._domain.devices.controllers.append(
                 Controller(type=ControllerType.PCI, index=index, model="pci-bridge", pci_model=model, target=target)
             )
             free += _SLOTS - 2  # its slots but for slot 0, and for the one it takes itself
@@ -212,7 +212,7 @@ class _Pci:
         port = next((bus for bus in self._buses("pcie-root-port") if self._is_free(bus, 0)), None)
         port = self._add_root_port() if port is None else port
         bridge.index = self._next_index()
-        self._insert(bridge)
+        self._domain.devices.controllers.append(bridge)
         self._put(bridge, port, 0, 0)
         return bridge.index, 1
 
@@ -221,12 +221,6 @@ class _Pci:
 
     def _next_index(self) -> int:
         return 1 + max((c.index or 0 for c in self._controllers(ControllerType.PCI)), default=-1)
-
-    def _insert(self, controller: Controller) -> None:
-        """Behind the PCI controllers that are there, as libvirt lists them."""
-        controllers = self._domain.devices.controllers
-        last = max(number for number, each in enumerate(controllers) if each.type is ControllerType.PCI)
-        controllers.insert(last + 1, controller)
 
     def _add_root_port(self) -> int:
         index = self._next_index()
@@ -238,7 +232,7 @@ class _Pci:
             pci_model=PciModel(name="pcie-root-port" if "pcie-root-port" in self._caps else "ioh3420"),
             target=ControllerTarget(chassis=index, port=(slot << 3) + function),
         )
-        self._insert(port)
+        self._domain.devices.controllers.append(port)
         self._put(port, 0, slot, function)
         if function == 0 and isinstance(port.address, PciAddress):
             port.address.multifunction = True
