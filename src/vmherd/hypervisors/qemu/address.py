@@ -18,7 +18,7 @@ from vmherd.conf.domain.chardev import (
     Serial,
     SerialTargetType,
 )
-from vmherd.conf.domain.controller import Controller, ControllerTarget, ControllerType, PciModel
+from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.disk import Disk, DiskBus
 from vmherd.conf.domain.hostdev import HostdevType
 from vmherd.conf.domain.input import InputBus
@@ -29,10 +29,11 @@ from vmherd.conf.domain.sound import Sound
 from vmherd.conf.domain.video import Video, VideoType
 from vmherd.conf.domain.watchdog import Watchdog, WatchdogModel
 from vmherd.errors import DocumentError
-from vmherd.hypervisors.qemu import machine
+from vmherd.hypervisors.qemu import bridges, machine
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 
 _SLOTS = 32
+_DMI_SLOT = 0x1E  # where the board has the bridge to conventional PCI
 #: Of a virtio-serial controller that does not tell (max_ports of QEMU's virtio-serial-pci).
 _VIRTIO_PORTS = 31
 _FULL = "spread the devices over the functions of a slot with <address>, or use machine='q35'"
@@ -46,7 +47,8 @@ def assign(domain: Domain, caps: Capabilities) -> None:
     """
     _virtio_serial(domain)
     if machine.pci_root(domain):
-        _Pci(domain, caps).assign()
+        _Pci(domain).assign()
+        bridges.describe(domain, caps)
 
 
 def _virtio_serial(domain: Domain) -> None:
@@ -73,9 +75,8 @@ def _virtio_ports(controllers: list[Controller]) -> Iterator[tuple[int, int]]:
 class _Pci:
     """One assignment of PCI addresses.  A place is (bus, slot, function); domain 0 is the only one."""
 
-    def __init__(self, domain: Domain, caps: Capabilities) -> None:
+    def __init__(self, domain: Domain) -> None:
         self._domain = domain
-        self._caps = caps
         self._express = machine.pci_root(domain) == "pcie-root"
         self._owners: dict[tuple[int, int, int], Device | None] = {}
 
@@ -168,8 +169,42 @@ class _Pci:
         return not any((bus, slot, function) in self._owners for function in range(_FUNCTIONS))
 
     def _place(self, device: Device) -> None:
+        if self._express and isinstance(device, Controller) and device.type is ControllerType.PCI:
+            self._place_bridge(device)
+            return
         bus, slot = self._express_place(device) if self._express else self._conventional_place()
         self._put(device, bus, slot, 0)
+
+    def _place_bridge(self, bridge: Controller) -> None:
+        """What carries other devices on PCI Express has its own place in the tree."""
+        match bridge.model:
+            case "pcie-root-port":
+                self._put_root_port(bridge)
+            case "pcie-switch-downstream-port":
+                self._put(bridge, *self._first_free(self._buses("pcie-switch-upstream-port"), 0), 0)
+            case "pcie-switch-upstream-port" | "pcie-to-pci-bridge":
+                self._put(bridge, *self._express_place(bridge), 0)
+            case "pci-bridge":
+                self._put(bridge, *self._bridge_place(), 0)
+            case "dmi-to-pci-bridge" if self._is_free(0, _DMI_SLOT):
+                self._put(bridge, 0, _DMI_SLOT, 0)
+            case _:
+                self._put(bridge, *self._first_free([0], 1), 0)
+
+    def _bridge_place(self) -> tuple[int, int]:
+        """A conventional bridge behind the first of the others; only that to DMI has a slot 0."""
+        for bus in self._buses("dmi-to-pci-bridge", "pcie-to-pci-bridge", "pci-bridge"):
+            first = 0 if bus in self._buses("dmi-to-pci-bridge") else 1
+            if any(self._is_free(bus, slot) for slot in range(first, _SLOTS)):
+                return self._first_free([bus], first)
+        return self._legacy_place()
+
+    def _first_free(self, buses: list[int], first: int) -> tuple[int, int]:
+        for bus in buses:
+            for slot in range(first, _SLOTS):
+                if self._is_free(bus, slot):
+                    return bus, slot
+        raise DocumentError("no PCI slot is left for another bridge", place="domain/devices", hint=_FULL)
 
     def _conventional_place(self) -> tuple[int, int]:
         for bus in self._buses("pci-root", "pci-bridge"):
@@ -186,10 +221,8 @@ class _Pci:
         free = sum(self._is_free(bus, slot) for bus in buses for slot in range(1, _SLOTS))
         while free < wanted:
             index = self._next_index()
-            model, target = PciModel(name="pci-bridge"), ControllerTarget(chassis_nr=index)
-            self._domain.devices.controllers.append(
-                Controller(type=ControllerType.PCI, index=index, model="pci-bridge", pci_model=model, target=target)
-            )
+            bridge = Controller(type=ControllerType.PCI, index=index, model="pci-bridge")
+            self._domain.devices.controllers.append(bridge)
             free += _SLOTS - 2  # its slots but for slot 0, and for the one it takes itself
 
     def _express_place(self, device: Device) -> tuple[int, int]:
@@ -206,9 +239,7 @@ class _Pci:
             for slot in range(1, _SLOTS):
                 if self._is_free(bus, slot):
                     return bus, slot
-        bridge = Controller(
-            type=ControllerType.PCI, model="pcie-to-pci-bridge", pci_model=PciModel(name="pcie-pci-bridge")
-        )
+        bridge = Controller(type=ControllerType.PCI, model="pcie-to-pci-bridge")
         port = next((bus for bus in self._buses("pcie-root-port") if self._is_free(bus, 0)), None)
         port = self._add_root_port() if port is None else port
         bridge.index = self._next_index()
@@ -224,19 +255,16 @@ class _Pci:
 
     def _add_root_port(self) -> int:
         index = self._next_index()
-        slot, function = self._port_place()
-        port = Controller(
-            type=ControllerType.PCI,
-            index=index,
-            model="pcie-root-port",
-            pci_model=PciModel(name="pcie-root-port" if "pcie-root-port" in self._caps else "ioh3420"),
-            target=ControllerTarget(chassis=index, port=(slot << 3) + function),
-        )
+        port = Controller(type=ControllerType.PCI, index=index, model="pcie-root-port")
         self._domain.devices.controllers.append(port)
+        self._put_root_port(port)
+        return index
+
+    def _put_root_port(self, port: Controller) -> None:
+        slot, function = self._port_place()
         self._put(port, 0, slot, function)
         if function == 0 and isinstance(port.address, PciAddress):
             port.address.multifunction = True
-        return index
 
     def _port_place(self) -> tuple[int, int]:
         """Root ports share slots, eight to each."""

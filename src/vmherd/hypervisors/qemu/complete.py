@@ -21,7 +21,7 @@ from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.memballoon import Memballoon, MemballoonModel
 from vmherd.conf.domain.net import InterfaceModel, InterfaceType
 from vmherd.conf.domain.panic import PanicModel
-from vmherd.conf.domain.storage import StorageFormat, StorageType
+from vmherd.conf.domain.storage import EncryptionEngine, StorageFormat, StorageType
 from vmherd.conf.domain.video import Video, VideoModel, VideoType
 from vmherd.conf.domain.vsock import VsockModel
 from vmherd.hypervisors.qemu import address, machine, usb
@@ -122,6 +122,9 @@ def _disks(domain: Domain) -> None:
     for disk in domain.devices.disks:
         disk.driver = disk.driver or DiskDriver()
         disk.driver.name = disk.driver.name or "qemu"
+        for encryption in (disk.encryption, disk.source.encryption if disk.source else None):
+            if encryption:
+                encryption.engine = encryption.engine or EncryptionEngine.QEMU
         if disk.type is not StorageType.VOLUME:  # there the pool knows
             disk.driver.type = disk.driver.type or StorageFormat.RAW
 
