@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -303,6 +304,20 @@ async def test_a_qemu_that_dies_at_start_is_quoted(host: Host, tmp_path: Path) -
     with pytest.raises(HypervisorError, match="the moon is in the wrong phase"):
         await domain.start()
     await assert_clean(domain, tmp_path)
+
+
+async def test_a_display_port_that_is_taken_is_told_with_advice(host: Host, tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        document = GUEST.format(name="web", disk=make_disk(tmp_path))
+        domain = await host.define(document.replace("port='-1' autoport='yes'", f"port='{port}' autoport='no'"))
+        with pytest.raises(HypervisorError, match="in use") as caught:
+            await domain.start()
+    assert "port='-1'" in caught.value.hint
+    await assert_clean(domain, tmp_path)
+    await domain.start()
 
 
 async def test_a_qemu_that_went_after_it_was_defined_is_named(host: Host, tmp_path: Path) -> None:

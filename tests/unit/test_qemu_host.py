@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from vmherd.driver.types import CheckStatus
 from vmherd.driver.uri import parse_uri
 from vmherd.errors import ConnectFailed, HostError, HypervisorError, NotResponding
-from vmherd.hypervisors.qemu import agent, capabilities, ports
+from vmherd.hypervisors.qemu import agent, capabilities, doctor, ports
 from vmherd.hypervisors.qemu.accel import kvm_usable
 from vmherd.hypervisors.qemu.folders import for_uri
 from vmherd.hypervisors.qemu.monitor import Refused, connected
@@ -130,6 +131,19 @@ def test_a_missing_binary_is_told_with_its_package(monkeypatch: pytest.MonkeyPat
     assert caught.value.hint == "apt install qemu-system-x86"
     with pytest.raises(HostError, match="/none does not exist"):
         capabilities.find_binary("x86_64", "/none")
+
+
+async def test_a_check_of_a_host_whose_qemu_is_broken_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake = tmp_path / f"qemu-system-{capabilities.host_arch()}"
+    fake.write_text(FAKE)
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    folders = for_uri(parse_uri(f"qemu:///embed?root={tmp_path}/own"))
+    folders.create()
+    found = {check.name: check for check in await doctor.checks(folders)}
+    assert found["QEMU"].status is CheckStatus.FAIL
+    assert "I am no QEMU" in found["QEMU"].message
+    assert all(check.fix for check in found.values() if check.status is not CheckStatus.OK)
 
 
 def test_folders_follow_the_mode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

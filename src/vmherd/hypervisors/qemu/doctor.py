@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from vmherd.driver.types import CheckStatus, HostCheck
-from vmherd.errors import HostError
+from vmherd.errors import HostError, HypervisorError
 from vmherd.hypervisors.qemu import accel, capabilities
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.util.process import identify
@@ -35,7 +35,7 @@ async def _qemu(folders: Folders) -> HostCheck:
     try:
         binary = capabilities.find_binary(capabilities.host_arch(), None)
         caps = await capabilities.load(binary, folders.cache)
-    except HostError as problem:
+    except (HostError, HypervisorError) as problem:
         return HostCheck(name="QEMU", status=CheckStatus.FAIL, message=problem.message, fix=problem.hint)
     version = ".".join(map(str, caps.version))
     return HostCheck(name="QEMU", status=CheckStatus.OK, message=f"{binary}, version {version}")
@@ -82,7 +82,10 @@ def _cgroups() -> HostCheck:
     if any(root.glob("*/tasks")):
         return HostCheck(name="cgroups", status=CheckStatus.OK, message="version 1")
     return HostCheck(
-        name="cgroups", status=CheckStatus.WARN, message="not mounted: no limits on guests", fix="mount cgroup2"
+        name="cgroups",
+        status=CheckStatus.WARN,
+        message="not mounted: no limits on guests",
+        fix="mount -t cgroup2 none /sys/fs/cgroup",
     )
 
 

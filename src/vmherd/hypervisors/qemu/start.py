@@ -292,6 +292,7 @@ _LOCKED = '"write" lock'
 _ADVICE = (
     ('Failed to get "write" lock', "another guest or program uses this image: stop it, or make the disk <shareable/>"),
     ('Failed to get shared "write" lock', "another guest or program uses this image for writing: stop it first"),
+    ("Address already in use", "another program listens there: choose another port, or let one be chosen: port='-1'"),
     ("No space left", "make room on the disk"),
     ("cannot set up guest memory", "the host has too little memory for this guest: lower <memory>"),
     ("Could not open", "check that the file exists and that you may read and write it"),

@@ -5,6 +5,7 @@ Source: query-blockstats, query-block, query-balloon and guest-stats of virtio-b
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from vmherd.state.domains import Entry, Live
 from vmherd.util.process import cpu_times, resident_size
 
 _NANOSECOND = 1e-9
-#: Names of the balloon's counters; a value of 2^64-1 means that the guest did not tell.
+#: The value of a balloon's counter that the guest did not tell.
 _UNTOLD = (1 << 64) - 1
 
 
@@ -55,14 +56,9 @@ async def _balloon(entry: Entry, live: Live, domain: Domain, monitor: Monitor) -
     told: dict[str, int] = {}
     balloon = domain.devices.memballoon
     if balloon and balloon.alias:
-        try:
-            arguments: dict[str, object] = {
-                "path": f"/machine/peripheral/{balloon.alias.name}",
-                "property": "guest-stats",
-            }
-            told = (await monitor.execute("qom-get", arguments))["stats"]
-        except Refused:
-            told = {}
+        path = f"/machine/peripheral/{balloon.alias.name}"
+        with suppress(Refused):  # before the guest's driver is up there are none
+            told = (await monitor.execute("qom-get", {"path": path, "property": "guest-stats"}))["stats"]
 
     def stat(name: str) -> int | None:
         value = told.get(name)
