@@ -1,4 +1,4 @@
-"""How fast vmherd is: ``./x bench [NAME...] [--json]``.
+"""How fast vmherd is: ``./x bench [NAME...] [--json]``; where the time goes: ``./x bench profile``.
 
 Each benchmark gives figures beside what it is measured against; the ratio is what counts, since machines differ.
 """
@@ -10,18 +10,22 @@ import importlib
 import subprocess
 import sys
 
+from benchmarks import hotspots
 from benchmarks.figure import TITLES, Figure, failed
 from vmherd.cli.table import show_json, show_table
 from vmherd.errors import VmherdError
 
-NAMES = ("documents", "cli", "start")
+NAMES = ("documents", "machines", "cli", "start")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./x bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(NAMES)}  [default: all]")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(NAMES)}  [default: all]; or: profile")
     parser.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
     chosen = parser.parse_args()
+    if chosen.names == ["profile"]:
+        hotspots.show()
+        return 0
     if unknown := set(chosen.names) - set(NAMES):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
     figures: list[Figure] = []

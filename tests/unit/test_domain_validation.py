@@ -145,7 +145,7 @@ PCI = "<address type='pci' slot='0x04'/>"
             DISK.format("vda", "<auth username='a'/><source><auth username='b'/></source>"),
             "domain/devices/disk[1]/auth",
         ),
-        (DISK.format("vda", "<address type='pci' slot='0x20'/>"), "domain/devices/disk/address"),
+        (DISK.format("vda", "<address type='pci' slot='0x20'/>"), "domain/devices/disk[1]/address"),
         (
             "<hostdev type='usb'><source><vendor id='0x1'/><product id='0x2'/></source></hostdev>" * 2,
             "domain/devices/hostdev[2]/source",

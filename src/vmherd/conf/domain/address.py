@@ -26,8 +26,9 @@ class PciAddress(Element, tag="address", when={"type": "pci"}):
     zpci: Zpci | None = child()
 
     def __post_init__(self) -> None:
-        if self.is_placed:  # what is absent beside a number that is told means zero
-            self.domain, self.bus, self.slot, self.function = self.key
+        key = self.key
+        if any(key):  # what is absent beside a number that is told means zero
+            self.domain, self.bus, self.slot, self.function = key
 
     @property
     def is_placed(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from vmherd.conf.domain.address import PciAddress
 from vmherd.conf.domain.cpu import AddressMode, CacheMode
 from vmherd.conf.domain.disk import DiskBus, DiskDevice
-from vmherd.conf.domain.domain import Domain, devices_of
+from vmherd.conf.domain.domain import Domain, placed_devices
 from vmherd.conf.domain.os import LoaderType
 from vmherd.conf.domain.problem import Problem, duplicates, numbered
 from vmherd.conf.domain.storage import StorageType
@@ -111,15 +111,14 @@ def disks(domain: Domain) -> Iterator[Problem]:
 
 def pci_ranges(domain: Domain) -> Iterator[Problem]:
     """A bus has 32 slots with 8 functions each."""
-    for device in devices_of(domain.devices):
+    for place, device in placed_devices(domain.devices):
         address = device.address
         if not isinstance(address, PciAddress):
             continue
         _, bus, slot, function = address.key
         if bus > _MAX_BUS or slot > _MAX_SLOT or function > _MAX_FUNCTION:
-            tag = type(device).__xml__.tag
             text = f"no PCI bus has a place {bus:#x}:{slot:#x}.{function:#x}"
-            yield Problem(f"domain/devices/{tag}/address", text, "buses end at 0xff, slots at 0x1f, functions at 7")
+            yield Problem(f"{place}/address", text, "buses end at 0xff, slots at 0x1f, functions at 7")
 
 
 def host_devices(domain: Domain) -> Iterator[Problem]:

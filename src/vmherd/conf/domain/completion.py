@@ -48,11 +48,14 @@ def _identify(domain: Domain) -> None:
 def _boot(domain: Domain, arch: str) -> None:
     os = domain.os
     os.type.arch = os.type.arch or arch or None
-    ordered = any(each.boot is not None for each in devices_of(domain.devices))
     if os.loader is not None and os.loader.path and os.loader.type is None:
         os.loader.type = LoaderType.ROM
-    if os.type.name == "hvm" and not os.boots and not ordered and domain.bootloader is None:
+    if os.type.name == "hvm" and not os.boots and domain.bootloader is None and not _has_boot_order(domain):
         os.boots.append(BootFrom(dev=BootDevice.HD))
+
+
+def _has_boot_order(domain: Domain) -> bool:
+    return any(each.boot is not None for each in devices_of(domain.devices))
 
 
 def _cpu(cpu: Cpu | None) -> None:

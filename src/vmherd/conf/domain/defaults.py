@@ -60,7 +60,7 @@ def _disk(disk: Disk) -> None:
     if disk.mirror is not None:
         _mirror(disk.mirror)
     if disk.source is not None:
-        _keep_only(disk.source, disk.type)
+        disk.source = disk.source.only(FIELDS_OF_TYPE[disk.type])  # the others mean nothing there
     elif disk.device in (DiskDevice.CDROM, DiskDevice.FLOPPY):
         disk.type = _type_of_empty(disk.type)
 
@@ -83,14 +83,6 @@ def _type_of_empty(type_: StorageType) -> StorageType:
 
 def _bus_of(dev: str) -> DiskBus | None:
     return next((bus for prefix, bus in _PREFIXES.items() if dev.startswith(prefix)), None)
-
-
-def _keep_only(source: DiskSource, type_: StorageType) -> None:
-    """Drop what means nothing for this type of storage."""
-    empty = DiskSource()
-    for name in source.__struct_fields__:
-        if name not in FIELDS_OF_TYPE[type_]:
-            setattr(source, name, getattr(empty, name))
 
 
 def _interface(interface: Interface) -> None:

@@ -143,11 +143,21 @@ class Devices(Element, tag="devices"):
 
 def devices_of(devices: Devices) -> Iterator[Device]:
     """Every device that has an alias and an address, in document order."""
+    return (device for _, device in placed_devices(devices))
+
+
+def placed_devices(devices: Devices) -> Iterator[tuple[str, Device]]:
+    """Every device with its place, such as ``domain/devices/disk[2]``."""
     for name in devices.__struct_fields__:
         value = getattr(devices, name)
-        for each in value if isinstance(value, list) else [value]:
-            if isinstance(each, Device):
-                yield each
+        if not value:
+            continue
+        if isinstance(value, Device):
+            yield f"domain/devices/{value.__xml__.tag}", value
+        elif isinstance(value, list) and isinstance(value[0], Device):
+            tag = value[0].__xml__.tag
+            for number, each in enumerate(value, start=1):
+                yield f"domain/devices/{tag}[{number}]", each
 
 
 class Domain(Element, tag="domain"):

@@ -52,8 +52,9 @@ def streams_of(devices: Devices) -> Iterator[Stream]:
 
 
 def _complete_source(stream: Stream) -> None:
+    names = FIELDS_OF_SOURCE[stream.type] if stream.type else ()
+    stream.sources = [source.only(names) for source in stream.sources]
     for source in stream.sources:
-        _keep_only(source, FIELDS_OF_SOURCE[stream.type] if stream.type else ())
         if stream.type in (ChardevType.TCP, ChardevType.UNIX, ChardevType.UDP):
             source.mode = source.mode or SocketMode.CONNECT
     if stream.type is ChardevType.TCP:
@@ -62,13 +63,6 @@ def _complete_source(stream: Stream) -> None:
         stream.protocol = None
     stream.sources = [source for source in stream.sources if _says_something(source)]
     stream.sources.sort(key=lambda source: source.mode is SocketMode.CONNECT)
-
-
-def _keep_only(source: ChardevSource, names: tuple[str, ...]) -> None:
-    empty = ChardevSource()
-    for name in source.__struct_fields__:
-        if name not in names:
-            setattr(source, name, getattr(empty, name))
 
 
 def _says_something(source: ChardevSource) -> bool:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from vmherd.conf.domain import coherence
-from vmherd.conf.domain.address import Device, DriveAddress, PciAddress
+from vmherd.conf.domain.address import DriveAddress, PciAddress
 from vmherd.conf.domain.chardev import ChardevSource, ChardevType, SocketMode
-from vmherd.conf.domain.domain import Domain
+from vmherd.conf.domain.domain import Domain, placed_devices
 from vmherd.conf.domain.graphics import Graphics, GraphicsType, ListenType
 from vmherd.conf.domain.problem import Problem, duplicates, numbered
 from vmherd.conf.domain.storage import StorageType
@@ -134,9 +134,8 @@ def _disks(domain: Domain) -> Iterator[Problem]:
 
 
 def _boot_order(domain: Domain) -> Iterator[Problem]:
-    orders = [
-        (f"{place}/boot/@order", device.boot.order) for place, device in _devices(domain) if device.boot is not None
-    ]
+    devices = placed_devices(domain.devices)
+    orders = [(f"{place}/boot/@order", device.boot.order) for place, device in devices if device.boot is not None]
     yield from duplicates(orders, "boot order {} is taken by another device")
     yield from (Problem(place, "the order counts from 1") for place, order in orders if order == 0)
     if orders and domain.os.boots:
@@ -145,7 +144,8 @@ def _boot_order(domain: Domain) -> Iterator[Problem]:
 
 
 def _names(domain: Domain) -> Iterator[Problem]:
-    aliases = [(f"{place}/alias/@name", device.alias.name) for place, device in _devices(domain) if device.alias]
+    devices = placed_devices(domain.devices)
+    aliases = [(f"{place}/alias/@name", device.alias.name) for place, device in devices if device.alias]
     # A console that mirrors the first serial port is the same device, so it has the same alias.
     aliases = [each for each in aliases if not each[0].startswith("domain/devices/console[1]/")]
     yield from duplicates(aliases, "alias {} is taken by another device")
@@ -154,7 +154,7 @@ def _names(domain: Domain) -> Iterator[Problem]:
 def _addresses(domain: Domain) -> Iterator[Problem]:
     pci = [
         (f"{place}/address", device.address.key)
-        for place, device in _devices(domain)
+        for place, device in placed_devices(domain.devices)
         if isinstance(device.address, PciAddress) and device.address.is_placed
     ]
     yield from duplicates(pci, "PCI address {} is taken by another device", show=_show_pci)
@@ -225,19 +225,6 @@ def _listens(graphics: Graphics, place: str) -> Iterator[Problem]:
         if listen.type is ListenType.ADDRESS and graphics.listen and listen.address not in (None, graphics.listen):
             yield Problem(where, f"{listen.address!r} is not the address of <graphics>", "name one address")
         return
-
-
-def _devices(domain: Domain) -> Iterator[tuple[str, Device]]:
-    """Every device with its place."""
-    devices = domain.devices
-    for name in devices.__struct_fields__:
-        value = getattr(devices, name)
-        if isinstance(value, Device):
-            yield f"domain/devices/{type(value).__xml__.tag}", value
-        elif isinstance(value, list):
-            for number, each in numbered(value):
-                if isinstance(each, Device):
-                    yield f"domain/devices/{type(each).__xml__.tag}[{number}]", each
 
 
 RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (

@@ -73,12 +73,15 @@ def _virtio_ports(controllers: list[Controller]) -> Iterator[tuple[int, int]]:
 
 
 class _Pci:
-    """One assignment of PCI addresses.  A place is (bus, slot, function); domain 0 is the only one."""
+    """One assignment of PCI addresses.  A place is (bus, slot, function); domain 0 is the only one.
+
+    ``_owners`` has the taken functions of each (bus, slot), with None for what is the board's own.
+    """
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
         self._express = machine.pci_root(domain) == "pcie-root"
-        self._owners: dict[tuple[int, int, int], Device | None] = {}
+        self._owners: dict[tuple[int, int], dict[int, Device | None]] = {}
 
     def assign(self) -> None:
         for device in _pci_devices(self._domain):
@@ -98,16 +101,15 @@ class _Pci:
             self._take((address.bus or 0, address.slot or 0, address.function or 0), device)
 
     def _take(self, place: tuple[int, int, int], device: Device | None) -> None:
-        other = self._owners.get(place)
-        if place in self._owners and other is not device:
-            bus, slot, function = place
-            mine, owner = _told(device), _told(other)
+        bus, slot, function = place
+        functions = self._owners.setdefault((bus, slot), {})
+        if functions.setdefault(function, device) is not device:
+            mine, owner = _told(device), _told(functions[function])
             raise DocumentError(
                 f"PCI address 0000:{bus:02x}:{slot:02x}.{function:x} is wanted by {mine} and taken by {owner}",
                 place="domain/devices",
                 hint="leave out the <address> of one of the two devices",
             )
-        self._owners[place] = device
 
     def _chipset(self) -> None:
         """Places that the chipset fixes, by the data sheets of PIIX3 and ICH9."""
@@ -123,7 +125,7 @@ class _Pci:
 
     def _fixed_slot(self, slot: int) -> None:
         for function in range(_FUNCTIONS):
-            self._owners.setdefault((0, slot, function), None)
+            self._owners.setdefault((0, slot), {}).setdefault(function, None)
 
     def _own(self, *places: tuple[int, int]) -> None:
         """What nobody can move: the host bridge, the ISA bridge, power management."""
@@ -166,7 +168,7 @@ class _Pci:
         device.address = PciAddress(domain=0, bus=bus, slot=slot, function=function)
 
     def _is_free(self, bus: int, slot: int) -> bool:
-        return not any((bus, slot, function) in self._owners for function in range(_FUNCTIONS))
+        return (bus, slot) not in self._owners
 
     def _place(self, device: Device) -> None:
         if self._express and isinstance(device, Controller) and device.type is ControllerType.PCI:
@@ -269,13 +271,13 @@ class _Pci:
     def _port_place(self) -> tuple[int, int]:
         """Root ports share slots, eight to each."""
         for slot in range(1, _SLOTS):
-            owners = [self._owners.get((0, slot, function)) for function in range(_FUNCTIONS)]
-            if all((0, slot, function) not in self._owners for function in range(_FUNCTIONS)):
+            functions = self._owners.get((0, slot))
+            if functions is None:
                 return slot, 0
-            first = owners[0]
+            first = functions.get(0)
             shared = isinstance(first, Controller) and first.model == "pcie-root-port" and _is_multifunction(first)
-            if shared and (0, slot, 7) not in self._owners:
-                return slot, next(f for f in range(1, _FUNCTIONS) if (0, slot, f) not in self._owners)
+            if shared and _FUNCTIONS - 1 not in functions:
+                return slot, next(function for function in range(1, _FUNCTIONS) if function not in functions)
         raise DocumentError("no place is left for another PCIe root port", place="domain/devices")
 
     def _spare_port(self) -> None:

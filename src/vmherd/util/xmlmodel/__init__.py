@@ -67,7 +67,7 @@ A namespaced element is ``class Arg(Element, tag="{http://...}arg", prefix="qemu
 root.  Unknown elements and attributes are ignored; ``unknown(cls, text)`` lists them.  Comments are
 dropped.  ``declared(cls)`` lists the fields of a class, ``reachable(cls)`` the classes of a document: a
 test should call it, since classes are compiled at their first use and a declaration that makes no sense is
-found only then.  Elements have ``replace(**changes)`` and a deep ``copy()``.
+found only then.  Elements have ``replace(**changes)``, ``only(names)`` and a deep ``copy()``.
 """
 
 from vmherd.util.xmlmodel.declared import Field, declared, reachable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from types import NoneType
@@ -231,6 +231,10 @@ class Element(msgspec.Struct, metaclass=ElementMeta):
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed; other values are shared with the original."""
         return msgspec.structs.replace(self, **changes)
+
+    def only(self, names: Iterable[str]) -> Self:
+        """A copy with nothing but the fields of these ``names``, which share their values with the original."""
+        return type(self)(**{name: getattr(self, name) for name in names})
 
     def copy(self) -> Self:
         """A copy that shares no element and no list with the original."""
