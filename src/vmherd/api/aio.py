@@ -128,9 +128,12 @@ class Domain:
         """
         return await self._driver.domain_xml(self.uuid, inactive=inactive, secure=secure)
 
-    async def undefine(self) -> None:
-        """Forget the definition.  A running guest runs on and becomes transient."""
-        await self._driver.domain_undefine(self.uuid)
+    async def undefine(self, *, keep_nvram: bool | None = None) -> None:
+        """Forget the definition.  A running guest runs on and becomes transient.
+
+        ``keep_nvram`` says what becomes of its file of UEFI variables; by default one that exists is an error.
+        """
+        await self._driver.domain_undefine(self.uuid, keep_nvram=keep_nvram)
 
     async def start(self, *, paused: bool = False) -> None:
         """Boot; return once the hypervisor runs the guest.  With ``paused`` its vCPUs wait for ``resume``."""

@@ -122,9 +122,12 @@ class Domain:
         """
         return self._loop.run(self._wrapped.xml(inactive=inactive, secure=secure))
 
-    def undefine(self) -> None:
-        """Forget the definition.  A running guest runs on and becomes transient."""
-        self._loop.run(self._wrapped.undefine())
+    def undefine(self, *, keep_nvram: bool | None = None) -> None:
+        """Forget the definition.  A running guest runs on and becomes transient.
+
+        ``keep_nvram`` says what becomes of its file of UEFI variables; by default one that exists is an error.
+        """
+        self._loop.run(self._wrapped.undefine(keep_nvram=keep_nvram))
 
     def start(self, *, paused: bool = False) -> None:
         """Boot; return once the hypervisor runs the guest.  With ``paused`` its vCPUs wait for ``resume``."""

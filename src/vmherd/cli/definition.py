@@ -115,12 +115,13 @@ def _text(file: BinaryIO) -> str:
 
 @click.command("undefine")
 @guests_argument
+@click.option("--nvram/--keep-nvram", default=None, help="Remove a guest's UEFI variables, too; or keep them.")
 @with_host
-async def undefine_command(host: Host, names: tuple[str, ...], everyone: bool) -> int:
+async def undefine_command(host: Host, names: tuple[str, ...], everyone: bool, nvram: bool | None) -> int:
     """Forget guests; their disks stay.  One that runs is forgotten when it stops."""
 
     async def undefine(domain: Domain) -> str:
-        await domain.undefine()
+        await domain.undefine(keep_nvram=None if nvram is None else not nvram)
         return f"{domain.name} is undefined"
 
     return await each(await chosen(host, names, everyone, active=None), undefine)
@@ -144,7 +145,7 @@ async def destroy_command(host: Host, name: str, yes: bool) -> None:
         await domain.poweroff()
     _remove(disks)
     if info.persistent:
-        await domain.undefine()
+        await domain.undefine(keep_nvram=False)
     click.echo(f"{domain.name} is deleted")
 
 

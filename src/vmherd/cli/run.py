@@ -145,7 +145,7 @@ async def _boot(host: Host, xml: str, remove: bool, undo: AsyncExitStack) -> Dom
         problem.hint = f"'vmherd start --console {name}' boots it; --name gives the new one another name"
         raise
     if not known:
-        undo.push_async_callback(domain.undefine)
+        undo.push_async_callback(domain.undefine, keep_nvram=False)
     await domain.start(paused=True)
     undo.push_async_callback(_end, domain)
     return domain

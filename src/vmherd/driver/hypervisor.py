@@ -86,8 +86,11 @@ class HypervisorDriver:
         """Boot a transient domain: it is gone when it stops."""
         self._unsupported("domain_create")
 
-    async def domain_undefine(self, uuid: str) -> None:
-        """Forget the definition.  A running guest runs on and becomes transient."""
+    async def domain_undefine(self, uuid: str, *, keep_nvram: bool | None = None) -> None:
+        """Forget the definition.  A running guest runs on and becomes transient.
+
+        Its file of UEFI variables is kept or removed; None raises InvalidState if there is one.
+        """
         self._unsupported("domain_undefine")
 
     async def domain_start(self, uuid: str, *, paused: bool = False) -> None:

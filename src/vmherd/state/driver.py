@@ -96,7 +96,7 @@ class LocalDriver(HypervisorDriver):
             self.table.insert(entry, [entry.event(Lifecycle.DEFINED, _ADDED)])
         return entry.info
 
-    async def domain_undefine(self, uuid: str) -> None:
+    async def domain_undefine(self, uuid: str, *, keep_nvram: bool | None = None) -> None:
         self.require_writable()
 
         def forget(entry: Entry) -> list[DomainEvent]:

@@ -9,7 +9,7 @@ from vmherd.conf.domain.address import PciAddress
 from vmherd.conf.domain.cpu import AddressMode, CacheMode
 from vmherd.conf.domain.disk import DiskBus, DiskDevice
 from vmherd.conf.domain.domain import Domain, placed_devices
-from vmherd.conf.domain.os import LoaderType
+from vmherd.conf.domain.os import Firmware, FirmwareFeatureName, Loader, LoaderType, Os
 from vmherd.conf.domain.problem import Problem, duplicates, numbered
 from vmherd.conf.domain.storage import StorageType
 from vmherd.conf.domain.vcpu import NumaMode, Placement
@@ -21,17 +21,49 @@ _MAX_FUNCTION = 7
 
 
 def firmware(domain: Domain) -> Iterator[Problem]:
-    """Variables of UEFI need a flash loader that keeps state; features need a firmware to be chosen."""
-    os = domain.os
-    if os.nvram is not None and os.firmware is None:
-        if os.loader is None or os.loader.type is not LoaderType.PFLASH:
-            yield Problem("domain/os/nvram", "only a flash loader has NVRAM", "use <loader type='pflash'>")
-        elif os.loader.stateless:
-            yield Problem("domain/os/nvram", "a stateless loader has no NVRAM", "remove one of the two")
-    if os.loader is not None and os.loader.stateless is False and os.loader.type is not LoaderType.PFLASH:
-        yield Problem("domain/os/loader/@stateless", "only a flash loader keeps state", "use <loader type='pflash'>")
-    if os.firmware_features and os.firmware is None:
+    """A firmware is named, or chosen by what it can do; only flash that keeps state has variables of UEFI.
+
+    Source: virDomainDefOSValidate of libvirt
+    """
+    yield from _named_firmware(domain.os) if domain.os.firmware is None else _chosen_firmware(domain.os)
+    loader = domain.os.loader
+    if loader is not None and loader.stateless and domain.os.nvram is not None:
+        yield Problem("domain/os/nvram", "a stateless loader has no NVRAM", "remove one of the two")
+
+
+def _named_firmware(os: Os) -> Iterator[Problem]:
+    if os.firmware_features:
         yield Problem("domain/os/firmware", "features choose a firmware, and none is wanted", "add <os firmware='efi'>")
+    loader = os.loader
+    if loader is not None and not loader.path and os.type.name == "hvm":
+        yield Problem("domain/os/loader", "the loader's file is not named", "name it, or write <os firmware='efi'>")
+    if loader is not None and loader.type is LoaderType.PFLASH:
+        return
+    if os.nvram is not None:
+        yield Problem("domain/os/nvram", "only a flash loader has NVRAM", "use <loader type='pflash'>")
+    if loader is not None and loader.stateless is False:
+        yield Problem("domain/os/loader/@stateless", "only a flash loader keeps state", "use <loader type='pflash'>")
+
+
+_CHOSEN = "the firmware is chosen by itself"
+
+
+def _chosen_firmware(os: Os) -> Iterator[Problem]:
+    loader = os.loader or Loader()
+    wanted = {feature.name: feature.enabled for feature in os.firmware_features}
+    if wanted.get(FirmwareFeatureName.ENROLLED_KEYS) and wanted.get(FirmwareFeatureName.SECURE_BOOT) is False:
+        yield Problem("domain/os/firmware", "enrolled keys are of use to secure boot only", "enable both, or neither")
+    if os.firmware is Firmware.BIOS and os.nvram is not None:
+        yield Problem("domain/os/nvram", "a BIOS has no NVRAM", "remove it, or write firmware='efi'")
+    if os.firmware is Firmware.BIOS and loader.stateless is False:
+        yield Problem("domain/os/loader/@stateless", "a BIOS keeps no state", "remove it, or write firmware='efi'")
+    for name, told in (("readonly", loader.readonly is not None), ("type", loader.type is not None)):
+        if told:
+            yield Problem(f"domain/os/loader/@{name}", _CHOSEN, f"remove {name}, or the firmware of <os>")
+    if loader.secure is False:
+        yield Problem("domain/os/loader/@secure", _CHOSEN, "write <feature enabled='no' name='secure-boot'/>")
+    if loader.path:
+        yield Problem("domain/os/loader", _CHOSEN, "remove the file's name, or the firmware of <os>")
 
 
 def cpu(domain: Domain) -> Iterator[Problem]:

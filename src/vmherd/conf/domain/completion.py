@@ -13,7 +13,7 @@ from vmherd.conf.domain.cpu import Cpu, CpuFallback, CpuMatch, CpuMode, FeatureP
 from vmherd.conf.domain.domain import Domain, devices_of
 from vmherd.conf.domain.features import HypervMode
 from vmherd.conf.domain.memory import MemTune
-from vmherd.conf.domain.os import BootDevice, BootFrom, LoaderType
+from vmherd.conf.domain.os import BootDevice, BootFrom, FirmwareFeature, FirmwareFeatureName, LoaderType, Os
 from vmherd.conf.domain.vcpu import IoThread, Placement
 
 _UNLIMITED = (2**53 - 1) * 1024  # VIR_DOMAIN_MEMORY_PARAM_UNLIMITED: no limit at all
@@ -50,12 +50,22 @@ def _boot(domain: Domain, arch: str) -> None:
     os.type.arch = os.type.arch or arch or None
     if os.loader is not None and os.loader.path and os.loader.type is None:
         os.loader.type = LoaderType.ROM
+    _firmware_features(os)
     if os.type.name == "hvm" and not os.boots and domain.bootloader is None and not _has_boot_order(domain):
         os.boots.append(BootFrom(dev=BootDevice.HD))
 
 
 def _has_boot_order(domain: Domain) -> bool:
     return any(each.boot is not None for each in devices_of(domain.devices))
+
+
+def _firmware_features(os: Os) -> None:
+    """Keys are enrolled for secure boot; so who wants them, wants that."""
+    if not os.firmware_features:
+        return
+    wanted = {feature.name: feature.enabled for feature in os.firmware_features}
+    if wanted.get(FirmwareFeatureName.ENROLLED_KEYS) and FirmwareFeatureName.SECURE_BOOT not in wanted:
+        os.firmware_features.append(FirmwareFeature(enabled=True, name=FirmwareFeatureName.SECURE_BOOT))
 
 
 def _cpu(cpu: Cpu | None) -> None:

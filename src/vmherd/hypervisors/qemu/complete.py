@@ -7,6 +7,7 @@ next start makes the same hardware.  Source: qemuDomainDefPostParse and qemuDoma
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain import complete as complete_generic
@@ -24,21 +25,24 @@ from vmherd.conf.domain.panic import PanicModel
 from vmherd.conf.domain.storage import EncryptionEngine, StorageFormat, StorageType
 from vmherd.conf.domain.video import Video, VideoModel, VideoType
 from vmherd.conf.domain.vsock import VsockModel
-from vmherd.hypervisors.qemu import address, machine, usb
+from vmherd.hypervisors.qemu import address, firmware, machine, usb
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 
 
-def complete(domain: Domain, caps: Capabilities, *, new: bool = False) -> None:
+def complete(domain: Domain, caps: Capabilities, *, new: bool = False, nvram: Path | None = None) -> None:
     """Complete ``domain`` in place; doing it twice changes nothing more.
 
     A ``new`` guest, or one that starts, also gets what an old definition is left without, lest its hardware change.
     Source: VIR_DOMAIN_DEF_PARSE_ABI_UPDATE of libvirt.
+    Variables of UEFI get a file in ``nvram``, or stay without a name.
     """
     _machine(domain, caps)
     number_controllers(domain.devices.controllers)
     _implicit_video(domain, caps)
     _default_controllers(domain, caps)
     complete_generic(domain, arch=caps.arch)
+    if nvram:
+        firmware.name_variables(domain, nvram)
     _cpu(domain, caps)
     _migratable(domain, caps)
     _disks(domain)

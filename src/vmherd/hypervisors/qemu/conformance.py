@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from vmherd.conf.domain.conformance import written
 from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.conformance import Case
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu import accel, address, command, complete, validate
+from vmherd.hypervisors.qemu import accel, address, command, complete, firmware, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities, Machine
 from vmherd.util.xmlmodel import parse_cpus
 
@@ -25,6 +26,7 @@ def arguments(case: Case) -> list[str]:
     domain = _accepted(case, new=True)
     validate.check_startable(domain)
     devices = case.facts["devices"]
+    firmware.choose(domain, _firmwares(case), Path(case.facts["config"]["nvramDir"]))
     domain.id = case.facts["domain"]["id"]
     address.assign_aliases(domain)
     launch = command.Launch(
@@ -53,9 +55,20 @@ def _accepted(case: Case, *, new: bool) -> Domain:
     if domain.genid == "":
         domain.genid = case.facts["host"]["random"]["uuid"]
     caps = _capabilities(case, domain)
-    complete.complete(domain, caps, new=new)
+    complete.complete(domain, caps, new=new, nvram=Path(case.facts["config"]["nvramDir"]))
     validate.check(domain, caps, kvm=accel.Verdict(bool(case.facts["host"]["kvm"]), "as told"))
     return domain
+
+
+def _firmwares(case: Case) -> list[firmware.Descriptor]:
+    told = case.facts["firmware_descriptors"]
+    files = {
+        Path(path).name: path for folder in firmware.FOLDERS for path in sorted(told) if Path(path).parent == folder
+    }
+    texts = {
+        path: told.get(os.path.normpath(Path(path).parent / each.get("link", "")), each) for path, each in told.items()
+    }
+    return firmware.read((path, texts[path]["text"]) for _, path in sorted(files.items()))
 
 
 def _capabilities(case: Case, domain: Domain) -> Capabilities:

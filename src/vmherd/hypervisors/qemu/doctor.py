@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vmherd.driver.types import CheckStatus, HostCheck
 from vmherd.errors import HostError, HypervisorError
-from vmherd.hypervisors.qemu import accel, capabilities
+from vmherd.hypervisors.qemu import accel, capabilities, firmware
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.util.process import identify
 
@@ -22,6 +22,7 @@ async def checks(folders: Folders) -> list[HostCheck]:
         await _qemu(folders),
         _kvm(),
         _program("qemu-img", "disk images cannot be made", "apt install qemu-utils"),
+        _uefi(),
         _space(folders),
         _device(Path("/dev/net/tun"), "guests can have user-mode networking only"),
         _program("dnsmasq", "virtual networks have no DHCP and DNS", "apt install dnsmasq-base"),
@@ -54,6 +55,18 @@ def _program(name: str, lacking: str, fix: str) -> HostCheck:
     if path:
         return HostCheck(name=name, status=CheckStatus.OK, message=path)
     return HostCheck(name=name, status=CheckStatus.WARN, message=f"not found: {lacking}", fix=fix)
+
+
+def _uefi() -> HostCheck:
+    try:
+        files = [each.mapping for each in firmware.installed() if "uefi" in each.interface_types]
+    except HostError as problem:
+        return HostCheck(name="UEFI", status=CheckStatus.WARN, message=problem.message, fix=problem.hint)
+    if files:
+        return HostCheck(name="UEFI", status=CheckStatus.OK, message=f"{len(files)} builds")
+    return HostCheck(
+        name="UEFI", status=CheckStatus.WARN, message="none: guests boot with BIOS", fix="apt install ovmf"
+    )
 
 
 def _space(folders: Folders) -> HostCheck:

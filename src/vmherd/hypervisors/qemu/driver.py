@@ -35,6 +35,7 @@ from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.state.domains import Entry, Live
 from vmherd.state.driver import LocalDriver
 from vmherd.state.jobs import Jobs
+from vmherd.util.files import on_host
 from vmherd.util.process import boot_id, cpu_times
 
 if TYPE_CHECKING:
@@ -114,6 +115,18 @@ class QemuDriver(LocalDriver):
 
     async def images_folder(self) -> Path:
         return self._folders.images
+
+    async def domain_undefine(self, uuid: str, *, keep_nvram: bool | None = None) -> None:
+        self.require_writable()
+        variables = self._workshop.variables(self.table.get(uuid).record.config)
+        if variables and keep_nvram is None:
+            raise InvalidState(
+                f"the guest has UEFI variables in {variables}", hint="--nvram removes, --keep-nvram keeps"
+            )
+        if variables and not keep_nvram:
+            with on_host("remove the guest's UEFI variables"):
+                variables.unlink(missing_ok=True)
+        await super().domain_undefine(uuid)
 
     # Lifecycle
 

@@ -46,6 +46,11 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
     def keeper_lock(self) -> Path:
         return self.run / "keeper.lock"
 
+    @property
+    def nvram(self) -> Path:
+        """The variables of guests with UEFI."""
+        return self.state / "nvram"
+
     def guest(self, uuid: str) -> Path:
         """What a running guest needs: its sockets, its locks."""
         return self.run / "guests" / uuid
@@ -70,6 +75,7 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
         try:
             for folder in (
                 self.state,
+                self.nvram,
                 self.run / "guests",
                 self.listeners,
                 self.jobs,

@@ -22,7 +22,7 @@ from vmherd.conf.domain.graphics import Graphics, GraphicsType, ListenType
 from vmherd.conf.domain.storage import StartupPolicy
 from vmherd.driver.types import ShutoffReason
 from vmherd.errors import HostError, HypervisorError
-from vmherd.hypervisors.qemu import command, keeper, ports
+from vmherd.hypervisors.qemu import command, firmware, keeper, ports
 from vmherd.hypervisors.qemu.adjust import adjust
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.folders import Folders
@@ -77,6 +77,8 @@ class Start:
     async def _run(self, *, paused: bool) -> None:
         async with AsyncExitStack() as undo:
             undo.callback(self._fail)
+            if fresh := firmware.prepare(self._domain, self._folders.nvram):
+                undo.callback(fresh.unlink)
             _require_files(self._domain)
             with ExitStack() as ours:  # what QEMU inherits, we close
                 self._make_folder()
@@ -242,6 +244,8 @@ def _require_files(domain: Domain) -> None:
 
 
 def _files(domain: Domain) -> Iterator[tuple[str, str]]:
+    if domain.os.loader and domain.os.loader.path:
+        yield "firmware", domain.os.loader.path
     if domain.os.kernel:
         yield "kernel", domain.os.kernel
     if domain.os.initrd:

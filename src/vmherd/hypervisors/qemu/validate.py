@@ -16,6 +16,7 @@ from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import fit
 from vmherd.hypervisors.qemu.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.machine import is_q35
 
 #: Elements of <devices> that no argument is made for yet: better refused than forgotten.
 _NOT_YET = {
@@ -72,6 +73,7 @@ def problems(domain: Domain, caps: Capabilities, kvm: Verdict) -> Iterator[Probl
     yield from _type(domain, kvm)
     yield from _machine(domain, caps)
     yield from _cpu(domain, caps)
+    yield from _secure_boot(domain)
     yield from _ends(domain)
     for rule in fit.RULES:
         yield from rule(domain)
@@ -118,6 +120,18 @@ def _cpu(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
         yield Problem("domain/cpu/model", f"{caps.binary} has no CPU {cpu.model.name!r}", f"'{caps.binary} -cpu help'")
 
 
+def _secure_boot(domain: Domain) -> Iterator[Problem]:
+    """Flash that only system management mode may write.  Source: qemuValidateDomainDefBoot of libvirt"""
+    loader, features = domain.os.loader, domain.features
+    if loader is None or not loader.secure:
+        return
+    place = "domain/os/loader/@secure"
+    if not is_q35(domain) or domain.os.type.arch != "x86_64":
+        yield Problem(place, "of all machines only Q35 with x86_64 has secure boot", "use machine='q35'")
+    if domain.os.firmware is None and not (features and features.smm and features.smm.state):
+        yield Problem(place, "secure boot needs system management mode", "add <smm state='on'/> to <features>")
+
+
 def _ends(domain: Domain) -> Iterator[Problem]:
     """Source: qemuValidateLifecycleAction of libvirt; firmware may reset the machine once more as it boots."""
     for name in ("on_poweroff", "on_reboot", "on_crash"):
@@ -133,9 +147,6 @@ def _not_yet(domain: Domain) -> Iterator[Problem]:
         if getattr(domain.devices, name):
             text = f"<{tag}> is not supported by the QEMU driver yet"
             yield Problem(f"domain/devices/{tag}", text, "remove the device")
-    if domain.os.firmware:
-        text = "firmware is not chosen by itself yet"
-        yield Problem("domain/os/@firmware", text, "name it: <loader type='pflash'>PATH</loader> and <nvram>")
     if domain.os.smbios and domain.os.smbios.mode is SmbiosMode.HOST:
         yield Problem("domain/os/smbios/@mode", "the host's tables are not handed on yet", "use mode='sysinfo'")
     if domain.launch_security:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vmherd.conf.domain import Domain
+from vmherd.conf.domain import Domain, parse_domain
+from vmherd.conf.domain.os import Nvram
 from vmherd.hypervisors.qemu import address, capabilities, complete, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.folders import Folders
@@ -49,8 +50,17 @@ class Workshop:
     async def accept(self, domain: Domain) -> None:
         """Complete a document in place and check that this host's QEMU can run it; raises DocumentError."""
         caps = await self._capabilities(domain)
-        complete.complete(domain, caps, new=True)
+        complete.complete(domain, caps, new=True, nvram=self._folders.nvram)
         validate.check(domain, caps)
+
+    def variables(self, config: str | None) -> Path | None:
+        """The file of a definition's UEFI variables, if it is there."""
+        domain = parse_domain(config) if config else None
+        if domain is None or (domain.os.firmware is None and not isinstance(domain.os.nvram, Nvram)):
+            return None
+        named = isinstance(domain.os.nvram, Nvram) and domain.os.nvram.path
+        path = Path(named or self._folders.nvram / f"{domain.name}_VARS.fd")
+        return path if path.exists() else None
 
     def check_startable(self, domain: Domain) -> None:
         """Raise Unsupported for what can be described, but not be run yet."""

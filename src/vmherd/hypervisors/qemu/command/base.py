@@ -92,7 +92,7 @@ def _flash_chips(domain: Domain) -> list[str]:
     loader = domain.os.loader
     if loader is None or loader.type is not LoaderType.PFLASH or not loader.path:
         return []
-    args = _flash(0, loader.path, readonly=loader.readonly is not False)
+    args = _flash(0, loader.path, readonly=bool(loader.readonly))
     if isinstance(domain.os.nvram, Nvram) and domain.os.nvram.path:
         args += _flash(1, domain.os.nvram.path, readonly=False)
     return args
