@@ -115,7 +115,7 @@ def test_a_folder_of_the_administrator_overrides_that_of_the_distribution(tmp_pa
 
 
 def test_a_descriptor_that_is_none_is_named() -> None:
-    with pytest.raises(HostError, match="10-bad.json: no firmware descriptor"):
+    with pytest.raises(HostError, match=r"10-bad\.json: no firmware descriptor"):
         firmware.read([("10-bad.json", '{"mapping": 1}')])
 
 
