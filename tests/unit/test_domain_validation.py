@@ -206,3 +206,17 @@ def test_all_problems_come_in_one_error() -> None:
     assert "3 problems" in message
     for place in ("domain/name", "domain/memory", "domain/devices/disk[2]/target/@dev"):
         assert place in message
+
+
+@pytest.mark.parametrize(
+    ("shmem", "place"),
+    [
+        ("<shmem name='a/b'/>", "shmem[1]/@name"),
+        ("<shmem name='a'><size unit='M'>3</size></shmem>", "shmem[1]/size"),
+        ("<shmem name='a'><msi vectors='2'/></shmem>", "shmem[1]/msi"),
+    ],
+)
+def test_shared_memory_that_cannot_be_shared_is_refused(shmem: str, place: str) -> None:
+    domain = guest(shmem)
+    complete(domain)
+    assert places(domain) == [f"domain/devices/{place}"]

@@ -142,3 +142,17 @@ def test_all_problems_come_at_once(caps: Capabilities) -> None:
         arguments(text, caps)
     assert "domain/os/type/@machine" in str(caught.value)
     assert "domain/on_crash" in str(caught.value)
+
+
+def test_shared_memory_with_a_server_has_interrupts(caps: Capabilities) -> None:
+    text = (DATA / "shared-memory.xml").read_text()
+    text = text.replace(
+        "<shmem name='lone' role='peer'><model type='ivshmem-plain'/>", "<shmem name='lone'>" + DOORBELL
+    )
+    argv = arguments(text, caps)
+    assert "socket,id=charshmem1,path=/run/ivshmem" in argv
+    [device] = [msgspec.json.decode(word) for word in argv if "ivshmem-doorbell" in word]
+    assert (device["chardev"], device["vectors"], device["ioeventfd"]) == ("charshmem1", 1, True)
+
+
+DOORBELL = "<model type='ivshmem-doorbell'/><server path='/run/ivshmem'/>"

@@ -202,10 +202,15 @@ def smbios(domain: Domain) -> Iterator[Problem]:
 
 
 def shared_memory(domain: Domain) -> Iterator[Problem]:
-    """Interrupts between guests go through the server."""
+    """It is a file of that name, of a size that a PCI bar can have; interrupts between guests need a server."""
     for number, each in numbered(domain.devices.shmems):
+        place = f"domain/devices/shmem[{number}]"
+        if "/" in each.name or each.name in ("", ".", ".."):
+            yield Problem(f"{place}/@name", f"{each.name!r} cannot be the name of a file", "use letters and digits")
         if each.msi is not None and each.server is None:
-            yield Problem(f"domain/devices/shmem[{number}]/msi", "interrupts need a server", "add <server path=''/>")
+            yield Problem(f"{place}/msi", "interrupts need a server", "add <server path=''/>")
+        if each.size is not None and (each.size < 1 << 20 or each.size & (each.size - 1)):
+            yield Problem(f"{place}/size", "it must be a power of two, 1 MiB at least", "write <size unit='M'>4</size>")
 
 
 RULES = (

@@ -11,6 +11,7 @@ from vmherd.conf.domain.graphics import Graphics, GraphicsType, Listen, ListenTy
 from vmherd.conf.domain.hostdev import Hostdev, HostdevMode, ScsiSource
 from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.net import Interface, MacAddress
+from vmherd.conf.domain.shmem import ShmemModel, ShmemModelRef
 from vmherd.conf.domain.storage import FIELDS_OF_TYPE, DiskSource, StorageFormat, StorageType
 from vmherd.conf.domain.video import Video, VideoType
 from vmherd.util.xmlmodel import scale
@@ -29,7 +30,7 @@ _NO_MAC = "00:00:00:00:00:00"
 
 
 def fill(domain: Domain) -> None:
-    """Complete disks, network cards, inputs, screens, video cards and host devices, in place."""
+    """Complete disks, network cards, inputs, screens, video cards, host devices and shared memory, in place."""
     devices = domain.devices
     for disk in devices.disks:
         _disk(disk)
@@ -43,6 +44,8 @@ def fill(domain: Domain) -> None:
         _filesystem(filesystem)
     for hostdev in devices.hostdevs:
         _hostdev(hostdev)
+    for shmem in devices.shmems:
+        shmem.model = shmem.model or ShmemModelRef(type=ShmemModel.IVSHMEM)
     _videos(devices.videos)
 
 

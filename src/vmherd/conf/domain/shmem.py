@@ -22,6 +22,11 @@ class ShmemModelRef(Element, tag="model"):
     type: ShmemModel = attr()
 
 
+class ShmemRole(StrEnum):
+    MASTER = "master"
+    PEER = "peer"
+
+
 class ShmemServer(Element, tag="server"):
     """The ivshmem server's socket."""
 
@@ -34,8 +39,10 @@ class ShmemMsi(Element, tag="msi"):
 
 
 class Shmem(Device, tag="shmem"):
+    """Known to all that share it by its name; the size, in bytes, is a power of two."""
+
     name: str = attr()
-    role: str | None = attr()
+    role: ShmemRole | None = attr()
     model: ShmemModelRef | None = child()
     size: SizeInM | None = leaf()
     server: ShmemServer | None = child()

@@ -22,6 +22,7 @@ from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.memballoon import Memballoon, MemballoonModel
 from vmherd.conf.domain.net import InterfaceModel, InterfaceType
 from vmherd.conf.domain.panic import PanicModel
+from vmherd.conf.domain.shmem import ShmemModel, ShmemModelRef, ShmemMsi
 from vmherd.conf.domain.storage import EncryptionEngine, StorageFormat, StorageType
 from vmherd.conf.domain.video import Video, VideoModel, VideoType
 from vmherd.conf.domain.vsock import VsockModel
@@ -51,6 +52,7 @@ def complete(domain: Domain, caps: Capabilities, *, new: bool = False, nvram: Pa
     _inputs(domain)
     _audio(domain)
     _panics(domain)
+    _shared_memory(domain)
     if domain.devices.vsock:
         domain.devices.vsock.model = domain.devices.vsock.model or VsockModel.VIRTIO
     domain.devices.memballoon = domain.devices.memballoon or Memballoon(model=MemballoonModel.VIRTIO)
@@ -209,3 +211,22 @@ def _panics(domain: Domain) -> None:
     for panic in domain.devices.panics:
         if panic.model in (None, PanicModel.DEFAULT) and machine.is_x86(domain):
             panic.model = PanicModel.ISA
+
+
+#: Bytes of shared memory that tells no size.
+_SHARED = 4 << 20
+
+
+def _shared_memory(domain: Domain) -> None:
+    """Source: qemuDomainShmemDefPostParse of libvirt."""
+    for each in domain.devices.shmems:
+        kind = each.model.type if each.model else ShmemModel.IVSHMEM
+        if kind is not ShmemModel.IVSHMEM_DOORBELL:
+            each.size = each.size or _SHARED
+        if kind is ShmemModel.IVSHMEM:
+            continue
+        each.model = ShmemModelRef(type=ShmemModel.IVSHMEM_DOORBELL if each.server else ShmemModel.IVSHMEM_PLAIN)
+        if each.server:
+            each.msi = each.msi or ShmemMsi()
+            each.msi.vectors = each.msi.vectors or 1
+            each.msi.ioeventfd = True if each.msi.ioeventfd is None else each.msi.ioeventfd

@@ -29,6 +29,11 @@ def is_virt(domain: Domain) -> bool:
     return not is_x86(domain) and (name(domain) == "virt" or name(domain).startswith("virt-"))
 
 
+def is_pseries(domain: Domain) -> bool:
+    """IBM's POWER, as PAPR describes it."""
+    return domain.os.type.arch in ("ppc64", "ppc64le") and name(domain).startswith("pseries")
+
+
 def is_microvm(domain: Domain) -> bool:
     return name(domain) == "microvm"
 

@@ -16,7 +16,7 @@ from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import fit
 from vmherd.hypervisors.qemu.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.capabilities import Capabilities
-from vmherd.hypervisors.qemu.machine import is_q35
+from vmherd.hypervisors.qemu.machine import is_pseries, is_q35
 
 #: Elements of <devices> that no argument is made for yet: better refused than forgotten.
 _NOT_YET = {
@@ -25,10 +25,7 @@ _NOT_YET = {
     "redirdevs": "redirdev",
     "smartcards": "smartcard",
     "tpms": "tpm",
-    "shmems": "shmem",
     "memories": "memory",
-    "cryptos": "crypto",
-    "nvram": "nvram",
     "iommu": "iommu",
     "vsock": "vsock",
 }
@@ -74,6 +71,7 @@ def problems(domain: Domain, caps: Capabilities, kvm: Verdict) -> Iterator[Probl
     yield from _machine(domain, caps)
     yield from _cpu(domain, caps)
     yield from _secure_boot(domain)
+    yield from _shared_memory(domain, caps)
     yield from _ends(domain)
     for rule in fit.RULES:
         yield from rule(domain)
@@ -130,6 +128,18 @@ def _secure_boot(domain: Domain) -> Iterator[Problem]:
         yield Problem(place, "of all machines only Q35 with x86_64 has secure boot", "use machine='q35'")
     if domain.os.firmware is None and not (features and features.smm and features.smm.state):
         yield Problem(place, "secure boot needs system management mode", "add <smm state='on'/> to <features>")
+
+
+def _shared_memory(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
+    """Source: qemuValidateDomainDeviceDefShmem of libvirt; QEMU 6.0 dropped the model that was both in one."""
+    for number, each in numbered(domain.devices.shmems):
+        if each.model and caps.flags and each.model.type not in caps:
+            text = f"{caps.binary} has no {each.model.type}"
+            hint = "use ivshmem-plain, or with a server ivshmem-doorbell"
+            yield Problem(f"domain/devices/shmem[{number}]/model/@type", text, hint)
+    if domain.devices.nvram and not is_pseries(domain):
+        place = "domain/devices/nvram"
+        yield Problem(place, "only pSeries machines have it", "remove it; UEFI's variables are <nvram> in <os>")
 
 
 def _ends(domain: Domain) -> Iterator[Problem]:

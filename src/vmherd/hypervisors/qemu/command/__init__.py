@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vmherd.conf.domain import Domain
 from vmherd.hypervisors.qemu.capabilities import Capabilities
-from vmherd.hypervisors.qemu.command import audio, base, chardev, controller, disk, display, misc, net
+from vmherd.hypervisors.qemu.command import audio, base, chardev, controller, disk, display, misc, net, shmem
 from vmherd.hypervisors.qemu.command.environment import environment
 from vmherd.hypervisors.qemu.command.launch import Launch
 
@@ -42,8 +42,12 @@ def build(domain: Domain, caps: Capabilities, launch: Launch) -> list[str]:
         *misc.watchdog(domain),
         *misc.balloon(domain),
         *misc.rngs(domain, launch),
+        *misc.nvram(domain),
+        *misc.core_info(domain),
         *base.sandbox(launch),
         *misc.panics(domain),
+        *shmem.arguments(domain, launch),
+        *misc.cryptos(domain),
         *misc.passthrough(domain),
         "-msg",
         "timestamp=on",

@@ -123,6 +123,31 @@ def panics(domain: Domain) -> list[str]:
     return args
 
 
+def cryptos(domain: Domain) -> list[str]:
+    """Accelerators of cryptography, which QEMU computes itself or has the host's kernel compute."""
+    args: list[str] = []
+    for each in domain.devices.cryptos:
+        backend = {"qom-type": f"cryptodev-backend-{each.backend.model}", "id": f"obj{alias(each)}"}
+        args += option("-object", {**backend, "queues": each.backend.queues})
+        end: Properties = {"driver": "virtio-crypto-pci", **virtio(each.driver), "cryptodev": backend["id"]}
+        args += device({**end, "id": alias(each), **bus(each, domain)})
+    return args
+
+
+def nvram(domain: Domain) -> list[str]:
+    """Non-volatile memory of a pSeries machine, at its address on the VIO bus."""
+    each = domain.devices.nvram
+    if each is None or not isinstance(each.address, SpaprVioAddress):
+        return []
+    return ["-global", f"spapr-nvram.reg={each.address.reg or 0:#x}"]
+
+
+def core_info(domain: Domain) -> list[str]:
+    """Where the guest's kernel tells what a dump of its memory needs."""
+    told = domain.features.vmcoreinfo if domain.features else None
+    return device({"driver": "vmcoreinfo"}) if told and told.state else []
+
+
 def passthrough(domain: Domain) -> list[str]:
     """Words that the document hands to QEMU as they are."""
     extra = domain.qemu_commandline
