@@ -147,7 +147,7 @@ def test_all_problems_come_at_once(caps: Capabilities) -> None:
 def test_shared_memory_with_a_server_has_interrupts(caps: Capabilities) -> None:
     text = (DATA / "shared-memory.xml").read_text()
     text = text.replace(
-        "<shmem name='lone' role='peer'><model type='ivshmem-plain'/>", "<shmem name='lone'>" + DOORBELL
+        "<shmem name='vmherd-golden-lone' role='peer'><model type='ivshmem-plain'/>", "<shmem name='lone'>" + DOORBELL
     )
     argv = arguments(text, caps)
     assert "socket,id=charshmem1,path=/run/ivshmem" in argv

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmherd.conf.domain import Domain
+from vmherd.conf.domain.address import SpaprVioAddress
 from vmherd.conf.domain.filesystem import AccessMode, Filesystem
 from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.memballoon import MemballoonModel
