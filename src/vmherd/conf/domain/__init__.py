@@ -11,7 +11,7 @@ Each element has a class in the module of its family: ``disk``, ``net``, ``cpu``
 from vmherd.conf.domain.completion import complete
 from vmherd.conf.domain.domain import Devices, Domain, DomainType
 from vmherd.conf.domain.problem import Problem
-from vmherd.conf.domain.text import parse_domain, render, stored
+from vmherd.conf.domain.text import parse_domain, render, stored, without_passwords
 from vmherd.conf.domain.validate import check, problems
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "problems",
     "render",
     "stored",
+    "without_passwords",
 ]

@@ -46,6 +46,7 @@ class SnapshotMode(StrEnum):
     NO = "no"
     INTERNAL = "internal"
     EXTERNAL = "external"
+    MANUAL = "manual"  # by someone else, while the guest is paused
 
 
 class DiskCache(StrEnum):

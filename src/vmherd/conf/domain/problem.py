@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from vmherd.errors import DocumentError
+
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
@@ -17,6 +19,18 @@ class Problem:
     place: str
     text: str
     hint: str = ""
+
+
+def refuse(found: Sequence[Problem], root: str, error: type[DocumentError] = DocumentError) -> None:
+    """Raise one ``error`` that lists all problems ``found`` below ``root``; return if there is none."""
+    if not found:
+        return
+    first, *others = found
+    if not others:
+        raise error(first.text, place=first.place, hint=first.hint)
+    lines = "".join(f"\n  {each.place}: {each.text}" for each in found)
+    hints = "; ".join(dict.fromkeys(each.hint for each in found if each.hint))
+    raise error(f"{len(found)} problems:{lines}", place=root, hint=hints)
 
 
 def numbered(items: Sequence[T]) -> Iterator[tuple[int, T]]:

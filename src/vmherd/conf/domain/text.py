@@ -22,10 +22,15 @@ def render(domain: Domain, *, secure: bool = False) -> str:
 
     Source: VIR_DOMAIN_XML_SECURE of virDomainGetXMLDesc.
     """
-    if not secure and any(each.passwd for each in domain.devices.graphics):
-        graphics = [_without_password(each) for each in domain.devices.graphics]
-        domain = domain.replace(devices=domain.devices.replace(graphics=graphics))
-    return xmlmodel.render(domain)
+    return xmlmodel.render(domain if secure else without_passwords(domain))
+
+
+def without_passwords(domain: Domain) -> Domain:
+    """``domain`` as it is shown to everyone; itself where it has no password."""
+    if not any(each.passwd for each in domain.devices.graphics):
+        return domain
+    graphics = [_without_password(each) for each in domain.devices.graphics]
+    return domain.replace(devices=domain.devices.replace(graphics=graphics))
 
 
 def _without_password(graphics: Graphics) -> Graphics:

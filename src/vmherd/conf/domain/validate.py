@@ -12,23 +12,14 @@ from vmherd.conf.domain.address import DriveAddress, PciAddress
 from vmherd.conf.domain.chardev import ChardevSource, ChardevType, SocketMode
 from vmherd.conf.domain.domain import Domain, placed_devices
 from vmherd.conf.domain.graphics import Graphics, GraphicsType, ListenType
-from vmherd.conf.domain.problem import Problem, duplicates, numbered
+from vmherd.conf.domain.problem import Problem, duplicates, numbered, refuse
 from vmherd.conf.domain.storage import StorageType
 from vmherd.conf.domain.streams import Stream, streams_of
-from vmherd.errors import DocumentError
 
 
 def check(domain: Domain) -> None:
     """Raise one DocumentError that lists all problems of ``domain``; return if there is none."""
-    found = problems(domain)
-    if not found:
-        return
-    first, *others = found
-    if not others:
-        raise DocumentError(first.text, place=first.place, hint=first.hint)
-    lines = "".join(f"\n  {each.place}: {each.text}" for each in found)
-    hints = "; ".join(dict.fromkeys(each.hint for each in found if each.hint))
-    raise DocumentError(f"{len(found)} problems:{lines}", place="domain", hint=hints)
+    refuse(problems(domain), "domain")
 
 
 def problems(domain: Domain) -> list[Problem]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from vmherd.conf import checkpoint, snapshot
+from vmherd.conf.checkpoint import CheckpointDisk
 from vmherd.conf.domain import Domain, parse_domain
 from vmherd.conf.domain.conformance import written
 from vmherd.conf.domain.graphics import GraphicsType
+from vmherd.conf.moments import Origin, Parent
 from vmherd.conformance import Case
 from vmherd.errors import HostError
 from vmherd.hypervisors.qemu import accel, address, command, complete, firmware, validate
@@ -40,6 +44,45 @@ def arguments(case: Case) -> list[str]:
     host = case.facts["host"]["environment"] | case.host.get("env", {})
     words = [f"{name}={value}" for name, value in command.environment(domain, launch, host).items()]
     return words + command.build(domain, _capabilities(case, domain), launch)
+
+
+def snapshots(case: Case) -> str:
+    """A snapshot read, completed, checked and written."""
+    origin = _origin(case)
+    found = snapshot.parse_snapshot(case.input, origin)
+    snapshot.complete(found, now=int(case.params.get("creation_time") or 0), finish=_completion(case))
+    snapshot.check(found, origin)
+    if "set-running" in case.flags:
+        found.state = snapshot.SnapshotState.RUNNING
+    uuid = str(case.params.get("uuid") or "")
+    return snapshot.render(found, uuid=uuid, secure=True, internal=origin is Origin.FILE)
+
+
+def checkpoints(case: Case) -> str:
+    """A checkpoint read, completed, checked, changed as the case says, and written."""
+    origin = _origin(case)
+    found = checkpoint.parse_checkpoint(case.input, origin)
+    checkpoint.complete(found, now=int(case.params.get("creation_time") or 0), finish=_completion(case))
+    checkpoint.check(found, origin)
+    if "set-parent" in case.flags:
+        found.parent = Parent(name=str(case.params["parent"]))
+    if "set-vda-bitmap" in case.flags:
+        found.disks[:1] = [CheckpointDisk(name="vda", bitmap=found.name)]
+    if "set-size" in case.flags:
+        found.disks[0].size = int(case.params["size"])
+    return checkpoint.render(found, secure=True, sizes="set-size" in case.flags)
+
+
+def _origin(case: Case) -> Origin:
+    if "internal" in case.flags:
+        return Origin.FILE
+    return Origin.REDEFINED if "redefine" in case.flags else Origin.REQUEST
+
+
+def _completion(case: Case) -> Callable[[Domain], None]:
+    """The guest inside, as this driver completes it."""
+    nvram = Path(case.facts["config"]["nvramDir"])
+    return lambda domain: complete.complete(domain, _capabilities(case, domain), nvram=nvram)
 
 
 def _choose_ports(domain: Domain, config: dict[str, Any]) -> None:

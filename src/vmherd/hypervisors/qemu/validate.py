@@ -10,7 +10,7 @@ from vmherd.conf.domain.cpu import CpuMode
 from vmherd.conf.domain.domain import DomainType
 from vmherd.conf.domain.os import SmbiosMode
 from vmherd.conf.domain.power import LifecycleAction
-from vmherd.conf.domain.problem import numbered
+from vmherd.conf.domain.problem import numbered, refuse
 from vmherd.conf.domain.storage import StorageType
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import fit
@@ -36,7 +36,7 @@ def check(domain: Domain, caps: Capabilities, *, kvm: Verdict | None = None) -> 
 
     ``kvm`` says whether KVM works, None to find it out.
     """
-    _refuse([*generic_problems(domain), *problems(domain, caps, kvm or kvm_usable())])
+    refuse([*generic_problems(domain), *problems(domain, caps, kvm or kvm_usable())], "domain", Unsupported)
 
 
 def check_startable(domain: Domain) -> None:
@@ -44,7 +44,7 @@ def check_startable(domain: Domain) -> None:
 
     A document may be kept before this driver can run it, as one may be kept whose disks are not there yet.
     """
-    _refuse([*fit.images(domain), *_not_yet(domain)])
+    refuse([*fit.images(domain), *_not_yet(domain)], "domain", Unsupported)
 
 
 def check_enforced(domain: Domain) -> None:
@@ -52,17 +52,7 @@ def check_enforced(domain: Domain) -> None:
 
     They do not show on QEMU's command line: they are for control groups, packet filters and overlays.
     """
-    _refuse([*_not_enforced(domain)])
-
-
-def _refuse(found: list[Problem]) -> None:
-    if not found:
-        return
-    hints = "; ".join(dict.fromkeys(each.hint for each in found if each.hint))
-    if len(found) == 1:
-        raise Unsupported(found[0].text, place=found[0].place, hint=hints)
-    lines = "".join(f"\n  {each.place}: {each.text}" for each in found)
-    raise Unsupported(f"{len(found)} problems:{lines}", place="domain", hint=hints)
+    refuse([*_not_enforced(domain)], "domain", Unsupported)
 
 
 def problems(domain: Domain, caps: Capabilities, kvm: Verdict) -> Iterator[Problem]:
