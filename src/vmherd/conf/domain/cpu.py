@@ -8,11 +8,11 @@ from __future__ import annotations
 from enum import StrEnum
 
 from vmherd.conf.domain.memdev import MemoryAccess
+from vmherd.conf.domain.scalars import SizeInB
 from vmherd.util.xmlmodel import (
     CpuSet,
     Element,
     Size,
-    SizeInBytes,
     Switch,
     UInt,
     ULong,
@@ -122,7 +122,7 @@ class CacheBytes(Element, tag="size"):
 
 
 class CacheLine(Element, tag="line"):
-    value: SizeInBytes = attr()
+    value: SizeInB = attr()
 
 
 class NumaCache(Element, tag="cache"):

@@ -20,6 +20,7 @@ def _parse_genid(text: str) -> str:
 
 UpperHex2 = Annotated[int, replace(_HEX, format="0x{:02X}".format), Meta(ge=0)]
 UpperHex4 = Annotated[int, replace(_HEX, format="0x{:04X}".format), Meta(ge=0)]
+SizeInB = Annotated[int, SizeCodec("B"), Meta(ge=0)]  # bytes, spelt as the lines of caches are
 SizeInM = Annotated[int, SizeCodec("M"), Meta(ge=0)]  # MiB, spelt as shared memory spells it
 SizeInMiB = Annotated[int, SizeCodec("MiB"), Meta(ge=0)]
 GenId = Annotated[str, Codec(_parse_genid)]  # "" asks for one to be made

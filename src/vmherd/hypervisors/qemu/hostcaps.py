@@ -30,7 +30,7 @@ def capabilities_xml(caps: Capabilities) -> str:
 
 def _machines(machine: Machine) -> list[document.Machine]:
     """An alias is listed as a machine of its own."""
-    deprecated = "yes" if machine.deprecated else None
+    deprecated = True if machine.deprecated else None
     found = [document.Machine(name=machine.name, max_cpus=machine.max_cpus, deprecated=deprecated)]
     if machine.alias:
         found.append(document.Machine(name=machine.alias, canonical=machine.name, max_cpus=machine.max_cpus))
