@@ -122,11 +122,11 @@ def test_a_port_that_cannot_be_a_console_makes_none(kind: str) -> None:
     assert not completed(f"<serial type='pty'><target type='{kind}'/></serial>").devices.consoles
 
 
-def test_virtio_ports_without_a_number_take_the_next_free_one() -> None:
+def test_virtio_ports_without_a_number_follow_those_before_and_the_first_stays_open() -> None:
     channel = "<channel type='pty'><target type='virtio' name='{}'/><address type='virtio-serial' port='{}'/></channel>"
     domain = completed(channel.format("a", 0) + channel.format("b", 1) + channel.format("c", 0))
     addresses = [each.address for each in domain.devices.channels]
-    assert [each.port for each in addresses if isinstance(each, VirtioSerialAddress)] == [2, 1, 3]
+    assert [each.port for each in addresses if isinstance(each, VirtioSerialAddress)] == [0, 1, 2]
 
 
 def test_an_empty_drive_has_neither_server_nor_pool() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from vmherd.conf.domain import Domain, parse_domain
 from vmherd.conf.domain.address import Device, DriveAddress, PciAddress, UsbAddress, VirtioSerialAddress
-from vmherd.errors import DocumentError
-from vmherd.hypervisors.qemu import address, complete, validate
+from vmherd.errors import DocumentError, VmherdError
+from vmherd.hypervisors.qemu import alias, complete, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build
 
@@ -123,6 +123,90 @@ def test_forty_cards_of_a_pc_spill_over_to_a_bridge(caps: Capabilities) -> None:
     assert {place.partition(":")[0] for place in found} == {"00", "01"}
 
 
+BRIDGE = "<controller type='pci' index='{}' model='{}'/>"
+BUS_OF = "<controller type='pci' index='{}' model='{}'><address type='pci' bus='{}' slot='{}'/></controller>"
+
+
+@pytest.mark.parametrize(
+    ("devices", "machine", "wanted"),
+    [
+        # A switch: the upstream port behind a root port, the downstream ports behind that.
+        ([BRIDGE.format(1, "pcie-root-port"), BRIDGE.format(2, "pcie-switch-upstream-port"),
+          BRIDGE.format(3, "pcie-switch-downstream-port"), BRIDGE.format(4, "pcie-switch-downstream-port")],
+         "q35", {1: "00:01.0", 2: "01:00.0", 3: "02:00.0", 4: "02:01.0"}),
+        # The bridge to conventional PCI has its place on a real board; nothing comes and goes right behind it.
+        ([BRIDGE.format(1, "dmi-to-pci-bridge"), BRIDGE.format(2, "pci-bridge")],
+         "q35", {1: "00:1e.0", 2: "01:00.0"}),
+        ([BRIDGE.format(1, "pci-expander-bus"), BRIDGE.format(2, "pci-expander-bus")],
+         "pc", {1: "00:02.0", 2: "00:03.0"}),
+        # A gap in the numbers is a bus, too.
+        ([BRIDGE.format(1, "pcie-root-port"), BRIDGE.format(3, "pcie-root-port")],
+         "q35", {1: "00:01.0", 2: "00:01.2", 3: "00:01.1"}),
+        # A port of an expander is told, since nothing is put there by itself.
+        ([BRIDGE.format(1, "pcie-expander-bus"), BUS_OF.format(2, "pcie-root-port", 1, 0)],
+         "q35", {1: "00:01.0", 2: "01:00.0"}),
+    ],
+)  # fmt: skip
+def test_pci_controllers_find_their_places(
+    devices: list[str], machine: str, wanted: dict[int, str], caps: Capabilities
+) -> None:
+    domain = completed(
+        "".join(devices) + "<memballoon model='none'/><controller type='usb' model='none'/>", caps, machine=machine
+    )
+    places = {each.index: each for each in domain.devices.controllers if each.type == "pci" and each.index}
+    assert {index: slot(each) for index, each in places.items()} == wanted
+
+
+def test_the_parts_of_a_usb_2_controller_share_a_slot(caps: Capabilities) -> None:
+    group = "".join(
+        f"<controller type='usb' index='{{0}}' model='ich9-{name}'/>" for name in ("ehci1", "uhci1", "uhci2")
+    )
+    for machine, wanted in (("q35", "00:1d"), ("pc", "00:02")):
+        parts = [
+            each for each in completed(group.format(0), caps, machine=machine).devices.controllers if each.type == "usb"
+        ]
+        assert [slot(each) for each in parts] == [f"{wanted}.7", f"{wanted}.0", f"{wanted}.1"]
+        assert [each.master and each.master.startport for each in parts] == [None, 0, 2]
+    many = completed(group.format(0) + group.format(1) + group.format(2), caps, machine="q35")
+    slots = {each.index: slot(each)[:5] for each in many.devices.controllers if each.type == "usb"}
+    assert slots == {0: "00:1d", 1: "00:1a", 2: "02:01"}
+
+
+def test_a_port_alone_in_its_slot_is_no_multifunction_device(caps: Capabilities) -> None:
+    domain = completed(BRIDGE.format(1, "pcie-root-port") + NIC + "<memballoon model='none'/>"
+                       "<controller type='usb' model='none'/>", caps, machine="q35")  # fmt: skip
+    (port_,) = (each for each in domain.devices.controllers if each.model == "pcie-root-port")
+    assert isinstance(port_.address, PciAddress)
+    assert port_.address.multifunction is None
+
+
+@pytest.mark.parametrize(
+    ("devices", "machine", "words"),
+    [
+        (BRIDGE.format(1, "pcie-root-port") + BUS_OF.format(2, "dmi-to-pci-bridge", 1, 0), "q35", ["0000:01:00.0"]),
+        (BRIDGE.format(1, "pci-bridge") + BUS_OF.format(2, "pci-expander-bus", 1, 1), "pc", ["0000:01:01.0"]),
+        (BRIDGE.format(1, "pcie-root-port") + PLACED.format(1, 1, 0), "q35", ["slot 0"]),
+        (PLACED.format(0, 0, 1), "pc", ["slots 1 to 31"]),
+        (BUS_OF.format(1, "pci-bridge", 2, 1) + BRIDGE.format(2, "pci-bridge"), "pc", ["bus 2"]),
+        ("<controller type='sata' index='0'><address type='pci' slot='4'/></controller>", "q35", ["0000:00:1f.2"]),
+        ("<controller type='ide' index='0'><address type='pci' slot='4'/></controller>", "pc", ["0000:00:01.1"]),
+        (BRIDGE.format(1, "pcie-expander-bus"), "pc", ["pcie-expander-bus"]),
+        (BRIDGE.format(1, "pci-root"), "pc", ["index 0"]),
+        (BRIDGE.format(300, "pci-bridge"), "pc", ["300", "255"]),
+        ("<controller type='pci' index='1' model='pci-bridge'><target chassis='4'/></controller>", "pc", ["chassis"]),
+        ("<controller type='pci' index='1' model='pci-bridge'><model name='pxb'/></controller>", "pc", ["'pxb'"]),
+        ("<controller type='pci' index='1' model='pci-expander-bus'><target busNr='255'/></controller>",
+         "pc", ["between 1 and 254"]),
+    ],
+)  # fmt: skip
+def test_a_pci_controller_out_of_place_is_refused(
+    devices: str, machine: str, words: list[str], caps: Capabilities
+) -> None:
+    with pytest.raises(VmherdError) as caught:
+        completed(devices, caps, machine=machine)
+    assert [word for word in words if word not in caught.value.message] == []
+
+
 @pytest.mark.parametrize(
     ("devices", "machine", "words"),
     [
@@ -167,7 +251,7 @@ def test_more_usb_devices_than_ports_get_a_hub(caps: Capabilities) -> None:
     (hub,) = domain.devices.hubs
     assert port(hub) == "0:1"
     assert [port(each) for each in domain.devices.inputs[:3]] == ["0:2", "0:1.1", "0:1.2"]
-    address.assign_aliases(domain)
+    alias.assign(domain)
     argv = build(domain, caps, Launch(folder=DATA, monitor_fd=9, listen=lambda _: 8, memory=DATA))
     hub_argument = '{"driver":"usb-hub","id":"hub0","bus":"usb.0","port":"1"}'
     assert argv.index(hub_argument) < next(n for n, word in enumerate(argv) if '"1.1"' in word)

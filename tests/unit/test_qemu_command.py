@@ -14,7 +14,7 @@ import pytest
 
 from vmherd.conf.domain import parse_domain, render
 from vmherd.errors import DocumentError
-from vmherd.hypervisors.qemu import address, complete, validate
+from vmherd.hypervisors.qemu import alias, complete, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build
 
@@ -45,7 +45,7 @@ def arguments(text: str, caps: Capabilities) -> list[str]:
     validate.check(domain, caps)
     validate.check_startable(domain)
     domain.id = 1
-    address.assign_aliases(domain)
+    alias.assign(domain)
     return build(
         domain,
         caps,

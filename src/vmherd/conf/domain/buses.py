@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from itertools import count
 
-from vmherd.conf.domain.address import CcidAddress, DriveAddress, VirtioSerialAddress
+from vmherd.conf.domain.address import CcidAddress, DriveAddress, Master, VirtioSerialAddress
 from vmherd.conf.domain.chardev import Channel, ChannelTargetType, Console, ConsoleTargetType
 from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.disk import Disk, DiskBus
@@ -17,6 +17,8 @@ from vmherd.conf.domain.domain import Devices, Domain
 from vmherd.conf.domain.hostdev import HostdevType
 
 _SCSI_SELF = 7  # the unit of the SCSI controller itself
+#: The first of the two ports of its USB 2 controller that each companion serves.
+_COMPANIONS = {"ich9-uhci1": 0, "ich9-uhci2": 2, "ich9-uhci3": 4}
 _DRIVES = {
     DiskBus.SCSI: ControllerType.SCSI,
     DiskBus.FDC: ControllerType.FDC,
@@ -26,7 +28,7 @@ _DRIVES = {
 
 
 def fill(domain: Domain, *, wide_scsi: bool) -> None:
-    """Give drive addresses, number controllers and add the missing ones, in place."""
+    """Give drive addresses and add the controllers that are missing, in place; those that are there have numbers."""
     devices = domain.devices
     devices.disks = ordered(devices.disks)
     for disk in devices.disks:
@@ -34,10 +36,10 @@ def fill(domain: Domain, *, wide_scsi: bool) -> None:
             disk.address = drive_address(disk, wide_scsi=wide_scsi)
     _place_scsi_hostdevs(devices, units=16 if wide_scsi else _SCSI_SELF)
     _place_smartcards(devices)
-    number_controllers(devices.controllers)
     for type_, indexes in _needed(devices).items():
         for index in indexes:
             add_controller(devices.controllers, type_, index)
+    _add_scsi_for_hostdevs(devices)
     _place_ports(devices)
 
 
@@ -86,20 +88,15 @@ def drive_address(disk: Disk, *, wide_scsi: bool = False) -> DriveAddress | None
     return None
 
 
-def add_controller(controllers: list[Controller], type_: ControllerType, index: int) -> Controller:
-    """The controller of this type and index, added behind those of its type if there is none."""
-    same = [each for each in controllers if each.type is type_]
-    for each in same:
-        if each.index == index:
+def add_controller(
+    controllers: list[Controller], type_: ControllerType, index: int, model: str | None = None
+) -> Controller:
+    """The controller of this type and index, added at the end if there is none."""
+    for each in controllers:
+        if each.type is type_ and each.index == index:
             return each
-    lower = [each for each in same if (each.index or 0) < index]
-    added = Controller(type=type_, index=index)
-    if lower:
-        controllers.insert(controllers.index(lower[-1]) + 1, added)
-    elif same:
-        controllers.insert(controllers.index(same[0]), added)
-    else:
-        controllers.append(added)
+    added = Controller(type=type_, index=index, model=model)
+    controllers.append(added)
     return added
 
 
@@ -109,6 +106,9 @@ def number_controllers(controllers: list[Controller]) -> None:
     The parts of one USB 2 controller stand one behind the other and share an index.  Source:
     virDomainAssignControllerIndexes
     """
+    for controller in controllers:
+        if controller.master is None and controller.model in _COMPANIONS:
+            controller.master = Master(startport=_COMPANIONS[controller.model])
     controllers[:] = _arranged(controllers)
     for place, controller in enumerate(controllers):
         before = controllers[place - 1] if place else None
@@ -149,13 +149,27 @@ def _needed(devices: Devices) -> dict[ControllerType, Iterable[int]]:
     for bus, type_ in _DRIVES.items():
         on_bus = (disk.address for disk in devices.disks if disk.target.bus is bus)
         _raise(highest, type_, (address.controller for address in on_bus if isinstance(address, DriveAddress)))
-    scsi = (each.address for each in devices.hostdevs if each.type is HostdevType.SCSI)
-    _raise(highest, ControllerType.SCSI, (each.controller for each in scsi if isinstance(each, DriveAddress)))
     cards = [card.address.controller for card in devices.smartcards if isinstance(card.address, CcidAddress)]
     needed: dict[ControllerType, Iterable[int]] = {type_: range(number + 1) for type_, number in highest.items()}
     needed[ControllerType.VIRTIO_SERIAL] = sorted({_serial_controller(port) for port in _virtio_ports(devices)})
     needed[ControllerType.CCID] = range(max(cards, default=-1) + 1)
     return needed
+
+
+def _add_scsi_for_hostdevs(devices: Devices) -> None:
+    """Controllers for SCSI devices of the host, of the model of the last one that such a device fills up.
+
+    Source: virDomainDefMaybeAddHostdevSCSIcontroller
+    """
+    models = {each.index: each.model for each in devices.controllers if each.type is ControllerType.SCSI}
+    highest, model = -1, None
+    for hostdev in devices.hostdevs:
+        address = hostdev.address
+        if hostdev.type is HostdevType.SCSI and isinstance(address, DriveAddress) and address.controller > highest:
+            highest = address.controller
+            model = models.get(highest) or model
+    for index in range(highest + 1):
+        add_controller(devices.controllers, ControllerType.SCSI, index, model)
 
 
 def _raise(highest: dict[ControllerType, int], type_: ControllerType, numbers: Iterable[int]) -> None:
@@ -175,19 +189,19 @@ def _serial_controller(port: Channel | Console) -> int:
 
 
 def _place_ports(devices: Devices) -> None:
-    """Number the ports whose address names the controller only; port 0 is for a console that asks for it."""
-    taken = {
-        (each.address.controller, each.address.port)
-        for each in _virtio_ports(devices)
-        if isinstance(each.address, VirtioSerialAddress) and each.address.port
-    }
+    """Number the channels whose address names the controller only, on from those before; 0 leaves it open.
+
+    Source: virDomainDefParseXML
+    """
+    highest: dict[tuple[int, int], int] = {}
     for each in _virtio_ports(devices):
         address = each.address
-        given = 0 if isinstance(each, Console) else 1
-        if isinstance(address, VirtioSerialAddress) and (address.port is None or address.port < given):
-            used = {port for controller, port in taken if controller == address.controller and port}
-            address.port = max(used, default=0) + 1
-            taken.add((address.controller, address.port))
+        if not isinstance(address, VirtioSerialAddress):
+            continue
+        bus = (address.controller, address.bus)
+        if isinstance(each, Channel):
+            address.port = address.port or highest.get(bus, -1) + 1
+            highest[bus] = max(highest.get(bus, 0), address.port)
 
 
 def _place_scsi_hostdevs(devices: Devices, *, units: int) -> None:

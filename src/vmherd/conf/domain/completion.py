@@ -19,11 +19,14 @@ from vmherd.conf.domain.vcpu import IoThread, Placement
 _UNLIMITED = (2**53 - 1) * 1024  # VIR_DOMAIN_MEMORY_PARAM_UNLIMITED: no limit at all
 
 
-def complete(domain: Domain, *, arch: str = "", wide_scsi: bool = False, abi_update: bool = False) -> None:
+def complete(
+    domain: Domain, *, arch: str = "", wide_scsi: bool = False, abi_update: bool = False, numbered: bool = False
+) -> None:
     """Fill in what the document leaves open, in place.  Doing it twice changes nothing more.
 
     ``arch`` is the architecture of a guest that names none.  A narrow SCSI bus has 7 disks, a wide one (VMware's) 15.
-    With ``abi_update`` the guest is new, so that <memory> may be brought into agreement with the NUMA nodes.
+    With ``abi_update`` the guest is new, so that <memory> may be brought into agreement with the NUMA nodes.  A driver
+    that adds controllers of its own has ``numbered`` those of the document before.
     """
     _identify(domain)
     _boot(domain, arch)
@@ -32,6 +35,8 @@ def complete(domain: Domain, *, arch: str = "", wide_scsi: bool = False, abi_upd
         domain.features.hyperv.mode = domain.features.hyperv.mode or HypervMode.CUSTOM
     defaults.fill(domain)
     streams.fill(domain)
+    if not numbered:
+        buses.number_controllers(domain.devices.controllers)
     buses.fill(domain, wide_scsi=wide_scsi)
     _memory(domain, abi_update=abi_update)
     _limits(domain)

@@ -10,7 +10,7 @@ from vmherd.conf.domain.filesystem import Filesystem
 from vmherd.conf.domain.graphics import Graphics, GraphicsType, Listen, ListenType
 from vmherd.conf.domain.hostdev import Hostdev, HostdevMode, ScsiSource
 from vmherd.conf.domain.input import Input, InputBus, InputType
-from vmherd.conf.domain.net import Interface, MacAddress
+from vmherd.conf.domain.net import Interface, InterfaceBackend, InterfaceDriver, MacAddress
 from vmherd.conf.domain.shmem import ShmemModel, ShmemModelRef
 from vmherd.conf.domain.storage import FIELDS_OF_TYPE, DiskSource, StorageFormat, StorageType
 from vmherd.conf.domain.video import Video, VideoType
@@ -95,9 +95,25 @@ def _interface(interface: Interface) -> None:
         interface.mac = MacAddress(address=f"52:54:00:{tail}")
     if interface.source is not None:
         interface.source.portid = None  # known only while a port exists
+    _virtio_options(interface)
     rx = interface.coalesce.rx if interface.coalesce else None
     if rx is None or rx.frames is None or not rx.frames.max:
         interface.coalesce = None
+
+
+def _virtio_options(interface: Interface) -> None:
+    """Only virtio cards have any; there is one queue at least.  Source: virDomainNetDefParseXML"""
+    virtio = interface.model is not None and interface.model.type.lower().startswith("virtio")
+    if not virtio:
+        interface.driver = None
+    elif interface.driver and interface.driver.queues == 1:
+        interface.driver.queues = None
+    if interface.driver == InterfaceDriver():
+        interface.driver = None
+    if interface.backend and not virtio:
+        interface.backend.vhost = None
+    if interface.backend == InterfaceBackend():
+        interface.backend = None
 
 
 def _input(each: Input, os_type: str, arch: str) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import PciAddress
 from vmherd.conf.domain.controller import Controller, ControllerTarget, ControllerType, PciModel
+from vmherd.errors import DocumentError
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 
-_DEVICES = {
+#: The device that implements each model but root ports.
+DEVICES = {
     "pci-bridge": "pci-bridge",
     "dmi-to-pci-bridge": "i82801b11-bridge",
     "pcie-to-pci-bridge": "pcie-pci-bridge",
@@ -19,6 +21,7 @@ _DEVICES = {
     "pci-expander-bus": "pxb",
     "pcie-expander-bus": "pxb-pcie",
 }
+ROOT_PORTS = ("pcie-root-port", "ioh3420")
 #: An expander takes bus numbers from the end; one stays free for what sits behind each.
 _LAST_BUS = 256
 
@@ -33,7 +36,7 @@ def describe(domain: Domain, caps: Capabilities) -> None:
 def _describe(domain: Domain, controller: Controller, caps: Capabilities) -> None:
     model = controller.model or ""
     root_port = "pcie-root-port" if "pcie-root-port" in caps else "ioh3420"
-    if controller.pci_model is None and (name := _DEVICES.get(model, root_port if model == "pcie-root-port" else "")):
+    if controller.pci_model is None and (name := DEVICES.get(model, root_port if model == "pcie-root-port" else "")):
         controller.pci_model = PciModel(name=name)
     target = controller.target or ControllerTarget()
     match model:
@@ -42,14 +45,23 @@ def _describe(domain: Domain, controller: Controller, caps: Capabilities) -> Non
         case "pcie-root-port" | "pcie-switch-downstream-port":
             target.chassis = controller.index if target.chassis is None else target.chassis
             if target.port is None and isinstance(address := controller.address, PciAddress):
-                target.port = ((address.slot or 0) << 3) + (address.function or 0)
+                slot, function = address.slot or 0, address.function or 0
+                target.port = (slot << 3) + function if model == "pcie-root-port" else slot
         case "pci-expander-bus" | "pcie-expander-bus":
-            target.bus_nr = _free_bus(domain) if target.bus_nr is None else target.bus_nr
+            target.bus_nr = _free_bus(domain, controller) if target.bus_nr is None else target.bus_nr
         case _:
             return
     controller.target = target
 
 
-def _free_bus(domain: Domain) -> int:
+def _free_bus(domain: Domain, expander: Controller) -> int:
+    """Source: qemuDomainAddressFindNewBusNr"""
     targets = [each.target for each in domain.devices.controllers if each.type is ControllerType.PCI]
-    return min((each.bus_nr for each in targets if each and each.bus_nr is not None), default=_LAST_BUS) - 2
+    number = min((each.bus_nr for each in targets if each and each.bus_nr is not None), default=_LAST_BUS) - 2
+    if number <= 0:
+        raise DocumentError(
+            f"no bus number below those of the other expanders is left for PCI controller {expander.index}",
+            place="domain/devices/controller/target/@busNr",
+            hint="spread the numbers out, from 254 downwards",
+        )
+    return number

@@ -18,6 +18,7 @@ from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.cpu import Cpu, CpuCheck, CpuFallback, CpuMatch, CpuMode, CpuModel
 from vmherd.conf.domain.disk import DiskDriver
 from vmherd.conf.domain.graphics import GraphicsType
+from vmherd.conf.domain.hostdev import HostdevType, MdevModel
 from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.memballoon import Memballoon, MemballoonModel
 from vmherd.conf.domain.net import InterfaceModel, InterfaceType
@@ -41,13 +42,14 @@ def complete(domain: Domain, caps: Capabilities, *, new: bool = False, nvram: Pa
     number_controllers(domain.devices.controllers)
     _implicit_video(domain, caps)
     _default_controllers(domain, caps)
-    complete_generic(domain, arch=caps.arch)
+    complete_generic(domain, arch=caps.arch, numbered=True)
     if nvram:
         firmware.name_variables(domain, nvram)
     _cpu(domain, caps)
     _migratable(domain, caps)
     _disks(domain)
     _nics(domain, caps)
+    _hostdevs(domain, caps)
     _streams(domain)
     _inputs(domain)
     _audio(domain)
@@ -147,6 +149,14 @@ def _nics(domain: Domain, caps: Capabilities) -> None:
             interface.model = InterfaceModel(type=fallback)
         elif interface.model and interface.model.type.lower() in _MODELS:  # libvirt takes these in any case
             interface.model.type = interface.model.type.lower()
+
+
+def _hostdevs(domain: Domain, caps: Capabilities) -> None:
+    """A virtual GPU shows nothing unless that is asked for.  Source: qemuDomainHostdevDefPostParse"""
+    for hostdev in domain.devices.hostdevs:
+        on_pci = hostdev.type is HostdevType.MDEV and hostdev.model is MdevModel.VFIO_PCI
+        if on_pci and hostdev.display is None and "vfio-pci.display" in caps:
+            hostdev.display = False
 
 
 _SERIAL_MODELS = {

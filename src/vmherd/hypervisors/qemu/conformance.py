@@ -15,7 +15,7 @@ from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.conf.moments import Origin, Parent
 from vmherd.conformance import Case
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu import accel, address, command, complete, firmware, validate
+from vmherd.hypervisors.qemu import accel, alias, command, complete, firmware, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities, Machine
 from vmherd.util.xmlmodel import parse_cpus
 
@@ -32,7 +32,7 @@ def arguments(case: Case) -> list[str]:
     devices = case.facts["devices"]
     firmware.choose(domain, _firmwares(case), Path(case.facts["config"]["nvramDir"]))
     domain.id = case.facts["domain"]["id"]
-    address.assign_aliases(domain)
+    alias.assign(domain)
     launch = command.Launch(
         folder=Path(case.facts["domain"]["runtime_directory"].replace("NAME", domain.name[:20])),
         monitor_fd=devices["monitor"]["fd"],

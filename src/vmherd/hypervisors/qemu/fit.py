@@ -18,6 +18,7 @@ from vmherd.conf.domain.os import SmbiosMode
 from vmherd.conf.domain.problem import numbered
 from vmherd.conf.domain.storage import StorageFormat
 from vmherd.conf.domain.sysinfo import SysinfoType
+from vmherd.conf.domain.video import VideoType
 from vmherd.hypervisors.qemu import machine
 
 #: Formats that QEMU cannot write to, or knows by another name.
@@ -55,15 +56,6 @@ def disks(domain: Domain) -> Iterator[Problem]:
             yield Problem(f"{place}/readonly", text, "use bus='virtio' or bus='scsi', or device='cdrom'")
         if disk.target.bus is DiskBus.USB and disk.address and not isinstance(disk.address, UsbAddress):
             yield Problem(f"{place}/address/@type", "a disk on USB has an address on USB", "use type='usb'")
-
-
-def pci_root(domain: Domain) -> Iterator[Problem]:
-    """The first PCI bus is the board's own."""
-    wanted = machine.pci_root(domain)
-    for number, each in numbered(domain.devices.controllers):
-        if each.type is ControllerType.PCI and each.index == 0 and wanted and each.model not in (None, wanted):
-            text = f"the first PCI bus of {domain.os.type.machine} is a {wanted}, not a {each.model}"
-            yield Problem(f"domain/devices/controller[{number}]/@model", text, f"use model='{wanted}'")
 
 
 #: USB controllers have that many ports at most (QEMU's hcd-xhci.h).
@@ -134,6 +126,13 @@ def screens(domain: Domain) -> Iterator[Problem]:
             yield Problem(place, f"{graphics.passwd_valid_to!r} is no time", "write it YYYY-MM-DDTHH:MM:SS, in UTC")
 
 
+def framebuffers(domain: Domain) -> Iterator[Problem]:
+    """A frame buffer in the guest's memory is on no bus."""
+    for number, video in numbered(domain.devices.videos):
+        if video.model and video.model.type is VideoType.RAMFB and video.address is not None:
+            yield Problem(f"domain/devices/video[{number}]/address", "a ramfb is on no bus", "remove <address>")
+
+
 _MOST = 1 << 63
 
 
@@ -151,11 +150,11 @@ def memory(domain: Domain) -> Iterator[Problem]:
 
 RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (
     disks,
-    pci_root,
     usb,
     serials,
     features,
     sysinfo,
     screens,
+    framebuffers,
     memory,
 )

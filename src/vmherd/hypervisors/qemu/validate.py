@@ -13,7 +13,7 @@ from vmherd.conf.domain.power import LifecycleAction
 from vmherd.conf.domain.problem import numbered, refuse
 from vmherd.conf.domain.storage import StorageType
 from vmherd.errors import Unsupported
-from vmherd.hypervisors.qemu import fit
+from vmherd.hypervisors.qemu import fit, topology
 from vmherd.hypervisors.qemu.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.machine import is_pseries, is_q35
@@ -63,6 +63,7 @@ def problems(domain: Domain, caps: Capabilities, kvm: Verdict) -> Iterator[Probl
     yield from _secure_boot(domain)
     yield from _shared_memory(domain, caps)
     yield from _ends(domain)
+    yield from topology.problems(domain)
     for rule in fit.RULES:
         yield from rule(domain)
 

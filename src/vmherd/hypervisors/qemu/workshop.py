@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vmherd.conf.domain import Domain, parse_domain
 from vmherd.conf.domain.os import Nvram
-from vmherd.hypervisors.qemu import address, capabilities, complete, validate
+from vmherd.hypervisors.qemu import alias, capabilities, complete, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.hostcaps import capabilities_xml
@@ -70,7 +70,7 @@ class Workshop:
     async def start(self, domain: Domain, live: Live, *, paused: bool) -> None:
         """Boot an accepted document as the life ``live``; a failure leaves nothing behind."""
         domain.id = live.id
-        address.assign_aliases(domain)
+        alias.assign(domain)
         start = Start(
             table=self._table,
             life=self._life,
