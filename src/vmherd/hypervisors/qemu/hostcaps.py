@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import platform
-from pathlib import Path
-from uuid import UUID
-
 from vmherd.conf import capabilities as document
 from vmherd.hypervisors.qemu import accel
 from vmherd.hypervisors.qemu.capabilities import Capabilities, Machine
+from vmherd.state import host
 from vmherd.util.xmlmodel import render
 
 
 def capabilities_xml(caps: Capabilities) -> str:
     """What this host is and can run, best way first; KVM only where it is known to work."""
+    here = host.describe()
+    here.secmodels = [document.SecurityModel(model="none", doi="0")]  # guests are not confined by labels
+    return render(document.HostCapabilities(host=here, guests=[_guest(caps)]))
+
+
+def _guest(caps: Capabilities) -> document.Guest:
     domains = [document.GuestDomain(type="qemu")]
     if accel.kvm_usable().usable:
         domains.insert(0, document.GuestDomain(type="kvm"))
@@ -24,8 +27,7 @@ def capabilities_xml(caps: Capabilities) -> str:
         machines=[machine for each in caps.machines for machine in _machines(each)],
         domains=domains,
     )
-    host = document.Host(uuid=_host_uuid(), cpu=document.HostCpu(arch=platform.machine()))
-    return render(document.HostCapabilities(host=host, guests=[document.Guest(os_type="hvm", arch=arch)]))
+    return document.Guest(os_type="hvm", arch=arch, features=_features(caps))
 
 
 def _machines(machine: Machine) -> list[document.Machine]:
@@ -37,9 +39,14 @@ def _machines(machine: Machine) -> list[document.Machine]:
     return found
 
 
-def _host_uuid() -> str | None:
-    """The machine's own id (machine-id(5)), which is a UUID without dashes."""
-    try:
-        return str(UUID(Path("/etc/machine-id").read_text().strip()))
-    except (OSError, ValueError):
-        return None
+def _features(caps: Capabilities) -> document.GuestFeatures:
+    """Source: virQEMUCapsInitGuestFromBinary, src/qemu/qemu_capabilities.c"""
+    is_pc = caps.arch in ("x86_64", "i686")
+    return document.GuestFeatures(
+        pae=caps.arch == "i686",
+        nonpae=caps.arch == "i686",
+        acpi=document.Toggle(default=True, toggle=True) if is_pc or caps.arch == "aarch64" else None,
+        apic=document.Toggle(default=True, toggle=False) if is_pc else None,
+        cpuselection=bool(caps.cpus),
+        deviceboot=True,
+    )

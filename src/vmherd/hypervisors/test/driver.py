@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Self
 
 from vmherd import __version__
+from vmherd.conf.capabilities import Guest, GuestArch, GuestDomain, Host, HostCapabilities, HostCpu
 from vmherd.conf.domain import Domain, check, complete, render
 from vmherd.driver.types import (
     BalloonStats,
@@ -28,23 +29,7 @@ from vmherd.events import DomainEvent, Lifecycle
 from vmherd.hypervisors.test import node
 from vmherd.state.domains import Entry, Live, mark_stopped, set_state
 from vmherd.state.driver import LocalDriver
-
-_CAPABILITIES = """\
-<capabilities>
-  <host>
-    <cpu>
-      <arch>i686</arch>
-    </cpu>
-  </host>
-  <guest>
-    <os_type>hvm</os_type>
-    <arch name='i686'>
-      <wordsize>32</wordsize>
-      <domain type='test'/>
-    </arch>
-  </guest>
-</capabilities>
-"""
+from vmherd.util import xmlmodel
 
 
 class TestDriver(LocalDriver):
@@ -106,7 +91,9 @@ class TestDriver(LocalDriver):
         return {"test": __version__}
 
     async def capabilities(self) -> str:
-        return _CAPABILITIES
+        arch = GuestArch(name="i686", wordsize=32, domains=[GuestDomain(type="test")])
+        host = Host(cpu=HostCpu(arch="i686"))
+        return xmlmodel.render(HostCapabilities(host=host, guests=[Guest(os_type="hvm", arch=arch)]))
 
     async def domain_info(self, uuid: str) -> DomainInfo:
         return self.table.get(uuid).info
