@@ -106,10 +106,19 @@ class BhyveCommandline(Element, tag=_BHYVE + "commandline", prefix="bhyve"):
     envs: list[BhyveEnv] = children()
 
 
-class LxcShareNet(Element, tag=_LXC + "sharenet", prefix="lxc"):
-    """Whose namespace the container shares: ``value`` is a container, a process id or a name, as ``type`` says."""
+class LxcShareSource(StrEnum):
+    """Whose namespace: a container's, that of a process, or a named one of ip-netns(8)."""
 
-    type: str = attr()
+    NONE = "none"
+    NAME = "name"
+    PID = "pid"
+    NETNS = "netns"
+
+
+class LxcShareNet(Element, tag=_LXC + "sharenet", prefix="lxc"):
+    """Whose network the container shares: ``value`` is a container, a process id or a name, as ``type`` says."""
+
+    type: LxcShareSource = attr()
     value: str = attr()
 
 
