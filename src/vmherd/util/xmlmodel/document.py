@@ -88,8 +88,8 @@ def render(element: Element, indent: int = 0) -> str:
         raise _too_deep(type(element)) from None
     if out.namespaces:
         declarations = "".join(f" xmlns:{prefix}='{uri}'" for prefix, uri in out.namespaces.items())
-        end = "/>\n" if out[0].endswith("/>\n") else ">\n"
-        out[0] = out[0].removesuffix(end) + declarations + end
+        tag, end, rest = out[0].partition("/>" if out[0].endswith("/>\n") else ">")  # a value has no bare >
+        out[0] = tag + declarations + end + rest
     return "".join(out)
 
 

@@ -1,0 +1,42 @@
+"""Good documents to begin with, and what the QEMU driver makes of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from vmherd.conf.domain import Domain
+from vmherd.hypervisors.qemu import address, complete, validate
+from vmherd.hypervisors.qemu.accel import Verdict
+from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.command import Launch, build
+
+_DATA = Path(__file__).parents[1] / "data"
+_KVM = Verdict(usable=True, reason="")
+
+#: What QEMU 7.2 of Debian 12 can do.
+CAPABILITIES = msgspec.json.decode((_DATA / "qemu" / "capabilities-7.2.json").read_bytes(), type=Capabilities)
+
+#: Domain documents that vmherd takes.
+DOMAINS = [path.read_text() for folder in ("domain", "qemu") for path in sorted((_DATA / folder).glob("*.xml"))]
+DOMAINS = [text for text in DOMAINS if text.lstrip().startswith("<domain")]
+
+
+def complete_for_qemu(domain: Domain) -> None:
+    complete.complete(domain, CAPABILITIES, new=True)
+
+
+def arguments(domain: Domain) -> list[str]:
+    """QEMU's arguments for a domain that is not completed yet.  Raises as a start does."""
+    complete_for_qemu(domain)
+    validate.check(domain, CAPABILITIES, kvm=_KVM)
+    validate.check_startable(domain)
+    domain.id = 1
+    address.assign_aliases(domain)
+    folder = Path("/run/guest")
+    return build(domain, CAPABILITIES, Launch(folder=folder, monitor_fd=9, listen=lambda _: 100, memory=folder))
+
+
+#: Every document that vmherd takes.
+DOCUMENTS = DOMAINS
