@@ -10,11 +10,11 @@ from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar, get_args, get_type_hints
 
+from corpus import DOMAINS
 from hypothesis import reject
 from hypothesis import strategies as st
 
 import vmherd.conf
-from corpus import DOMAINS
 from vmherd.conf.domain import Devices, Domain, parse_domain, render
 from vmherd.util.xmlmodel import Codec, Element, Field, Kind, SizeCodec, declared
 from vmherd.util.xmlmodel.scalars import TEXT
@@ -56,6 +56,7 @@ _FAMILIES: tuple[tuple[str, st.SearchStrategy[str]], ...] = (
     ("-1", st.integers(-20, -1).map(str)),
     *((str(high), st.integers(0, high).map(str)) for high in (2**31 - 1, 2**32 - 1, 2**63 - 1, 2**64 - 1)),
     *((hex(high), st.integers(0, high).map(hex)) for high in (0xFF, 2**32 - 1, 2**64 - 1)),
+    ("1", st.sampled_from(["0", "1"])),
     ("yes", st.sampled_from(["yes", "no"])),
     ("on", st.sampled_from(["on", "off"])),
     ("52:54:00:12:34:56", st.lists(_octets, min_size=6, max_size=6).map(":".join)),

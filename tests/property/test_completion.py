@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, reject, settings
-
 from corpus import complete_for_qemu
+from hypothesis import given, reject, settings
 from strategies import guests
+
 from vmherd.conf.domain import Domain, complete, parse_domain, render
 from vmherd.errors import DocumentError
 
 
 @pytest.mark.parametrize("fill", [complete, complete_for_qemu], ids=["any", "qemu"])
 @given(text=guests())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_completing_twice_changes_nothing_more(fill: Callable[[Domain], None], text: str) -> None:
     domain = parse_domain(text)
     try:

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from strategies import elements, model_classes, places
+
 from vmherd.util.xmlmodel import Element, parse, render, unknown
 
 CLASSES = model_classes()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from vmherd.conf.domain import Domain, complete, parse_domain, render
 from vmherd.conf.domain.address import DriveAddress, VirtioSerialAddress
+from vmherd.errors import DocumentError
 
 DATA = Path(__file__).parent.parent / "data" / "domain"
 GOLDEN = sorted(DATA.glob("*.xml"))
@@ -180,6 +181,31 @@ def test_an_order_of_boot_devices_replaces_the_default() -> None:
 def test_unnamed_iothreads_get_the_lowest_free_ids() -> None:
     head = "<iothreads>4</iothreads><iothreadids><iothread id='2'/><iothread id='9'/></iothreadids>"
     assert [each.id for each in completed(head=head).iothreadids] == [2, 9, 1, 3]
+
+
+LAST = 2**32 - 1
+
+
+@pytest.mark.parametrize(
+    ("devices", "place"),
+    [
+        (f"<disk><target dev='sda'/><address type='drive' controller='{LAST}'/></disk>", "domain/devices"),
+        (f"<parallel type='null'><target port='{LAST}'/></parallel><parallel type='null'/>", "parallel/target/@port"),
+        (
+            f"<smartcard mode='host'><address type='ccid' slot='{LAST}'/></smartcard><smartcard mode='host'/>",
+            "smartcard/address/@slot",
+        ),
+    ],
+)
+def test_numbers_that_leave_no_room_for_more_are_refused(devices: str, place: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        completed(devices)
+    assert caught.value.place.endswith(place)
+
+
+def test_a_console_cannot_take_the_boot_order_from_the_disks() -> None:
+    domain = completed("<serial type='pty'/><console type='pty'><boot order='1'/></console>")
+    assert [each.dev for each in domain.os.boots] == ["hd"]
 
 
 def test_scsi_host_devices_take_free_units_past_a_full_controller() -> None:

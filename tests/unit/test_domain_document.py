@@ -72,6 +72,21 @@ def test_a_bad_value_is_told_with_its_place_line_and_choices() -> None:
     assert "scsi" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [
+        ("<devices><disk><target dev='sda'/><wwn>0-16383</wwn></disk></devices>", "disk/wwn"),
+        ("<devices><filesystem><source usage='1' units='MB2'/><target dir='/'/></filesystem></devices>", "/source"),
+        (f"<devices><filesystem><source usage='{2**63}'/><target dir='/'/></filesystem></devices>", "/source"),
+        ("<iothreads>2147483648</iothreads>", "domain/iothreads"),
+    ],
+)
+def test_a_value_that_means_nothing_is_refused(part: str, place: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        parse_domain(f"<domain type='test'><name>a</name><os><type>hvm</type></os>{part}</domain>")
+    assert caught.value.place.endswith(place)
+
+
 @pytest.mark.parametrize("missing", ["name", "os"])
 def test_a_document_without_an_essential_part_is_refused(missing: str) -> None:
     parts = {"name": "<name>a</name>", "os": "<os><type>hvm</type></os>"}

@@ -244,6 +244,13 @@ def test_a_namespaced_fragment_declares_its_namespace_itself():
     assert parse(CommandLine, render(CommandLine())) == CommandLine()
 
 
+def test_a_namespaced_root_may_have_text():
+    class Path(Element, tag="{urn:path}path", prefix="p"):
+        value: str = text()
+
+    assert render(Path(value="a > b")) == "<p:path xmlns:p='urn:path'>a &gt; b</p:path>\n"
+
+
 def test_the_prefix_a_document_chose_does_not_matter():
     text = f"<guest xmlns:q='{QEMU[1:-1]}'><name>g</name><q:commandline><q:arg value='1'/></q:commandline></guest>"
     assert parse(Guest, text).command == CommandLine(args=[Arg(value="1")])

@@ -15,10 +15,13 @@ from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.disk import Disk, DiskBus
 from vmherd.conf.domain.domain import Devices, Domain
 from vmherd.conf.domain.hostdev import HostdevType
+from vmherd.errors import DocumentError
 
 _SCSI_SELF = 7  # the unit of the SCSI controller itself
 #: The first of the two ports of its USB 2 controller that each companion serves.
 _COMPANIONS = {"ich9-uhci1": 0, "ich9-uhci2": 2, "ich9-uhci3": 4}
+#: No guest has more of one type; a larger number is a slip, and would fill the host's memory.
+_MOST_CONTROLLERS = 256
 _DRIVES = {
     DiskBus.SCSI: ControllerType.SCSI,
     DiskBus.FDC: ControllerType.FDC,
@@ -100,6 +103,14 @@ def add_controller(
     return added
 
 
+def next_number(taken: Iterable[int], place: str) -> int:
+    """One more than the highest of the numbers that are taken, which a document holds in 32 bits."""
+    number = 1 + max(taken, default=-1)
+    if number < 1 << 32:
+        return number
+    raise DocumentError(f"no number is left above {number - 1}", place=place, hint="use small numbers")
+
+
 def number_controllers(controllers: list[Controller]) -> None:
     """Put the controllers of a type side by side, and give each one without an index the lowest that is free.
 
@@ -150,9 +161,9 @@ def _needed(devices: Devices) -> dict[ControllerType, Iterable[int]]:
         on_bus = (disk.address for disk in devices.disks if disk.target.bus is bus)
         _raise(highest, type_, (address.controller for address in on_bus if isinstance(address, DriveAddress)))
     cards = [card.address.controller for card in devices.smartcards if isinstance(card.address, CcidAddress)]
-    needed: dict[ControllerType, Iterable[int]] = {type_: range(number + 1) for type_, number in highest.items()}
+    needed: dict[ControllerType, Iterable[int]] = {type_: _up_to(type_, number) for type_, number in highest.items()}
     needed[ControllerType.VIRTIO_SERIAL] = sorted({_serial_controller(port) for port in _virtio_ports(devices)})
-    needed[ControllerType.CCID] = range(max(cards, default=-1) + 1)
+    needed[ControllerType.CCID] = _up_to(ControllerType.CCID, max(cards, default=-1))
     return needed
 
 
@@ -168,8 +179,18 @@ def _add_scsi_for_hostdevs(devices: Devices) -> None:
         if hostdev.type is HostdevType.SCSI and isinstance(address, DriveAddress) and address.controller > highest:
             highest = address.controller
             model = models.get(highest) or model
-    for index in range(highest + 1):
+    for index in _up_to(ControllerType.SCSI, highest):
         add_controller(devices.controllers, ControllerType.SCSI, index, model)
+
+
+def _up_to(type_: ControllerType, number: int) -> range:
+    if number < _MOST_CONTROLLERS:
+        return range(number + 1)
+    raise DocumentError(
+        f"an address speaks of {type_} controller {number}, and each up to it would be added",
+        place="domain/devices",
+        hint=f"number controllers from 0 to {_MOST_CONTROLLERS - 1} at most",
+    )
 
 
 def _raise(highest: dict[ControllerType, int], type_: ControllerType, numbers: Iterable[int]) -> None:
@@ -200,7 +221,9 @@ def _place_ports(devices: Devices) -> None:
             continue
         bus = (address.controller, address.bus)
         if isinstance(each, Channel):
-            address.port = address.port or highest.get(bus, -1) + 1
+            if not address.port:
+                before = [highest[bus]] if bus in highest else []
+                address.port = next_number(before, "domain/devices/channel/address/@port")
             highest[bus] = max(highest.get(bus, 0), address.port)
 
 
@@ -222,6 +245,6 @@ def _place_smartcards(devices: Devices) -> None:
     taken = [each.address.slot for each in devices.smartcards if isinstance(each.address, CcidAddress)]
     for card in devices.smartcards:
         if card.address is None:
-            slot = max(taken, default=-1) + 1
+            slot = next_number(taken, "domain/devices/smartcard/address/@slot")
             taken.append(slot)
             card.address = CcidAddress(controller=0, slot=slot)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from vmherd.conf.domain import buses, defaults, streams
 from vmherd.conf.domain.cpu import Cpu, CpuFallback, CpuMatch, CpuMode, FeaturePolicy
-from vmherd.conf.domain.domain import Domain, devices_of
+from vmherd.conf.domain.domain import Domain
 from vmherd.conf.domain.features import HypervMode
 from vmherd.conf.domain.memory import MemTune
 from vmherd.conf.domain.os import BootDevice, BootFrom, FirmwareFeature, FirmwareFeatureName, LoaderType, Os
@@ -61,7 +61,10 @@ def _boot(domain: Domain, arch: str) -> None:
 
 
 def _has_boot_order(domain: Domain) -> bool:
-    return any(each.boot is not None for each in devices_of(domain.devices))
+    """Whether a device says when it boots; others than these four cannot, whatever they say."""
+    devices = domain.devices
+    bootable = (*devices.disks, *devices.interfaces, *devices.hostdevs, *devices.redirdevs)
+    return any(each.boot is not None for each in bootable)
 
 
 def _firmware_features(os: Os) -> None:

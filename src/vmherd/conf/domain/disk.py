@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from vmherd.conf.domain.address import Device
+from vmherd.conf.domain.scalars import Wwn
 from vmherd.conf.domain.storage import Auth, DiskSource, Encryption, StorageFormat, StorageType
 from vmherd.util.xmlmodel import Element, SizeInBytes, Switch, UInt, ULong, YesNo, attr, child, flag, leaf
 
@@ -230,7 +231,7 @@ class Disk(Device, tag="disk"):
     shareable: bool = flag()
     transient: Transient | None = child()
     serial: str | None = leaf()
-    wwn: str | None = leaf()
+    wwn: Wwn | None = leaf()
     vendor: str | None = leaf()
     product: str | None = leaf()
     encryption: Encryption | None = child()

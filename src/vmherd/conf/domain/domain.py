@@ -44,7 +44,7 @@ from vmherd.conf.domain.panic import Panic
 from vmherd.conf.domain.power import CrashAction, LifecycleAction, LockFailureAction, PerfEvent, Pm
 from vmherd.conf.domain.redirdev import Hub, Redirdev, Redirfilter
 from vmherd.conf.domain.rng import Rng
-from vmherd.conf.domain.scalars import GenId
+from vmherd.conf.domain.scalars import GenId, ThreadCount
 from vmherd.conf.domain.seclabel import Seclabel
 from vmherd.conf.domain.shmem import Shmem
 from vmherd.conf.domain.smartcard import Smartcard
@@ -177,7 +177,7 @@ class Domain(Element, tag="domain"):
     memory_backing: MemoryBacking | None = child()
     vcpu: Vcpu = child(default=Vcpu, always=True)
     vcpus: list[VcpuState] = children(within="vcpus")
-    iothreads: UInt | None = leaf()
+    iothreads: ThreadCount | None = leaf()
     iothreadids: list[IoThread] = children(within="iothreadids")
     defaultiothread: DefaultIoThread | None = child()
     cputune: CpuTune | None = child()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from vmherd.conf.domain.address import Device
-from vmherd.util.xmlmodel import Element, SizeInBytes, Switch, UInt, ULong, attr, child, flag, leaf
+from vmherd.util.xmlmodel import Element, SizeInBytes, Switch, UInt, ULong, attr, child, flag, leaf, scale
 
 
 class FilesystemType(StrEnum):
@@ -105,6 +105,10 @@ class FilesystemSource(Element, tag="source"):
     pool: str | None = attr()
     volume: str | None = attr()
     socket: str | None = attr()
+
+    def __post_init__(self) -> None:
+        if self.usage is not None and self.usage * scale(self.units or "KiB") >= 2**63:
+            raise ValueError(f"{self.usage} {self.units or 'KiB'} is more than can be counted")
 
 
 class FilesystemTarget(Element, tag="target"):

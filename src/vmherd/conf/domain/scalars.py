@@ -8,7 +8,7 @@ from typing import Annotated, get_args
 
 from msgspec import Meta
 
-from vmherd.util.xmlmodel import BadValue, Codec, SizeCodec, Uuid, hexadecimal
+from vmherd.util.xmlmodel import BadValue, Codec, SizeCodec, Uuid, hexadecimal, whole
 
 _HEX = hexadecimal(1)
 _UUID: Codec = get_args(Uuid)[1]
@@ -23,8 +23,19 @@ UpperHex4 = Annotated[int, replace(_HEX, format="0x{:04X}".format), Meta(ge=0)]
 SizeInB = Annotated[int, SizeCodec("B"), Meta(ge=0)]  # bytes, spelt as the lines of caches are
 SizeInM = Annotated[int, SizeCodec("M"), Meta(ge=0)]  # MiB, spelt as shared memory spells it
 SizeInMiB = Annotated[int, SizeCodec("MiB"), Meta(ge=0)]
+ThreadCount = Annotated[int, whole(0, 4096), Meta(ge=0, le=4096)]  # each is a thread of a process on this host
 GenId = Annotated[str, Codec(_parse_genid)]  # "" asks for one to be made
 
+
+def _parse_wwn(text: str) -> str:
+    """Source: virValidateWWN of libvirt"""
+    if not _WWN.fullmatch(text):
+        raise BadValue(f"{text[:40]!r} is no world wide name", "write 16 hexadecimal digits")
+    return text
+
+
+_WWN = re.compile(r"(0x)?[0-9a-fA-F]{16}")
+Wwn = Annotated[str, Codec(_parse_wwn)]
 
 _USB_VERSION = re.compile(r"([0-9a-fA-F]{1,2})\.([0-9a-fA-F]{1,2})")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from vmherd.conf.domain.buses import next_number
 from vmherd.conf.domain.chardev import (
     FIELDS_OF_SOURCE,
     Channel,
@@ -77,15 +78,16 @@ def _number_ports(devices: Devices) -> None:
         parallel.target = parallel.target or ParallelTarget()
     for console in devices.consoles:
         console.target = console.target or ConsoleTarget()
-    _number([serial.target for serial in devices.serials if serial.target])
-    _number([parallel.target for parallel in devices.parallels if parallel.target])
-    _number([console.target for console in devices.consoles if console.target])
+    _number("serial", [serial.target for serial in devices.serials if serial.target])
+    _number("parallel", [parallel.target for parallel in devices.parallels if parallel.target])
+    _number("console", [console.target for console in devices.consoles if console.target])
 
 
-def _number(targets: Sequence[SerialTarget | ParallelTarget | ConsoleTarget]) -> None:
+def _number(tag: str, targets: Sequence[SerialTarget | ParallelTarget | ConsoleTarget]) -> None:
     for target in targets:
         if target.port is None:
-            target.port = 1 + max((each.port for each in targets if each.port is not None), default=-1)
+            taken = [each.port for each in targets if each.port is not None]
+            target.port = next_number(taken, f"domain/devices/{tag}/target/@port")
 
 
 def _mirror_serial(devices: Devices) -> None:
