@@ -30,7 +30,7 @@ def complete(
     """
     _identify(domain)
     _boot(domain, arch)
-    _cpu(domain.cpu)
+    complete_cpu(domain.cpu)
     if domain.features and domain.features.hyperv:
         domain.features.hyperv.mode = domain.features.hyperv.mode or HypervMode.CUSTOM
     defaults.fill(domain)
@@ -76,7 +76,8 @@ def _firmware_features(os: Os) -> None:
         os.firmware_features.append(FirmwareFeature(enabled=True, name=FirmwareFeatureName.SECURE_BOOT))
 
 
-def _cpu(cpu: Cpu | None) -> None:
+def complete_cpu(cpu: Cpu | None) -> None:
+    """What goes without saying in a CPU."""
     if cpu is None:
         return
     if cpu.model is not None:

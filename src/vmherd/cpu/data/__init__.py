@@ -1,0 +1,1 @@
+"""Facts about CPUs, from their makers' public manuals; imported when first asked for."""

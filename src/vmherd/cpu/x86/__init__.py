@@ -1,0 +1,1 @@
+"""x86: features by CPUID, and models that sum them up."""
