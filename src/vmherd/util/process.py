@@ -137,13 +137,13 @@ async def end(process: ProcessId, *, patience: float = 10.0, force: bool = True)
 
     Without ``force`` it is asked only.
     """
-    if not _signal(process, signal.SIGTERM):
+    if not send_signal(process, signal.SIGTERM):
         return True
     if not (force and _is_stopped(process.pid)) and await _ended(process, patience):
         return True
     if not force:
         return False
-    _signal(process, signal.SIGKILL)
+    send_signal(process, signal.SIGKILL)
     return await _ended(process, patience)
 
 
@@ -162,7 +162,7 @@ def _is_stopped(pid: int) -> bool:
     return fields is not None and fields[0] in "Tt"
 
 
-def _signal(process: ProcessId, number: signal.Signals) -> bool:
+def send_signal(process: ProcessId, number: signal.Signals) -> bool:
     """Signal that very process; whether it was there.  The pidfd makes sure that no other one is hit."""
     try:
         fd = os.pidfd_open(process.pid)

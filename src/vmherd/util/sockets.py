@@ -12,10 +12,15 @@ from pathlib import Path
 _LIMIT = 100
 
 
+def fits(path: Path) -> bool:
+    """Whether a socket's address has room for ``path``."""
+    return len(os.fsencode(path)) <= _LIMIT
+
+
 @contextlib.contextmanager
 def short_path(path: Path) -> Iterator[str]:
     """A name for ``path`` that fits in a socket address: itself, or one through an open descriptor of its folder."""
-    if len(os.fsencode(path)) <= _LIMIT:
+    if fits(path):
         yield str(path)
         return
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -15,6 +15,7 @@ import msgspec
 
 from vmherd.conf.domain.address import HostPciAddress
 from vmherd.conf.domain.storage import (
+    DEFAULT_PORTS,
     ConfigFile,
     Cookie,
     DiskSource,
@@ -30,19 +31,6 @@ from vmherd.conf.domain.storage import (
 )
 from vmherd.errors import InvalidArgument
 
-_PORTS = {
-    NetProtocol.HTTP: "80",
-    NetProtocol.HTTPS: "443",
-    NetProtocol.FTP: "21",
-    NetProtocol.FTPS: "990",
-    NetProtocol.TFTP: "69",
-    NetProtocol.SHEEPDOG: "7000",
-    NetProtocol.SSH: "22",
-    NetProtocol.NBD: "10809",
-    NetProtocol.GLUSTER: "24007",
-    NetProtocol.ISCSI: "3260",
-    NetProtocol.VXHS: "9999",
-}
 _CURL = ("http", "https", "ftp", "ftps", "tftp")
 _PCI = re.compile(r"([0-9a-f]{4}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])")
 
@@ -105,7 +93,7 @@ def _protocol(name: str, text: str) -> NetProtocol:
 
 
 def _host(protocol: NetProtocol, name: str, port: str | None) -> StorageHost:
-    return StorageHost(name=name, port=port or _PORTS.get(protocol))
+    return StorageHost(name=name, port=port or DEFAULT_PORTS.get(protocol))
 
 
 # The older form, with colons

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 
-from vmherd.conf.domain.disk import Disk, DiskBus, DiskDevice, ImageFormat, Mirror, SnapshotMode
+from vmherd.conf.domain.disk import BackingStore, Disk, DiskBus, DiskDevice, ImageFormat, Mirror, SnapshotMode
 from vmherd.conf.domain.domain import Domain
 from vmherd.conf.domain.filesystem import Filesystem
 from vmherd.conf.domain.graphics import Graphics, GraphicsType, Listen, ListenType
@@ -12,7 +13,16 @@ from vmherd.conf.domain.hostdev import Hostdev, HostdevMode, ScsiSource
 from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.net import Interface, InterfaceBackend, InterfaceDriver, MacAddress
 from vmherd.conf.domain.shmem import ShmemModel, ShmemModelRef
-from vmherd.conf.domain.storage import FIELDS_OF_TYPE, DiskSource, StorageFormat, StorageType
+from vmherd.conf.domain.storage import (
+    DEFAULT_PORTS,
+    FIELDS_OF_TYPE,
+    PROTOCOLS_OF_FIELD,
+    DiskSource,
+    NetProtocol,
+    StorageFormat,
+    StorageType,
+    Transport,
+)
 from vmherd.conf.domain.video import Video, VideoType
 from vmherd.util.xmlmodel import scale
 
@@ -26,6 +36,7 @@ KIB_OF_VIDEO = {
     VideoType.BOCHS: 16384,
 }
 _PREFIXES = {"hd": DiskBus.IDE, "sd": DiskBus.SCSI, "vd": DiskBus.VIRTIO, "xvd": DiskBus.XEN, "ubd": DiskBus.UML}
+_ANY = (None, *NetProtocol)
 _NO_MAC = "00:00:00:00:00:00"
 
 
@@ -63,9 +74,39 @@ def _disk(disk: Disk) -> None:
     if disk.mirror is not None:
         _mirror(disk.mirror)
     if disk.source is not None:
-        disk.source = disk.source.only(FIELDS_OF_TYPE[disk.type])  # the others mean nothing there
+        disk.source = _meaningful(disk.type, disk.source)
     elif disk.device in (DiskDevice.CDROM, DiskDevice.FLOPPY):
         disk.type = _type_of_empty(disk.type)
+    for store in _stores(disk):
+        if store.source is not None:
+            store.source = _meaningful(store.type or StorageType.FILE, store.source)
+
+
+def _stores(disk: Disk) -> Iterator[BackingStore | Mirror]:
+    """The images below the disk's own, and the mirror with those below it."""
+    for first in (disk.backing_store, disk.mirror):
+        store: BackingStore | Mirror | None = first
+        while store is not None:
+            yield store
+            store = store.backing_store
+
+
+def sources_of(disk: Disk) -> list[DiskSource]:
+    """The disk's own image and those below it, the mirror and those below that."""
+    found = [disk.source, *(store.source for store in _stores(disk))]
+    return [source for source in found if source is not None]
+
+
+def _meaningful(type_: StorageType, source: DiskSource) -> DiskSource:
+    """What counts for this type of storage, and for the protocol of a server."""
+    fields = FIELDS_OF_TYPE[type_]
+    if type_ is StorageType.NETWORK:
+        fields = tuple(name for name in fields if source.protocol in PROTOCOLS_OF_FIELD.get(name, _ANY))
+    found = source.only(fields)
+    for host in found.hosts:
+        if found.protocol is not None and host.transport in (None, Transport.TCP):
+            host.port = host.port or DEFAULT_PORTS.get(found.protocol)
+    return found
 
 
 def _mirror(mirror: Mirror) -> None:

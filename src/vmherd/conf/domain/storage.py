@@ -59,6 +59,22 @@ class NetProtocol(StrEnum):
     NFS = "nfs"
 
 
+#: Where servers listen unless told.  RBD clients find the monitors' ports themselves, NFS asks the portmapper.
+DEFAULT_PORTS = {
+    NetProtocol.HTTP: "80",
+    NetProtocol.HTTPS: "443",
+    NetProtocol.FTP: "21",
+    NetProtocol.FTPS: "990",
+    NetProtocol.TFTP: "69",
+    NetProtocol.SHEEPDOG: "7000",
+    NetProtocol.SSH: "22",
+    NetProtocol.NBD: "10809",
+    NetProtocol.GLUSTER: "24007",
+    NetProtocol.ISCSI: "3260",
+    NetProtocol.VXHS: "9999",
+}
+
+
 class Transport(StrEnum):
     TCP = "tcp"
     UNIX = "unix"
@@ -259,3 +275,15 @@ FIELDS_OF_TYPE: dict[StorageType, tuple[str, ...]] = {
     StorageType.NVME: ("type", "managed", "namespace", "address", *_EVERYWHERE),
     StorageType.VHOSTUSER: ("type", "path", "reconnect", "index"),
 }  # fmt: skip
+
+_CURL = (NetProtocol.HTTP, NetProtocol.HTTPS, NetProtocol.FTP, NetProtocol.FTPS)
+
+#: What means something to some protocols only.
+PROTOCOLS_OF_FIELD: dict[str, tuple[NetProtocol, ...]] = {
+    "query": (NetProtocol.HTTP, NetProtocol.HTTPS),
+    "cookies": (NetProtocol.HTTP, NetProtocol.HTTPS),
+    "ssl": (NetProtocol.HTTPS, NetProtocol.FTPS),
+    "readahead": _CURL,
+    "timeout": _CURL,
+    "identity": (NetProtocol.NFS,),
+}

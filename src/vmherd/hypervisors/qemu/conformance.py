@@ -15,9 +15,8 @@ from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.conf.moments import Origin, Parent
 from vmherd.conformance import Case
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu import accel, alias, command, complete, firmware, validate
+from vmherd.hypervisors.qemu import accel, alias, command, complete, facts, firmware, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities, Machine
-from vmherd.util.xmlmodel import parse_cpus
 
 
 def documents(case: Case) -> str:
@@ -29,17 +28,10 @@ def arguments(case: Case) -> list[str]:
     """The command line of a guest that starts."""
     domain = _accepted(case, new=True)
     validate.check_startable(domain)
-    devices = case.facts["devices"]
     firmware.choose(domain, _firmwares(case), Path(case.facts["config"]["nvramDir"]))
     domain.id = case.facts["domain"]["id"]
     alias.assign(domain)
-    launch = command.Launch(
-        folder=Path(case.facts["domain"]["runtime_directory"].replace("NAME", domain.name[:20])),
-        monitor_fd=devices["monitor"]["fd"],
-        listen=lambda _: int(devices["chardev_unix_listen_fd"]),
-        memory=Path(case.facts["config"]["memoryBackingDir"]) / f"{domain.id}-{domain.name[:20]}",
-        auto_nodes=parse_cpus(case.facts["host"]["numa"]["auto_nodeset"]),
-    )
+    launch = facts.launch(domain, case)
     _choose_ports(domain, case.facts["config"])
     host = case.facts["host"]["environment"] | case.host.get("env", {})
     words = [f"{name}={value}" for name, value in command.environment(domain, launch, host).items()]
@@ -119,8 +111,8 @@ def _capabilities(case: Case, domain: Domain) -> Capabilities:
     told = case.host["qemu_caps"]
     arch = domain.os.type.arch or "x86_64"
     emulator = domain.devices.emulator or case.facts["emulators"].get(arch, "")
-    facts = case.facts["capability_sets"][case.facts["latest_x86_64"]]
-    flags = frozenset([*facts["flags"], *told.get("extra_flags", [])])
+    latest = case.facts["capability_sets"][case.facts["latest_x86_64"]]
+    flags = frozenset([*latest["flags"], *told.get("extra_flags", [])])
     if told["mode"] == "none":
         return Capabilities(binary=emulator, version=(0, 0, 0), arch=arch)
     if told["mode"] == "latest-flags":
@@ -128,9 +120,9 @@ def _capabilities(case: Case, domain: Domain) -> Capabilities:
     if arch not in ("x86_64", "i686"):
         raise HostError(f"there is no emulator for {arch}")
     kind = "kvm" if domain.type == "kvm" else "tcg"
-    machines = facts["machines"].get(kind) or facts["machines"]["kvm"]
-    cpus = facts["cpus"].get(kind) or facts["cpus"]["kvm"]
-    version = facts["version"]
+    machines = latest["machines"].get(kind) or latest["machines"]["kvm"]
+    cpus = latest["cpus"].get(kind) or latest["cpus"]["kvm"]
+    version = latest["version"]
     return Capabilities(
         binary=emulator,
         version=(version // 1_000_000, version // 1000 % 1000, version % 1000),

@@ -9,54 +9,14 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from vmherd.conf.domain import Domain, Problem
-from vmherd.conf.domain.address import UsbAddress
 from vmherd.conf.domain.chardev import SerialTargetType
 from vmherd.conf.domain.controller import ControllerType
-from vmherd.conf.domain.disk import DiskBus, DiskDevice
 from vmherd.conf.domain.memory import MaxMemory
 from vmherd.conf.domain.os import SmbiosMode
 from vmherd.conf.domain.problem import numbered
-from vmherd.conf.domain.storage import StorageFormat
 from vmherd.conf.domain.sysinfo import SysinfoType
 from vmherd.conf.domain.video import VideoType
 from vmherd.hypervisors.qemu import machine
-
-#: Formats that QEMU cannot write to, or knows by another name.
-_FORMATS = {
-    StorageFormat.COW: "QEMU has no driver for it; convert the image with qemu-img",
-    StorageFormat.DIR: "use 'fat'",
-    StorageFormat.ISO: "use 'raw'",
-    StorageFormat.PLOOP: "convert the image with qemu-img",
-}
-_ENCRYPTED = (None, StorageFormat.RAW, StorageFormat.QCOW2)
-
-
-def images(domain: Domain) -> Iterator[Problem]:
-    """Image formats that a start needs; a definition may wait for its image to be converted."""
-    for number, disk in numbered(domain.devices.disks):
-        place = f"domain/devices/disk[{number}]/driver/@type"
-        kind = disk.driver.type if disk.driver else None
-        if kind in _FORMATS:
-            yield Problem(place, f"QEMU does not run {str(kind)!r} images", _FORMATS[kind])
-        encrypted = disk.encryption or (disk.source.encryption if disk.source else None)
-        if encrypted and kind not in _ENCRYPTED:
-            yield Problem(place, f"QEMU has no encrypted {kind} images", "use 'raw' or 'qcow2'")
-
-
-def disks(domain: Domain) -> Iterator[Problem]:
-    """What depends on how a disk is used."""
-    for number, disk in numbered(domain.devices.disks):
-        place = f"domain/devices/disk[{number}]"
-        kind = disk.driver.type if disk.driver else None
-        if disk.shareable and kind not in (None, StorageFormat.RAW):
-            text = f"guests would damage a {kind} image that they share"
-            yield Problem(f"{place}/shareable", text, "use a raw image, or remove <shareable/>")
-        if disk.readonly and disk.device is DiskDevice.DISK and disk.target.bus in (DiskBus.IDE, DiskBus.SATA):
-            text = f"a hard disk on {disk.target.bus.upper()} cannot be read-only"
-            yield Problem(f"{place}/readonly", text, "use bus='virtio' or bus='scsi', or device='cdrom'")
-        if disk.target.bus is DiskBus.USB and disk.address and not isinstance(disk.address, UsbAddress):
-            yield Problem(f"{place}/address/@type", "a disk on USB has an address on USB", "use type='usb'")
-
 
 #: USB controllers have that many ports at most (QEMU's hcd-xhci.h).
 _XHCI_PORTS = 15
@@ -149,7 +109,6 @@ def memory(domain: Domain) -> Iterator[Problem]:
 
 
 RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (
-    disks,
     usb,
     serials,
     features,

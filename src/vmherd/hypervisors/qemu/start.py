@@ -14,30 +14,28 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from vmherd.conf.domain import Domain, parse_domain, render
 from vmherd.conf.domain.chardev import Channel, ChardevSource, ChardevType, Console, Parallel, Serial, SocketMode
 from vmherd.conf.domain.graphics import Graphics, GraphicsType, ListenType
-from vmherd.conf.domain.storage import StartupPolicy
 from vmherd.driver.types import ShutoffReason
 from vmherd.errors import HostError, HypervisorError
-from vmherd.hypervisors.qemu import command, firmware, keeper, ports
+from vmherd.hypervisors.qemu import command, firmware, images, keeper, ports, storagehelpers
 from vmherd.hypervisors.qemu.adjust import adjust
 from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.command.secrets import KEY_SIZE, Vault
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.state.domains import DomainTable, Entry, Live
 from vmherd.util.files import on_host, write_atomically
 from vmherd.util.process import ProcessId, end, identify, spawn, wait_exit
-from vmherd.util.sockets import listen_unix
+from vmherd.util.sockets import fits, listen_unix
 
 #: Seconds QEMU may need from exec to its greeting; disks on a slow network are opened before it.
 GREETING = 60.0
 _LOG_TAIL = 4096
-#: Bytes of the key that encrypts secrets on the command line (AES-256).
-_KEY_SIZE = 32
 
 
 class Start:
@@ -85,7 +83,10 @@ class Start:
                 self._choose_ports(ours)
                 launch = self._prepare(ours)
                 env = command.environment(self._domain, launch, os.environ)
-                await self._spawn(self._arguments(launch, ours), env, undo)
+                argv = self._arguments(launch, ours)
+                with self._folders.guest_log(self._domain.name).open("ab") as log:
+                    await storagehelpers.start(self._domain, launch, log.fileno())
+                    await self._spawn(argv, env, undo, log)
             keeper.ensure(self._folders, self._uri)
             async with self._greeted() as monitor:
                 await self._read_back(monitor)
@@ -104,7 +105,8 @@ class Start:
         folder = self._folders.guest(self._uuid)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, mode=0o700)
-        write_atomically(folder / "master-key.aes", os.urandom(_KEY_SIZE))
+        self._key = os.urandom(KEY_SIZE)
+        write_atomically(folder / "master-key.aes", self._key)
         _name_sockets(self._domain, folder)
 
     def _choose_ports(self, ours: ExitStack) -> None:
@@ -136,7 +138,19 @@ class Start:
             monitor_fd=self._listen(ours, self._folders.control(self._uuid)),
             listen=lambda path: self._listen(ours, path),
             memory=self._folders.guest(self._uuid),
+            reach=lambda path: self._reach(ours, path),
+            vault=Vault(key=self._key),
+            is_cdrom=images.is_cdrom,
+            user_id=images.user_id,
+            group_id=images.group_id,
         )
+
+    def _reach(self, ours: ExitStack, path: Path) -> str:
+        """QEMU has no other way to a socket whose path is too long for an address."""
+        if fits(path):
+            return str(path)
+        folder = self._inherit(ours, os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        return f"/proc/self/fd/{folder}/{path.name}"
 
     def _arguments(self, launch: command.Launch, ours: ExitStack) -> list[str]:
         argv = command.build(self._domain, self._caps, launch)
@@ -147,12 +161,11 @@ class Start:
         argv += ["-pidfile", str(self._folders.pidfile(self._uuid))]
         return argv
 
-    async def _spawn(self, argv: list[str], env: dict[str, str], undo: AsyncExitStack) -> None:
-        with self._folders.guest_log(self._domain.name).open("ab") as log:
-            log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} starting: {' '.join(argv)}\n".encode())
-            log.flush()
-            self._log_start = log.tell()
-            pid = spawn(argv, output=log.fileno(), pass_fds=self._inherited, env=env)
+    async def _spawn(self, argv: list[str], env: dict[str, str], undo: AsyncExitStack, log: IO[bytes]) -> None:
+        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} starting: {' '.join(argv)}\n".encode())
+        log.flush()
+        self._log_start = log.tell()
+        pid = spawn(argv, output=log.fileno(), pass_fds=self._inherited, env=env)
         self._process = identify(pid) or ProcessId(pid, 0, "")
         undo.push_async_callback(end, self._process)
         self._note_process(self._process)
@@ -251,12 +264,14 @@ def _files(domain: Domain) -> Iterator[tuple[str, str]]:
     if domain.os.initrd:
         yield "initrd", domain.os.initrd
     yield from _disks(domain)
+    for filesystem in domain.devices.filesystems:
+        if filesystem.source and filesystem.source.dir:
+            yield "file system", filesystem.source.dir
 
 
 def _disks(domain: Domain) -> Iterator[tuple[str, str]]:
     for disk in domain.devices.disks:
-        source = disk.source
-        if source and source.startup_policy in (None, StartupPolicy.MANDATORY) and (path := source.file or source.dev):
+        for path in images.local_paths(disk):
             yield f"disk {disk.target.dev}", path
 
 

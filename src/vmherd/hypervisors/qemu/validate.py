@@ -11,9 +11,8 @@ from vmherd.conf.domain.domain import DomainType
 from vmherd.conf.domain.os import SmbiosMode
 from vmherd.conf.domain.power import LifecycleAction
 from vmherd.conf.domain.problem import numbered, refuse
-from vmherd.conf.domain.storage import StorageType
 from vmherd.errors import Unsupported
-from vmherd.hypervisors.qemu import fit, topology
+from vmherd.hypervisors.qemu import diskrules, fit, topology
 from vmherd.hypervisors.qemu.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.machine import is_pseries, is_q35
@@ -44,7 +43,7 @@ def check_startable(domain: Domain) -> None:
 
     A document may be kept before this driver can run it, as one may be kept whose disks are not there yet.
     """
-    refuse([*fit.images(domain), *_not_yet(domain)], "domain", Unsupported)
+    refuse([*diskrules.images(domain), *_not_yet(domain)], "domain", Unsupported)
 
 
 def check_enforced(domain: Domain) -> None:
@@ -66,6 +65,8 @@ def problems(domain: Domain, caps: Capabilities, kvm: Verdict) -> Iterator[Probl
     yield from topology.problems(domain)
     for rule in fit.RULES:
         yield from rule(domain)
+    for rule_of_disks in diskrules.RULES:
+        yield from rule_of_disks(domain, caps)
 
 
 def _type(domain: Domain, kvm: Verdict) -> Iterator[Problem]:
@@ -152,10 +153,6 @@ def _not_yet(domain: Domain) -> Iterator[Problem]:
         yield Problem("domain/os/smbios/@mode", "the host's tables are not handed on yet", "use mode='sysinfo'")
     if domain.launch_security:
         yield Problem("domain/launchSecurity", "it is not supported by the QEMU driver yet", "remove it")
-    for number, disk in numbered(domain.devices.disks):
-        if disk.type not in (StorageType.FILE, StorageType.BLOCK, StorageType.DIR):
-            text = f"disks of type {str(disk.type)!r} are not supported yet"
-            yield Problem(f"domain/devices/disk[{number}]/@type", text, "use type='file' or type='block'")
     for number, interface in numbered(domain.devices.interfaces):
         if interface.type not in _NICS:
             text = f"network cards of type {str(interface.type)!r} are not supported yet"
@@ -171,13 +168,7 @@ def _not_enforced(domain: Domain) -> Iterator[Problem]:
     for name, tag in _GROUPS.items():
         if getattr(domain, name):
             yield Problem(f"domain/{tag}", f"<{tag}> is not enforced by the QEMU driver yet", "remove it")
-    for number, disk in numbered(domain.devices.disks):
-        if disk.transient:
-            text = "changes to a transient disk are not thrown away yet"
-            yield Problem(f"domain/devices/disk[{number}]/transient", text, "remove <transient/>, and keep a copy")
-        if disk.driver and disk.driver.copy_on_read:
-            place = f"domain/devices/disk[{number}]/driver/@copy_on_read"
-            yield Problem(place, "images are not copied as they are read yet", "remove it")
+    yield from diskrules.not_here_yet(domain)
     for number, interface in numbered(domain.devices.interfaces):
         for name in ("bandwidth", "filterref"):
             if getattr(interface, name):

@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from vmherd.conf.domain import Domain
 from vmherd.hypervisors.qemu.capabilities import Capabilities
-from vmherd.hypervisors.qemu.command import audio, base, chardev, controller, disk, display, misc, net, shmem
+from vmherd.hypervisors.qemu.command import (
+    audio,
+    base,
+    chardev,
+    controller,
+    disk,
+    display,
+    filesystem,
+    misc,
+    net,
+    secrets,
+    shmem,
+)
 from vmherd.hypervisors.qemu.command.environment import environment
 from vmherd.hypervisors.qemu.command.launch import Launch
 
@@ -23,15 +35,16 @@ def build(domain: Domain, caps: Capabilities, launch: Launch) -> list[str]:
     return [
         str(domain.devices.emulator or caps.binary),
         *base.identity(domain),
-        *base.secret(launch),
+        *secrets.master_key(str(launch.folder / "master-key.aes")),
+        *disk.reservations(domain, launch),
         *base.machine_and_memory(domain, caps, launch),
         *base.monitor(domain, launch),
         *base.clock(domain),
         *base.power(domain, caps),
         *base.boot(domain),
         *controller.arguments(domain),
-        *misc.filesystems(domain),
-        *disk.arguments(domain),
+        *disk.arguments(domain, launch),
+        *filesystem.arguments(domain, launch),
         *net.arguments(domain),
         *chardev.arguments(domain, launch),
         *misc.inputs(domain),

@@ -8,12 +8,14 @@ from vmherd.conf.domain import Domain
 from vmherd.conf.domain.clock import ClockOffset, TickPolicy, TimerName
 from vmherd.conf.domain.controller import ControllerType
 from vmherd.conf.domain.domain import DomainType
-from vmherd.conf.domain.os import LoaderType, Nvram
+from vmherd.conf.domain.os import LoaderType, Nvram, NvramBlock, NvramFile, NvramNetwork
+from vmherd.conf.domain.storage import DiskSource, StorageType
 from vmherd.conf.domain.vcpu import IoThread
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import machine
 from vmherd.hypervisors.qemu.capabilities import Capabilities
-from vmherd.hypervisors.qemu.command import cpu, memory, sysinfo
+from vmherd.hypervisors.qemu.command import blockdev, cpu, memory, sysinfo
+from vmherd.hypervisors.qemu.command.blockdev import Image
 from vmherd.hypervisors.qemu.command.cpu import switch
 from vmherd.hypervisors.qemu.command.device import device, escape, option
 from vmherd.hypervisors.qemu.command.launch import Launch
@@ -24,17 +26,11 @@ def identity(domain: Domain) -> list[str]:
     return ["-name", f"guest={escape(domain.name)},debug-threads=on", "-S"]
 
 
-def secret(launch: Launch) -> list[str]:
-    """The key that encrypts the other secrets of the command line."""
-    path = str(launch.folder / "master-key.aes")
-    return option("-object", {"qom-type": "secret", "id": "masterKey0", "format": "raw", "file": path})
-
-
 def machine_and_memory(domain: Domain, caps: Capabilities, launch: Launch) -> list[str]:
     """Firmware, board, accelerator, CPU and memory, in libvirt's order."""
     locked = bool(domain.memory_backing and domain.memory_backing.locked)
     return [
-        *_flash_chips(domain),
+        *_flash_chips(domain, launch),
         "-machine",
         _machine(domain, caps),
         *_accelerator(domain),
@@ -82,20 +78,34 @@ def _machine(domain: Domain, caps: Capabilities) -> str:
     loader = domain.os.loader
     if loader and loader.type is LoaderType.PFLASH:
         words.append("pflash0=libvirt-pflash0-format")
-        if isinstance(domain.os.nvram, Nvram):
+        if domain.os.nvram:
             words.append("pflash1=libvirt-pflash1-format")
     return ",".join(words)
 
 
-def _flash_chips(domain: Domain) -> list[str]:
+def _flash_chips(domain: Domain, launch: Launch) -> list[str]:
     """The firmware as two flash chips: the code, which never changes, and the guest's own variables."""
     loader = domain.os.loader
     if loader is None or loader.type is not LoaderType.PFLASH or not loader.path:
         return []
-    args = _flash(0, loader.path, readonly=bool(loader.readonly))
-    if isinstance(domain.os.nvram, Nvram) and domain.os.nvram.path:
-        args += _flash(1, domain.os.nvram.path, readonly=False)
+    code = DiskSource(file=loader.path)
+    args = _flash(0, StorageType.FILE, code, launch, readonly=bool(loader.readonly))
+    if nvram := domain.os.nvram:
+        args += _flash(1, *_variables(nvram), launch, readonly=False)
     return args
+
+
+def _variables(nvram: Nvram | NvramFile) -> tuple[StorageType, DiskSource]:
+    """Where UEFI keeps what the guest stores in it."""
+    if isinstance(nvram, Nvram):
+        return StorageType.FILE, DiskSource(file=nvram.path)
+    kinds = {NvramBlock: StorageType.BLOCK, NvramNetwork: StorageType.NETWORK}
+    return kinds.get(type(nvram), StorageType.FILE), nvram.source
+
+
+def _flash(number: int, type_: StorageType, source: DiskSource, launch: Launch, *, readonly: bool) -> list[str]:
+    image = Image(node=f"libvirt-pflash{number}", type=type_, source=source, readonly=readonly, auth=source.auth)
+    return blockdev.arguments(image, launch)
 
 
 def _bios(domain: Domain) -> list[str]:
@@ -114,13 +124,6 @@ def _smm(domain: Domain) -> list[str]:
     if smm is None or smm.tseg is None:
         return []
     return ["-global", f"mch.extended-tseg-mbytes={smm.tseg >> 20}"]
-
-
-def _flash(number: int, path: str, *, readonly: bool) -> list[str]:
-    storage, node = f"libvirt-pflash{number}-storage", f"libvirt-pflash{number}-format"
-    file = {"driver": "file", "filename": path, "node-name": storage, "auto-read-only": True, "discard": "unmap"}
-    chip = {"node-name": node, "read-only": readonly, "driver": "raw", "file": storage}
-    return option("-blockdev", file) + option("-blockdev", chip)
 
 
 def _iothreads(domain: Domain) -> list[str]:

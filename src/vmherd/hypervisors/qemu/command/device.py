@@ -7,6 +7,7 @@ import json
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import (
     Device,
+    HostPciAddress,
     IsaAddress,
     PciAddress,
     UsbAddress,
@@ -15,6 +16,7 @@ from vmherd.conf.domain.address import (
 )
 from vmherd.conf.domain.controller import ControllerDriver
 from vmherd.conf.domain.disk import DiskDriver
+from vmherd.conf.domain.filesystem import FilesystemDriver
 from vmherd.conf.domain.net import InterfaceDriver
 from vmherd.conf.domain.video import VideoDriver
 from vmherd.errors import Unsupported
@@ -23,15 +25,26 @@ from vmherd.hypervisors.qemu import machine
 #: The properties of a QEMU object.
 Properties = dict[str, object]
 
-_VirtioOptions = VirtioDriver | ControllerDriver | DiskDriver | InterfaceDriver | VideoDriver | None
+_VirtioOptions = VirtioDriver | ControllerDriver | DiskDriver | FilesystemDriver | InterfaceDriver | VideoDriver | None
+
+
+#: The value of a property that is JSON's null; None stands for a property that is left out.
+NULL = object()
 
 
 def option(name: str, properties: Properties) -> list[str]:
     """One option with its value as JSON; properties that are None are left out."""
-    return [
-        name,
-        json.dumps({key: value for key, value in properties.items() if value is not None}, separators=(",", ":")),
-    ]
+    return [name, json.dumps(_present(properties), separators=(",", ":"), default=_null)]
+
+
+def _present(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _present(each) for key, each in value.items() if each is not None}
+    return [_present(each) for each in value] if isinstance(value, list) else value
+
+
+def _null(_: object) -> None:
+    """What ``NULL`` becomes."""
 
 
 def device(properties: Properties) -> list[str]:
@@ -47,6 +60,11 @@ def alias(each: Device) -> str:
 def escape(text: str) -> str:
     """A value inside ``key=value,key=value``, where a comma is doubled (QEMU's keyval syntax)."""
     return text.replace(",", ",,")
+
+
+def host_pci(address: HostPciAddress) -> str:
+    """A PCI device of the host by the name the kernel gives it."""
+    return f"{address.domain:04x}:{address.bus:02x}:{address.slot:02x}.{address.function:x}"
 
 
 def bus(each: Device, domain: Domain) -> Properties:

@@ -1,49 +1,67 @@
-"""Disks: the image as block nodes, and the device the guest sees.
+"""Disks: the device the guest sees, over the nodes of its image.
 
-Source: "blockdev-add" in QEMU's QMP reference; node names as libvirt gives them.
+Source: qemuBuildDiskCommandLine and qemuBuildDiskDeviceProps of libvirt.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import DriveAddress
 from vmherd.conf.domain.controller import ControllerType
-from vmherd.conf.domain.disk import Disk, DiskBus, DiskCache, DiskDevice, DiskIo, ErrorPolicy
+from vmherd.conf.domain.disk import BlockIo, Disk, DiskBus, DiskDevice, ErrorPolicy
 from vmherd.conf.domain.os import BootDevice
-from vmherd.conf.domain.storage import StorageFormat, StorageType
+from vmherd.conf.domain.storage import StorageType
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import machine
-from vmherd.hypervisors.qemu.command.device import Properties, alias, bus, device, option, virtio, virtio_name
-
-#: Formats of libvirt by the name of QEMU's block driver.
-_FORMATS = {StorageFormat.FAT: "vvfat", StorageFormat.ISO: "raw", StorageFormat.VPC: "vpc", StorageFormat.VHD: "vpc"}
-
-#: (bypass the host's cache, never flush, the guest's own write cache) of each cache mode.
-_CACHES = {
-    DiskCache.NONE: (True, False, True),
-    DiskCache.WRITEBACK: (False, False, True),
-    DiskCache.WRITETHROUGH: (False, False, False),
-    DiskCache.DIRECTSYNC: (True, False, False),
-    DiskCache.UNSAFE: (False, True, True),
-}
+from vmherd.hypervisors.qemu.command import blockdev, sdcard, vhostuser
+from vmherd.hypervisors.qemu.command.blockdev import Image
+from vmherd.hypervisors.qemu.command.device import Properties, alias, bus, device, virtio, virtio_name
+from vmherd.hypervisors.qemu.command.launch import Launch
 
 
-def arguments(domain: Domain) -> list[str]:
-    """Every disk in document order; the nodes are numbered from the last one."""
-    disks = domain.devices.disks
+def arguments(domain: Domain, launch: Launch) -> list[str]:
+    """Every disk in document order; the nodes are numbered from the last one.
+
+    One whose image several guests share until they write comes when QEMU runs: it needs a node of its own first.
+    """
     order = dict(boot_order(domain))
     args = _floppy_controller(domain, order)
-    for place, disk in enumerate(disks):
-        node = f"libvirt-{len(disks) - place}"
-        args += _image(disk, node)
-        properties = _device(domain, disk, f"{node}-format" if _has_image(disk) else None)
+    chains = blockdev.plan(domain, launch).chains
+    for place, (disk, images) in enumerate(zip(domain.devices.disks, chains, strict=True)):
+        if disk.transient and disk.transient.share_backing:
+            continue
+        if disk.target.bus is DiskBus.SD:
+            args += sdcard.arguments(disk)
+            continue
+        backend, words = _backend(disk, images, launch)
         index = None if _is_floppy(disk) else order.get(place)
-        args += device({**properties, "bootindex": index, **_rest(disk)})
+        args += words + device({**_device(domain, disk), **_identity(disk), **backend, **_rest(disk, index)})
     return args
+
+
+def reservations(domain: Domain, launch: Launch) -> list[str]:
+    """The helper for persistent reservations, if a disk leaves it to us."""
+    images = (image for images in blockdev.plan(domain, launch).chains for image in images)
+    if not any(image.source.reservations and image.source.reservations.managed for image in images):
+        return []
+    return blockdev.helper(blockdev.MANAGED_HELPER, launch.reach(launch.folder / f"{blockdev.MANAGED_HELPER}.sock"))
+
+
+def _backend(disk: Disk, images: list[Image], launch: Launch) -> tuple[Properties, list[str]]:
+    """What the device reads from, and the arguments that make it; the bottom of a chain comes first."""
+    if disk.type is StorageType.VHOSTUSER and disk.source:
+        words = vhostuser.connection(disk, disk.source.path or "", disk.source.reconnect)
+        return {"chardev": vhostuser.line(disk)}, words
+    if not images:
+        return {}, []
+    words = [word for image in reversed(images) for word in blockdev.arguments(image, launch)]
+    top = images[0].top
+    if disk.driver and disk.driver.copy_on_read:
+        top, over = blockdev.copy_on_read(images[0], disk)
+        words += over
+    return {"drive": top}, words
 
 
 def _floppy_controller(domain: Domain, order: dict[int, int]) -> list[str]:
@@ -59,123 +77,65 @@ def _is_floppy(disk: Disk) -> bool:
     return disk.target.bus is DiskBus.FDC
 
 
+_BOOTED = {
+    BootDevice.HD: (DiskDevice.DISK, DiskDevice.LUN),
+    BootDevice.CDROM: (DiskDevice.CDROM,),
+    BootDevice.FD: (DiskDevice.FLOPPY,),
+}
+
+
 def boot_order(domain: Domain) -> Iterator[tuple[int, int]]:
     """(place in the list, boot index) of each disk the guest may boot from."""
-    kinds = {BootDevice.HD: DiskDevice.DISK, BootDevice.CDROM: DiskDevice.CDROM, BootDevice.FD: DiskDevice.FLOPPY}
     for place, disk in enumerate(domain.devices.disks):
         if disk.boot:
             yield place, disk.boot.order
     for index, boot in enumerate(domain.os.boots, start=1):
-        if boot.dev in kinds:
-            found = (n for n, disk in enumerate(domain.devices.disks) if disk.device is kinds[boot.dev])
-            yield from ((place, index) for place in list(found)[:1])
+        found = (n for n, disk in enumerate(domain.devices.disks) if disk.device in _BOOTED.get(boot.dev, ()))
+        yield from ((place, index) for place in list(found)[:1])
 
 
-def _has_image(disk: Disk) -> bool:
-    return disk.source is not None and bool(disk.source.file or disk.source.dev or disk.source.dir)
-
-
-def _image(disk: Disk, node: str) -> list[str]:
-    if not _has_image(disk):
-        return []
-    storage = option("-blockdev", _storage(disk, f"{node}-storage"))
-    assert disk.driver is not None  # completion gives one to each
-    kind = disk.driver.type or StorageFormat.RAW
-    image: Properties = {
-        "node-name": f"{node}-format",
-        "read-only": disk.readonly,
-        "cache": _cache(disk),
-        "discard": disk.driver.discard,
-        "detect-zeroes": disk.driver.detect_zeroes,
-        "driver": _FORMATS.get(kind, str(kind)),
-        "file": f"{node}-storage",
-    }
-    return storage + option("-blockdev", image)
-
-
-def _storage(disk: Disk, name: str) -> Properties:
-    source, driver = disk.source, disk.driver
-    assert source is not None
-    assert driver is not None
-    match disk.type:
-        case StorageType.FILE:
-            place: Properties = {"driver": "file", "filename": source.file}
-        case StorageType.BLOCK:
-            place = {"driver": "host_cdrom" if _is_cdrom(disk) else "host_device", "filename": source.dev}
-        case StorageType.DIR:
-            place = {"driver": "vvfat", "dir": source.dir, "floppy": disk.device is DiskDevice.FLOPPY}
-        case _:
-            raise Unsupported(
-                f"disks of type {str(disk.type)!r} are not supported yet", place="domain/devices/disk/@type"
-            )
-    return {
-        **place,
-        "aio": None if driver.io in (None, DiskIo.DEFAULT) else str(driver.io),
-        "node-name": name,
-        "cache": _cache(disk),
-        "auto-read-only": True,
-        "discard": "unmap",
-    }
-
-
-#: What Linux and udev call a real CD-ROM drive.
-_DRIVE = re.compile(r"(sr|cdrom|dvd)\d*$")
-
-
-def _is_cdrom(disk: Disk) -> bool:
-    """Whether it is a drive whose tray can be opened."""
-    device = disk.source.dev if disk.source else None
-    return (
-        disk.device is DiskDevice.CDROM
-        and device is not None
-        and bool(_DRIVE.match(Path(device).name) or _DRIVE.match(Path(device).resolve().name))
-    )
-
-
-def _cache(disk: Disk) -> Properties | None:
-    mode = _CACHES.get(disk.driver.cache) if disk.driver and disk.driver.cache else None
-    return None if mode is None else {"direct": mode[0], "no-flush": mode[1]}
-
-
-def _device(domain: Domain, disk: Disk, node: str | None) -> Properties:
-    name = alias(disk)
+def _device(domain: Domain, disk: Disk) -> Properties:
+    """The kind of device and where it is plugged in."""
+    cdrom = disk.device is DiskDevice.CDROM
     match disk.target.bus:
         case DiskBus.VIRTIO:
-            return _virtio(domain, disk, node)
+            return _virtio(domain, disk)
         case DiskBus.IDE | DiskBus.SATA:
-            kind = "ide-cd" if disk.device is DiskDevice.CDROM else "ide-hd"
-            return {"driver": kind, **_ata_place(domain, disk), "drive": node, "id": name}
+            return {"driver": "ide-cd" if cdrom else "ide-hd", **_ata_place(domain, disk)}
+        case DiskBus.SCSI if disk.device is DiskDevice.LUN:
+            return {"driver": "scsi-block", **_scsi_place(domain, disk)}
         case DiskBus.SCSI:
-            kind = "scsi-cd" if disk.device is DiskDevice.CDROM else "scsi-hd"
-            return {"driver": kind, **_scsi_place(domain, disk), "drive": node, "id": name}
+            return {"driver": "scsi-cd" if cdrom else "scsi-hd", **_scsi_place(domain, disk)}
         case DiskBus.USB:
-            removable = disk.target.removable
-            return {
-                "driver": "usb-storage",
-                **bus(disk, domain),
-                "drive": node,
-                "id": name,
-                "removable": bool(removable),
-            }
+            return {"driver": "usb-storage", **bus(disk, domain)}
         case DiskBus.FDC:
-            return {"driver": "floppy", "unit": _drive(disk).unit, "drive": node, "id": name}
+            return {"driver": "floppy", "unit": _drive(disk).unit}
     raise Unsupported(f"QEMU has no disk bus {str(disk.target.bus)!r}", place="domain/devices/disk/target/@bus")
 
 
-def _virtio(domain: Domain, disk: Disk, node: str | None) -> Properties:
-    driver = disk.driver
-    assert driver is not None
+def _identity(disk: Disk) -> Properties:
+    """SCSI disks tell a name of their own, by which guests find them; others may write to a shared one."""
+    named = disk.target.bus is DiskBus.SCSI and disk.device is not DiskDevice.LUN
     return {
-        "driver": virtio_name("virtio-blk", disk.model),
-        "iothread": None if driver.iothread is None else f"iothread{driver.iothread}",
+        "device_id": (disk.serial or f"drive-{alias(disk)}") if named else None,
+        "share-rw": True if disk.shareable else None,
+    }
+
+
+def _virtio(domain: Domain, disk: Disk) -> Properties:
+    driver = disk.driver
+    assert driver is not None  # completion gives one to each
+    kind = "vhost-user-blk" if disk.type is StorageType.VHOSTUSER else "virtio-blk"
+    return {
+        "driver": virtio_name(kind, disk.model),
+        "iothread": f"iothread{driver.iothread}" if driver.iothread else None,
         "ioeventfd": driver.ioeventfd,
         "event_idx": driver.event_idx,
+        "scsi": True if disk.device is DiskDevice.LUN else None,
         **virtio(driver),
-        "num-queues": driver.queues,
-        "queue-size": driver.queue_size,
+        "num-queues": driver.queues or None,
+        "queue-size": driver.queue_size or None,
         **bus(disk, domain),
-        "drive": node,
-        "id": alias(disk),
     }
 
 
@@ -197,33 +157,41 @@ def _scsi_place(domain: Domain, disk: Disk) -> Properties:
     address = _drive(disk)
     controllers = domain.devices.controllers
     models = [c.model for c in controllers if c.type is ControllerType.SCSI and c.index == address.controller]
-    root, identity = f"scsi{address.controller}.0", f"drive-{alias(disk)}"
+    root = f"scsi{address.controller}.0"
     if models and models[0] == "lsilogic":
-        return {"bus": root, "scsi-id": address.unit, "device_id": identity}
-    return {"bus": root, "channel": 0, "scsi-id": address.target, "lun": address.unit, "device_id": identity}
+        return {"bus": root, "scsi-id": address.unit}
+    return {"bus": root, "channel": 0, "scsi-id": address.target, "lun": address.unit}
 
 
-def _rest(disk: Disk) -> Properties:
-    """What identifies the disk to the guest, and whether it may trust its cache."""
-    mode = _CACHES.get(disk.driver.cache) if disk.driver and disk.driver.cache else None
-    has_cache = mode is not None and disk.device is not DiskDevice.CDROM and disk.target.bus is not DiskBus.FDC
-    sizes, shape = disk.blockio, disk.geometry
+def _rest(disk: Disk, boot_index: int | None) -> Properties:
+    """What the guest sees of the disk, and whether it may trust its cache."""
+    mode = blockdev.CACHES.get(disk.driver.cache) if disk.driver and disk.driver.cache else None
+    has_cache = mode is not None and disk.device is not DiskDevice.LUN
+    sizes = disk.blockio or BlockIo()
     return {
-        "cyls": shape.cyls if shape else None,
-        "heads": shape.heads if shape else None,
-        "secs": shape.secs if shape else None,
-        "bios-chs-trans": shape.trans if shape else None,
-        "logical_block_size": sizes.logical_block_size if sizes else None,
-        "physical_block_size": sizes.physical_block_size if sizes else None,
+        "id": alias(disk),
+        "bootindex": boot_index,
+        "logical_block_size": sizes.logical_block_size or None,
+        "physical_block_size": sizes.physical_block_size or None,
         "wwn": None if disk.wwn is None else int(disk.wwn, 16),
-        "rotation_rate": disk.target.rotation_rate,
+        "rotation_rate": disk.target.rotation_rate or None,
         "vendor": disk.vendor,
         "product": disk.product,
+        "removable": bool(disk.target.removable) if disk.target.bus is DiskBus.USB else None,
         "write-cache": ("on" if mode[2] else "off") if mode and has_cache else None,
-        "serial": disk.serial,
-        "share-rw": True if disk.shareable else None,
+        **_shape(disk),
+        # A blank is told with a backslash before it: guests have known their disks by that for long.
+        "serial": disk.serial.replace(" ", "\\ ") if disk.serial else None,
         **_on_error(disk),
     }
+
+
+def _shape(disk: Disk) -> Properties:
+    """Cylinders, heads and sectors, for guests of another time."""
+    shape = disk.geometry
+    if shape is None:
+        return {}
+    return {"cyls": shape.cyls, "heads": shape.heads, "secs": shape.secs, "bios-chs-trans": shape.trans}
 
 
 def _on_error(disk: Disk) -> Properties:

@@ -4,43 +4,14 @@ from __future__ import annotations
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import SpaprVioAddress
-from vmherd.conf.domain.filesystem import AccessMode, Filesystem
 from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.memballoon import MemballoonModel
 from vmherd.conf.domain.panic import PanicModel
 from vmherd.conf.domain.rng import EgdBackend, RandomBackend, Rng
 from vmherd.conf.domain.watchdog import WatchdogAction
-from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu.command import chardev
-from vmherd.hypervisors.qemu.command.device import Properties, alias, bus, device, escape, option, virtio, virtio_name
+from vmherd.hypervisors.qemu.command.device import Properties, alias, bus, device, option, virtio, virtio_name
 from vmherd.hypervisors.qemu.command.launch import Launch
-
-
-def filesystems(domain: Domain) -> list[str]:
-    """Folders of the host, shared through 9p."""
-    args: list[str] = []
-    for filesystem in domain.devices.filesystems:
-        name = f"fsdev-{alias(filesystem)}"
-        args += ["-fsdev", _shared_folder(filesystem, name)]
-        tag = filesystem.target.dir if filesystem.target else None
-        end: Properties = {"id": alias(filesystem), "fsdev": name, "mount_tag": tag}
-        driver = {"driver": virtio_name("virtio-9p", filesystem.model)}
-        args += device({**driver, **end, **bus(filesystem, domain)})
-    return args
-
-
-def _shared_folder(filesystem: Filesystem, name: str) -> str:
-    path = filesystem.source.dir if filesystem.source else None
-    if path is None or (filesystem.driver and str(filesystem.driver.type) == "virtiofs"):
-        raise Unsupported(
-            "only folders shared through 9p are supported yet",
-            place="domain/devices/filesystem",
-            hint="use <filesystem type='mount'> with <source dir='...'/> and no virtiofs driver",
-        )
-    models = {AccessMode.SQUASH: "none", AccessMode.MAPPED: "mapped", AccessMode.PASSTHROUGH: "passthrough"}
-    readonly = ",readonly=on" if filesystem.readonly else ""
-    return f"local,security_model={models[filesystem.accessmode]},id={name},path={escape(path)}{readonly}"
-
 
 _INPUTS = {InputType.MOUSE: "mouse", InputType.KEYBOARD: "kbd", InputType.TABLET: "tablet"}
 

@@ -1,0 +1,65 @@
+"""What this host says of images: which device is a CD-ROM drive, which number a user has, which files there must be."""
+
+from __future__ import annotations
+
+import fcntl
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+
+from vmherd.conf.domain.defaults import sources_of
+from vmherd.conf.domain.disk import Disk
+from vmherd.conf.domain.storage import DiskSource, StartupPolicy
+from vmherd.errors import HostError
+
+#: linux/cdrom.h: ask a drive for its state, that of the disc that is in it
+_CDROM_DRIVE_STATUS, _CDSL_CURRENT = 0x5326, 0x7FFFFFFF
+
+
+def is_cdrom(path: str) -> bool:
+    """Whether a device is a real CD-ROM drive, which answers what only drives do."""
+    with suppress(OSError):
+        if not stat.S_ISBLK(os.stat(path).st_mode):
+            return False
+        device = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(device, _CDROM_DRIVE_STATUS, _CDSL_CURRENT)
+        finally:
+            os.close(device)
+        return True
+    return False
+
+
+def user_id(name: str) -> int:
+    """The number of a user: of that name, or ``+NUMBER`` or ``NUMBER`` itself.  Raises HostError."""
+    with suppress(KeyError):
+        return pwd.getpwnam(name).pw_uid
+    return _number(name, "user")
+
+
+def group_id(name: str) -> int:
+    """The number of a group, told like a user's.  Raises HostError."""
+    with suppress(KeyError):
+        return grp.getgrnam(name).gr_gid
+    return _number(name, "group")
+
+
+def _number(name: str, kind: str) -> int:
+    digits = name.removeprefix("+")
+    if digits.isdecimal():
+        return int(digits)
+    raise HostError(f"there is no {kind} {name!r}", hint=f"write the number instead: +1000, or create the {kind}")
+
+
+def local_paths(disk: Disk) -> Iterator[str]:
+    """The files, devices and folders of this host that must be there: of the disk's image and of those below it."""
+    for source in sources_of(disk):
+        if (path := _path(source)) and source.startup_policy in (None, StartupPolicy.MANDATORY):
+            yield path
+
+
+def _path(source: DiskSource) -> str | None:
+    return source.file or source.dev or source.dir

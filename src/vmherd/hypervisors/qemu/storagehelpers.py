@@ -1,0 +1,87 @@
+"""The helpers of disks and file systems: virtiofsd, and qemu-pr-helper for persistent reservations."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from vmherd.conf.domain import Domain
+from vmherd.conf.domain.filesystem import Filesystem, FilesystemBinary
+from vmherd.errors import HostError
+from vmherd.hypervisors.qemu import helpers
+from vmherd.hypervisors.qemu.command import blockdev, disk, filesystem
+from vmherd.hypervisors.qemu.command.device import escape
+from vmherd.hypervisors.qemu.command.launch import Launch
+from vmherd.util.process import identify
+from vmherd.util.sockets import listen_unix
+
+#: How often we look whether a helper listens, and the seconds between.
+_TRIES, _PAUSE = 1000, 0.01
+
+
+async def start(domain: Domain, launch: Launch, log: int) -> None:
+    """Start what the guest's devices need.  Raises HostError if a program is missing or does not start.
+
+    ``log`` is the descriptor of the guest's log.  What was started before a failure is ended with the guest's folder.
+    """
+    for each in domain.devices.filesystems:
+        if filesystem.is_virtiofs(each) and not (each.source and each.source.socket):
+            _start_virtiofs(each, launch, log)
+    if disk.reservations(domain, launch):
+        await _start_reservations(launch.folder, log)
+
+
+def _start_virtiofs(each: Filesystem, launch: Launch, log: int) -> None:
+    path = filesystem.socket(each, launch.folder)
+    with listen_unix(path) as server:
+        argv = [_program(each), f"--fd={server.fileno()}", "-o", ",".join(_options(each)), *_pool(each)]
+        helpers.start(argv, path.stem, launch.folder, log=log, fds=[server.fileno()])
+
+
+def _program(each: Filesystem) -> str:
+    told = each.binary.path if each.binary else None
+    found = told or shutil.which("virtiofsd") or shutil.which("virtiofsd", path=helpers.FOLDERS)
+    if found and os.access(found, os.X_OK):
+        return found
+    problem = f"{told} cannot be executed" if told else "virtiofsd is not installed"
+    raise HostError(problem, hint="apt install virtiofsd, or qemu-system-common for QEMU before 8.0")
+
+
+def _options(each: Filesystem) -> Iterator[str]:
+    """What virtiofsd takes after -o; a comma in the path is doubled.  Source: virtiofsd(1)"""
+    binary = each.binary or FilesystemBinary()
+    yield f"source={escape((each.source.dir if each.source else None) or '')}"
+    if binary.cache:
+        yield f"cache={binary.cache.mode}"
+    if binary.sandbox:
+        yield f"sandbox={binary.sandbox.mode}"
+    switches = {"xattr": binary.xattr}
+    if binary.lock:
+        switches |= {"flock": binary.lock.flock, "posix_lock": binary.lock.posix}
+    for name, wanted in switches.items():
+        if wanted is not None:
+            yield name if wanted else f"no_{name}"
+
+
+def _pool(each: Filesystem) -> list[str]:
+    pool = each.binary.thread_pool if each.binary else None
+    return [f"--thread-pool-size={pool.size}"] if pool else []
+
+
+async def _start_reservations(folder: Path, log: int) -> None:
+    program = shutil.which("qemu-pr-helper") or shutil.which("qemu-pr-helper", path=helpers.FOLDERS)
+    if program is None:
+        raise HostError("qemu-pr-helper is not installed", hint="apt install qemu-system-common")
+    path = folder / f"{blockdev.MANAGED_HELPER}.sock"
+    # Its own pid file would be one for all guests.
+    argv = [program, "-k", path.name, "-f", f"{blockdev.MANAGED_HELPER}.pid"]
+    process = helpers.start(argv, path.stem, folder, log=log)
+    for _ in range(_TRIES):
+        if path.exists() or identify(process.pid) != process:
+            break
+        await asyncio.sleep(_PAUSE)
+    if not path.exists():
+        raise HostError("qemu-pr-helper did not start", hint="the guest's log has its last words")

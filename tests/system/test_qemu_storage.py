@@ -1,0 +1,154 @@
+"""Every way of storage that QEMU opens itself, with a guest that boots from it."""
+
+from __future__ import annotations
+
+import http.server
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_qemu_devices import echoes, make_echo_disk
+
+from vmherd.api.aio import Host
+
+pytestmark = pytest.mark.qemu
+
+GUEST = """
+<domain type='qemu'>
+  <name>store</name>
+  <memory unit='MiB'>64</memory>
+  {memory}
+  <iothreads>2</iothreads>
+  <os><type arch='x86_64' machine='{machine}'>hvm</type></os>
+  <devices>{devices}<serial type='pty'/><memballoon model='none'/></devices>
+</domain>
+"""
+
+
+async def boots(host: Host, devices: str, *, machine: str = "pc", memory: str = "") -> str:
+    """Start a guest with these devices, talk to it, and tell its document."""
+    domain = await host.define(GUEST.format(devices=devices, machine=machine, memory=memory))
+    await domain.start()
+    await echoes(domain)
+    xml = await domain.xml()
+    await domain.poweroff()
+    return xml
+
+
+def disk(source: str, *, type_: str = "file", target: str = "dev='vda' bus='virtio'", more: str = "") -> str:
+    return f"""<disk type='{type_}' device='disk'>
+      <driver name='qemu' type='qcow2'/>{source}<target {target}/><boot order='1'/>{more}</disk>"""
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    return make_echo_disk(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("target", "more"),
+    [
+        ("dev='sda' bus='scsi'", "<controller type='scsi' model='virtio-scsi'><driver iothread='1'/></controller>"),
+        ("dev='sda' bus='scsi'", "<controller type='scsi' model='lsisas1078'/>"),
+        ("dev='sda' bus='usb' removable='on'", "<controller type='usb' model='qemu-xhci'/>"),
+        ("dev='hda' bus='ide' rotation_rate='1'", ""),
+        ("dev='sda' bus='sata'", ""),
+    ],
+)
+async def test_a_guest_boots_from_a_disk_on_each_bus(host: Host, image: Path, target: str, more: str) -> None:
+    await boots(host, disk(f"<source file='{image}'/>", target=target, more="<serial>a b-1</serial>") + more)
+
+
+async def test_a_virtio_disk_takes_every_way_to_tune_it(host: Host, image: Path) -> None:
+    driver = """<driver name='qemu' type='qcow2' cache='none' io='threads' discard='unmap' detect_zeroes='unmap'
+      iothread='2' queues='2' queue_size='64' error_policy='stop' rerror_policy='report' copy_on_read='on'>
+      <metadata_cache><max_size unit='KiB'>512</max_size></metadata_cache></driver>"""
+    text = disk(f"<source file='{image}'/>", more="<blockio logical_block_size='512' physical_block_size='4096'/>")
+    await boots(host, text.replace("<driver name='qemu' type='qcow2'/>", driver))
+
+
+async def test_a_chain_of_images_is_opened_as_the_document_tells(host: Host, image: Path, tmp_path: Path) -> None:
+    top, middle = tmp_path / "top.qcow2", tmp_path / "middle.qcow2"
+    for path, below in ((middle, image), (top, middle)):
+        # The header names a file that is not there: what counts is the document.
+        subprocess.run(
+            ["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-b", "/gone", "-F", "raw", path, "1M"], check=True
+        )
+        assert below.exists()
+    chain = f"""<backingStore type='file'><format type='qcow2'/><source file='{middle}'/>
+      <backingStore type='file'><format type='qcow2'/><source file='{image}'/><backingStore/></backingStore>
+      </backingStore>"""
+    await boots(host, disk(f"<source file='{top}'/>", more=chain))
+
+
+async def test_a_part_of_a_file_can_be_the_disk(host: Host, image: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    data = image.read_bytes()
+    whole.write_bytes(b"\xff" * 4096 + data + b"\xff" * 512)
+    part = f"<slices><slice type='storage' offset='4096' size='{len(data)}'/></slices>"
+    await boots(host, disk(f"<source file='{whole}'>{part}</source>"))
+
+
+@pytest.fixture
+def nbd(image: Path, tmp_path: Path) -> Iterator[Path]:
+    """A server of the image as it is, on a UNIX socket."""
+    socket = tmp_path / "nbd.sock"
+    argv = ["qemu-nbd", "--persistent", "--shared=4", "--format=raw", f"--socket={socket}", "-x", "export", image]
+    server = subprocess.Popen(argv)
+    while not socket.exists():
+        time.sleep(0.01)
+    yield socket
+    server.terminate()
+    server.wait()
+
+
+async def test_a_guest_boots_from_an_nbd_server(host: Host, nbd: Path) -> None:
+    source = f"<source protocol='nbd' name='export'><host transport='unix' socket='{nbd}'/></source>"
+    await boots(host, disk(source, type_="network"))
+
+
+async def test_a_guest_boots_from_a_web_server(host: Host, image: Path) -> None:
+    if not Path("/usr/lib/x86_64-linux-gnu/qemu/block-curl.so").exists():
+        pytest.skip("QEMU's driver for HTTP is in the package qemu-block-extra")
+
+    class Files(RangeFiles):
+        path_of = image
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        tuning = "<readahead size='65536'/><timeout seconds='10'/>"
+        place = f"<host name='127.0.0.1' port='{server.server_port}'/>"
+        source = f"<source protocol='http' name='/a b.img'>{place}{tuning}</source>"
+        await boots(host, disk(source, type_="network", more="<readonly/>"))
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class RangeFiles(http.server.BaseHTTPRequestHandler):
+    """One file in parts, as QEMU asks for it."""
+
+    path_of: Path
+
+    def do_HEAD(self) -> None:
+        self._answer(self.path_of.read_bytes(), 200, body=False)
+
+    def do_GET(self) -> None:
+        first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
+        self._answer(self.path_of.read_bytes()[int(first) : int(last) + 1], 206, body=True)
+
+    def _answer(self, data: bytes, status: int, *, body: bool) -> None:
+        assert self.path == "/a%20b.img"
+        self.send_response(status)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if body:
+            self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        pass
