@@ -371,6 +371,7 @@ def test_the_size_of_a_checkpoint_is_told_only_when_asked_for() -> None:
             "parent/name",
         ),
         ("<state>running</state>", Origin.REQUEST, "state"),
+        ("<disks></disks>", Origin.REQUEST, "disks"),
         ("<disks><disk/></disks>", Origin.REQUEST, "disks/disk"),
         ("<disks><disk name='nvme0'/></disks>", Origin.REQUEST, "disks/disk[1]/@name"),
         ("<disks><disk name='vda' checkpoint='yes'/></disks>", Origin.REQUEST, "disks/disk/@checkpoint"),
@@ -393,7 +394,7 @@ def test_a_checkpoint_that_cannot_be_is_refused_with_its_place(text: str, origin
         ("<disk name='vda'/><disk name='vda'/>", DISKS, "is there twice"),
         ("<disk name='sda'/>", DISKS, "empty or only read"),
         ("<disk name='vdd'/>", DISKS, "empty or only read"),
-        ("", "", "without disks"),
+        ("<disk name='vda'/>", "", "without disks"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_the_guest_is_refused(disks: str, on: str, words: str) -> None:
@@ -478,6 +479,7 @@ SERVER = "<server name='h' port='1'/>"
         ("pull", "<server/>", "server/@name"),
         ("pull", "<server name='a b'/>", "server/@name"),
         ("pull", "<server name='h' port='70000'/>", "server/@port"),
+        ("push", "<disks/>", "disks"),
         ("push", "<disks><disk/></disks>", "disks/disk"),
         ("push", "<disks><disk name='/images/root.qcow2'/></disks>", "disks/disk[1]/@name"),
         ("push", "<disks><disk name='vda' type='network'/></disks>", "disks/disk[1]/@type"),

@@ -22,6 +22,7 @@ from vmherd.conf.domain import complete as complete_domain
 from vmherd.conf.domain.disk import Disk
 from vmherd.conf.domain.problem import numbered, refuse
 from vmherd.conf.moments import (
+    Listing,
     Origin,
     Parent,
     disk_named,
@@ -30,6 +31,7 @@ from vmherd.conf.moments import (
     is_target,
     misnamed,
     own_parent,
+    refuse_empty_list,
     refuse_unknown,
 )
 from vmherd.util import xmlmodel
@@ -72,6 +74,10 @@ class Request(Element, tag=_ROOT):
     disks: list[CheckpointDisk] = children(within="disks")
 
 
+class _Listing(Listing, tag=_ROOT):
+    pass
+
+
 def parse_checkpoint(text: str | bytes, origin: Origin = Origin.REQUEST) -> Checkpoint:
     """The checkpoint ``text`` describes, nothing added; of a request only what is the user's to tell.
 
@@ -83,6 +89,7 @@ def parse_checkpoint(text: str | bytes, origin: Origin = Origin.REQUEST) -> Chec
     else:
         checkpoint = xmlmodel.parse(Checkpoint, text)
     refuse_unknown(Checkpoint, text)
+    refuse_empty_list(_Listing, text)
     for disk in checkpoint.disks:
         disk.size = None  # told, never asked
     return checkpoint

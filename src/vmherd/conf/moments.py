@@ -13,8 +13,9 @@ from vmherd.conf.domain import Domain, Problem, stored, without_passwords
 from vmherd.conf.domain.disk import Disk
 from vmherd.conf.domain.problem import duplicates, numbered
 from vmherd.conf.domain.seclabel import DeviceSeclabel
-from vmherd.conf.domain.storage import FIELDS_OF_TYPE, DiskSource, Encryption, StorageType, Transport
-from vmherd.util.xmlmodel import Element, leaf, unknown
+from vmherd.conf.domain.storage import FIELDS_OF_TYPE, DiskSource, StorageType, Transport
+from vmherd.errors import DocumentError
+from vmherd.util.xmlmodel import Element, leaf, parse, raw, unknown
 
 
 class Origin(StrEnum):
@@ -107,8 +108,7 @@ def told(source: DiskSource | None, type_: StorageType) -> DiskSource | None:
     """
     if source is None:
         return None
-    kept = set(FIELDS_OF_TYPE[type_]) - {"index", "startup_policy"}
-    made = DiskSource(**{name: getattr(source, name) for name in kept})
+    made = source.only(set(FIELDS_OF_TYPE[type_]) - {"index", "startup_policy"})
     for host in made.hosts:
         host.transport = None if host.transport is Transport.TCP else host.transport  # what it is anyway
     spell_out(made.seclabels)
@@ -125,22 +125,11 @@ def spell_out(labels: list[DeviceSeclabel]) -> None:
 def mislabelled(labels: Sequence[DeviceSeclabel], place: str) -> Iterator[Problem]:
     """Problems of <seclabel> elements below ``place``.  Source: virSecurityDeviceLabelDefParseXML"""
     places = [(f"{place}/seclabel[{number}]", label) for number, label in numbered(labels)]
-    yield from duplicates([(where, label.model) for where, label in places], "model {} has a label already")
+    models = [(where, label.model) for where, label in places if label.model]
+    yield from duplicates(models, "model {} has a label already")
     for where, label in places:
         if label.label is not None and label.relabel is False:
             yield Problem(f"{where}/label", "the image is not relabelled, so it gets no label", "use relabel='yes'")
-
-
-def credentials(encryption: Encryption | None, place: str) -> Iterator[Problem]:
-    """A new image can be encrypted with LUKS by QEMU.  Source: backupEncryption of domainbackup.rng"""
-    if encryption is None:
-        return
-    if encryption.format != "luks":
-        yield Problem(f"{place}/@format", f"{encryption.format} images cannot be made here", "use format='luks'")
-    if encryption.engine not in (None, "qemu"):
-        yield Problem(f"{place}/@engine", f"{encryption.engine} cannot encrypt this", "use engine='qemu'")
-    if not encryption.secrets:
-        yield Problem(f"{place}/secret", "the passphrase is missing", "add <secret type='passphrase' uuid='...'/>")
 
 
 def embedded(domain: Domain | None, *, secure: bool) -> Domain | None:
@@ -149,6 +138,20 @@ def embedded(domain: Domain | None, *, secure: bool) -> Domain | None:
         return None
     definition = stored(domain)
     return definition if secure else without_passwords(definition)
+
+
+class Listing(Element):
+    """Whether a document has <disks>; a class for it adds the tag."""
+
+    disks: str | None = raw()
+
+
+def refuse_empty_list(listing: type[Listing], text: str | bytes) -> None:
+    """Raise DocumentError for a <disks> with nothing in it.  Without it all disks are meant, so it may be a slip."""
+    found = parse(listing, text).disks
+    if found is not None and "<disk " not in found:
+        hint = "leave it out to mean all disks, or name those that are meant"
+        raise DocumentError("the list of disks is empty", place=f"{listing.__xml__.tag}/disks", hint=hint)
 
 
 def refuse_unknown(cls: type[Element], text: str | bytes) -> None:

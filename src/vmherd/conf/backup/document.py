@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from vmherd.conf.domain.seclabel import DeviceSeclabel
 from vmherd.conf.domain.storage import Encryption, StorageFormat, StorageType, Transport
-from vmherd.conf.moments import Origin, refuse_unknown, spell_out
+from vmherd.conf.moments import Listing, Origin, refuse_empty_list, refuse_unknown, spell_out
 from vmherd.conf.privatedata import JobData, SourceData
 from vmherd.util import xmlmodel
 from vmherd.util.xmlmodel import Element, UInt, YesNo, attr, child, children, leaf
@@ -98,6 +98,10 @@ class Backup(Element, tag=ROOT):
     private_data: JobData | None = child()
 
 
+class _Listing(Listing, tag=ROOT):
+    pass
+
+
 def parse_backup(text: str | bytes, origin: Origin = Origin.REQUEST) -> Backup:
     """The backup ``text`` describes, nothing added.
 
@@ -107,6 +111,7 @@ def parse_backup(text: str | bytes, origin: Origin = Origin.REQUEST) -> Backup:
     backup = xmlmodel.parse(Backup, text)
     if origin is not Origin.FILE:
         refuse_unknown(Backup, text)
+        refuse_empty_list(_Listing, text)
     return backup
 
 

@@ -13,8 +13,15 @@ from ipaddress import ip_address
 from vmherd.conf.backup.document import ROOT, Backup, BackupDisk, BackupImage, BackupMode, BackupServer, Extent
 from vmherd.conf.domain import Problem
 from vmherd.conf.domain.problem import numbered, refuse
-from vmherd.conf.domain.storage import StorageFormat, StorageType, Transport
-from vmherd.conf.moments import Origin, credentials, is_target, mislabelled
+from vmherd.conf.domain.storage import (
+    Encryption,
+    EncryptionEngine,
+    EncryptionFormat,
+    StorageFormat,
+    StorageType,
+    Transport,
+)
+from vmherd.conf.moments import Origin, is_target, mislabelled
 
 _HOST = re.compile(r"[a-zA-Z0-9_.+-]+")
 
@@ -121,7 +128,18 @@ def _image(image: BackupImage, type_: StorageType, place: str) -> Iterator[Probl
     if getattr(image, other) is not None:
         yield Problem(f"{place}/@{other}", f"type='{type_}' has no {other}", f"use {wanted}='/...' alone")
     yield from mislabelled(image.seclabels, place)
-    yield from credentials(image.encryption, f"{place}/encryption")
+    if image.encryption is not None:
+        yield from _encryption(image.encryption, f"{place}/encryption")
+
+
+def _encryption(encryption: Encryption, place: str) -> Iterator[Problem]:
+    """QEMU makes the image, and encrypts new ones with LUKS."""
+    if encryption.format is not EncryptionFormat.LUKS:
+        yield Problem(f"{place}/@format", f"{encryption.format} images cannot be made here", "use format='luks'")
+    if encryption.engine not in (None, EncryptionEngine.QEMU):
+        yield Problem(f"{place}/@engine", f"{encryption.engine} cannot encrypt this", "use engine='qemu'")
+    if not encryption.secrets:
+        yield Problem(f"{place}/secret", "the passphrase is missing", "add <secret type='passphrase' uuid='...'/>")
 
 
 def _private(backup: Backup) -> Iterator[Problem]:
