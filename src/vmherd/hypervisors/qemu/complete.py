@@ -231,7 +231,7 @@ def _shared_memory(domain: Domain) -> None:
     """Source: qemuDomainShmemDefPostParse of libvirt."""
     for each in domain.devices.shmems:
         kind = each.model.type if each.model else ShmemModel.IVSHMEM
-        if kind is not ShmemModel.IVSHMEM_DOORBELL:
+        if kind is not ShmemModel.IVSHMEM_DOORBELL or each.server is None:  # without a server it becomes a plain one
             each.size = each.size or _SHARED
         if kind is ShmemModel.IVSHMEM:
             continue
