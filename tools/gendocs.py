@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import inspect
 import sys
-from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
 
-from vmherd.cli.app import COMMANDS
+from vmherd.cli.app import COMMANDS, command
 from vmherd.cli.app import cli as root
 from vmherd.driver.hypervisor import HypervisorDriver
 
@@ -27,9 +26,8 @@ def commands() -> str:
     text = f"{_NOTE}# The command line\n\n{_help(root, ['vmherd'])}"
     for title, section in COMMANDS.items():
         text += f"\n## {title}\n"
-        for name, entry in section.items():
-            command = getattr(import_module(f"vmherd.cli.{entry.module}"), f"{name}_command")
-            text += f"\n### vmherd {name}\n\n{_help(command, ['vmherd', name])}"
+        for name in section:
+            text += f"\n### vmherd {name}\n\n{_help(command(name), ['vmherd', name])}"
     return text
 
 

@@ -51,6 +51,8 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "dumpxml": Entry("show", "Print the XML document of a guest."),
         "edit": Entry("edit", "Edit the XML document of a guest."),
         "undefine": Entry("definition", "Forget guests; their disks stay."),
+        "domxml-to-native": Entry("native", "Print what a hypervisor runs for a domain document."),
+        "domxml-from-native": Entry("native", "Print a domain document for what a hypervisor runs."),
     },
     "This program": {
         "doctor": Entry("host", "Check what this host lacks to run guests."),
@@ -63,6 +65,13 @@ COMMANDS: dict[str, dict[str, Entry]] = {
 _FLAT = {name: entry for section in COMMANDS.values() for name, entry in section.items()}
 
 
+def command(name: str) -> click.Command:
+    """Import a subcommand."""
+    found = getattr(import_module(f"vmherd.cli.{_FLAT[name].module}"), f"{name.replace('-', '_')}_command")
+    assert isinstance(found, click.Command)
+    return found
+
+
 class Herd(click.Group):
     """A group that imports a subcommand when it is used, and not to show its help."""
 
@@ -70,12 +79,7 @@ class Herd(click.Group):
         return list(_FLAT)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = _FLAT.get(cmd_name)
-        if entry is None:
-            return None
-        found = getattr(import_module(f"vmherd.cli.{entry.module}"), f"{cmd_name}_command")
-        assert isinstance(found, click.Command)
-        return found
+        return command(cmd_name) if cmd_name in _FLAT else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

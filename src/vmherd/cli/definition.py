@@ -11,15 +11,13 @@ from msgspec.structs import replace
 
 from vmherd.api.aio import Domain, Host
 from vmherd.cli.command import chosen, each, guest_argument, guests_argument, somebody_there, with_host
+from vmherd.cli.document import text_of
 from vmherd.cli.size import SIZE
 from vmherd.cli.spec import FILE, spec_options
 from vmherd.conf.domain import parse_domain, render
 from vmherd.errors import AlreadyExists, InvalidArgument, NotSupported
 from vmherd.guest.image import make_disk
 from vmherd.guest.spec import GuestSpec, best_platform
-
-#: Bytes; documents of real guests have some thousand.
-_LARGEST = 16 << 20
 
 
 @click.command("create")
@@ -99,18 +97,8 @@ async def define_command(host: Host, files: tuple[BinaryIO, ...]) -> None:
     with it the next time.
     """
     for file in files:
-        domain = await host.define(_text(file))
+        domain = await host.define(text_of(file))
         click.echo(f"{domain.name} is defined")
-
-
-def _text(file: BinaryIO) -> str:
-    text = file.read(_LARGEST + 1)
-    if len(text) > _LARGEST:
-        raise InvalidArgument(f"{file.name} is larger than {_LARGEST >> 20} MiB: no domain document")
-    try:
-        return text.decode()
-    except UnicodeDecodeError as problem:
-        raise InvalidArgument(f"{file.name} is no UTF-8 text: {problem.reason} at byte {problem.start}") from None
 
 
 @click.command("undefine")

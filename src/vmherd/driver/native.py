@@ -6,7 +6,7 @@ hypervisor.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 
@@ -31,7 +31,7 @@ class NativeFormat:
     Where one of them is None, ``why_not`` tells what to do in its place.
     """
 
-    write: Callable[[Domain], Awaitable[str]] | None = None
+    write: Callable[[Domain], Coroutine[None, None, str]] | None = None
     read: Callable[[str], Reading] | None = None
     why_not: str = ""
 
