@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from vmherd.conf.domain import coherence
+from vmherd.conf.domain import coherence, rules
 from vmherd.conf.domain.address import DriveAddress, PciAddress
 from vmherd.conf.domain.chardev import ChardevSource, ChardevType, SocketMode
 from vmherd.conf.domain.domain import Domain, placed_devices
@@ -231,4 +231,5 @@ RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (
     _names,
     _addresses,
     *coherence.RULES,
+    *rules.RULES,
 )

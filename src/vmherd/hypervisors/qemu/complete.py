@@ -106,7 +106,7 @@ def _controller_models(domain: Domain, caps: Capabilities) -> None:
 def _cpu(domain: Domain, caps: Capabilities) -> None:
     """The machine's default CPU, told plainly, so that it stays the same when the default changes."""
     cpu = domain.cpu
-    if cpu is None or (cpu.mode is None and cpu.model is None):
+    if cpu is None or (cpu.mode is None and cpu.model is None and not cpu.features and not cpu.vendor):
         found = caps.machine(domain.os.type.machine)
         model = re.sub(r"-\w+-cpu$", "", found.default_cpu) if found else ""
         if not model or not machine.is_x86(domain):

@@ -12,7 +12,7 @@ from vmherd.conf.domain.os import SmbiosMode
 from vmherd.conf.domain.power import LifecycleAction
 from vmherd.conf.domain.problem import numbered, refuse
 from vmherd.errors import Unsupported
-from vmherd.hypervisors.qemu import diskrules, fit, topology
+from vmherd.hypervisors.qemu import diskrules, fit, rules, topology
 from vmherd.hypervisors.qemu.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.machine import is_pseries, is_q35
@@ -63,7 +63,7 @@ def problems(domain: Domain, caps: Capabilities, kvm: Verdict) -> Iterator[Probl
     yield from _shared_memory(domain, caps)
     yield from _ends(domain)
     yield from topology.problems(domain)
-    for rule in fit.RULES:
+    for rule in (*fit.RULES, *rules.RULES):
         yield from rule(domain)
     for rule_of_disks in diskrules.RULES:
         yield from rule_of_disks(domain, caps)

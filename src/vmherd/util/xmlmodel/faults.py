@@ -46,6 +46,12 @@ def missing(node: etree._Element, what: str) -> DocumentError:
     return DocumentError(f"{name} is missing", place=place_of(node), line=line_of(node))
 
 
+def another(node: etree._Element) -> DocumentError:
+    """The error for a second element where there can be one."""
+    text = f"there can be only one <{etree.QName(node).localname}> here"
+    return DocumentError(text, place=place_of(node), line=line_of(node), hint="remove one of them")
+
+
 def unmatched(node: etree._Element, attribute: str, known: list[str]) -> DocumentError:
     """The error for an element none of whose classes goes with the value of ``attribute``."""
     value = node.get(attribute)

@@ -43,6 +43,7 @@ class Spec:
     default: Any = MISSING
     always: bool = False
     last: bool = False
+    alone: bool = False
     within: str = ""
     discriminator: str = ""
     cases: Mapping[str, type[Element]] = field(default_factory=dict)
@@ -71,12 +72,15 @@ def flag(name: str = "", *, last: bool = False) -> Any:
     return Spec(kind=Kind.FLAG, xml=name, default=False, last=last)
 
 
-def child(name: str = "", *, default: Any = MISSING, always: bool = False, last: bool = False) -> Any:
+def child(
+    name: str = "", *, default: Any = MISSING, always: bool = False, last: bool = False, alone: bool = False
+) -> Any:
     """One child element.  ``name`` replaces the tag of its class; ``default`` is a class or function to call.
 
-    A union type takes whichever is there: by tag, or by the attribute that its classes name with ``when``.
+    A union type takes whichever is there: by tag, or by the attribute that its classes name with ``when``.  Of
+    several elements the first counts, unless it must be ``alone``.
     """
-    return Spec(kind=Kind.CHILD, xml=name, default=default, always=always, last=last)
+    return Spec(kind=Kind.CHILD, xml=name, default=default, always=always, last=last, alone=alone)
 
 
 def children(name: str = "", *, within: str = "", last: bool = False) -> Any:

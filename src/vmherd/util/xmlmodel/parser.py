@@ -28,7 +28,7 @@ from typing import Any
 from lxml import etree
 
 from vmherd.util.xmlmodel.declared import Field, declared
-from vmherd.util.xmlmodel.faults import fault, missing, unmatched
+from vmherd.util.xmlmodel.faults import another, fault, missing, unmatched
 from vmherd.util.xmlmodel.fields import Element, Kind
 from vmherd.util.xmlmodel.scalars import TEXT, SizeCodec
 
@@ -123,7 +123,7 @@ class _Source:
 
     def __init__(self, cls: type[Element]) -> None:
         self.cls = cls
-        self.scope: dict[str, Any] = {"make": cls, "missing": missing, "fault": fault}
+        self.scope: dict[str, Any] = {"make": cls, "missing": missing, "fault": fault, "another": another}
         self.scope |= {"group": group, "verbatim": verbatim}
 
     def text(self) -> str:
@@ -207,6 +207,8 @@ class _Source:
             parse = f"parse_{each.name}" if len(tags) == 1 else f"by_{each.name}[{tag!r}]"
             yield f"{word} {tag!r} in found:"
             yield f"    f_{each.name} = {parse}(found[{tag!r}][0])"
+            if each.spec.alone:
+                yield f"    if len(found[{tag!r}]) > 1: raise another(found[{tag!r}][1])"
             word = "elif"
         yield from ("else:", "    " + self._absent(each, " or ".join(f"<{tag}>" for tag in tags)))
 

@@ -1,0 +1,62 @@
+"""Controllers of disks, USB and virtio ports: what each board has, and options that only one model knows.
+
+Source: qemuValidateDomainDeviceDefController of libvirt; those of PCI are in ``bridges``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vmherd.conf.domain import Domain, Problem
+from vmherd.conf.domain.controller import Controller, ControllerType
+from vmherd.conf.domain.problem import numbered
+from vmherd.hypervisors.qemu import machine
+
+_XHCI = ("nec-xhci", "qemu-xhci")
+#: Types whose controllers are all of one kind.
+_PLAIN = (ControllerType.IDE, ControllerType.FDC, ControllerType.SATA, ControllerType.CCID)
+_PIIX = ("piix3", "piix4", "ich6")
+_SCSI_ONLY = ("queues", "cmd_per_lun", "max_sectors", "ioeventfd", "iothread")
+
+
+def controllers(domain: Domain) -> Iterator[Problem]:
+    threads = {each.id for each in domain.iothreadids} or set(range(1, (domain.iothreads or 0) + 1))
+    for number, each in numbered(domain.devices.controllers):
+        place = f"domain/devices/controller[{number}]"
+        match each.type:
+            case ControllerType.IDE:
+                yield from _ide(each, domain, place)
+            case ControllerType.FDC if each.index:
+                yield Problem(f"{place}/@index", "a machine has one floppy controller", "remove it")
+            case ControllerType.USB if each.ports is not None and each.model not in _XHCI:
+                yield Problem(f"{place}/@ports", f"the ports of {each.model} cannot be counted", "remove ports")
+            case ControllerType.SCSI:
+                yield from _scsi(each, threads, place)
+            case ControllerType.XENBUS:
+                yield Problem(place, "QEMU has no Xen bus here", "remove it")
+            case _:
+                pass
+        if each.type in _PLAIN and each.model and not (each.type is ControllerType.IDE and each.model in _PIIX):
+            yield Problem(f"{place}/@model", f"{each.type} controllers are all of one kind", "leave model out")
+
+
+def _ide(each: Controller, domain: Domain, place: str) -> Iterator[Problem]:
+    if machine.is_q35(domain):
+        yield Problem(place, "q35 machines have no IDE", "use disks with bus='sata', or machine='pc'")
+    elif machine.is_i440fx(domain) and each.index:
+        yield Problem(f"{place}/@index", "this machine has one IDE controller, for four disks", "use bus='sata'")
+
+
+def _scsi(each: Controller, threads: set[int], place: str) -> Iterator[Problem]:
+    if each.driver is None:
+        return
+    for name in _SCSI_ONLY:
+        if getattr(each.driver, name) is not None and not (each.model or "").startswith("virtio"):
+            yield Problem(f"{place}/driver/@{name}", f"{each.model} has no such option", "use model='virtio-scsi'")
+    if each.driver.iothread is not None and each.driver.iothread not in threads:
+        yield Problem(
+            f"{place}/driver/@iothread", f"there is no I/O thread {each.driver.iothread}", "raise <iothreads>"
+        )
+
+
+RULES = (controllers,)
