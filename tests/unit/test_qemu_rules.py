@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from vmherd.conf.domain import parse_domain
+from vmherd.conf.domain import parse_domain, render
 from vmherd.errors import DocumentError
 from vmherd.hypervisors.qemu import complete, validate
 from vmherd.hypervisors.qemu.accel import Verdict
@@ -95,6 +95,7 @@ FEATURES = [
     ("<clock><timer name='armvtimer'/></clock>", "domain/clock/timer[1]/@name"),
 ]
 LABELS = [
+    ("<seclabel type='static'><label>a</label></seclabel>", "domain/seclabel[1]/@model"),
     ("<sysinfo type='fwcfg'><entry name='mine'>x</entry></sysinfo>", "domain/sysinfo[1]/entry[1]/@name"),
     ("<sysinfo type='fwcfg'><entry name='opt/a/b' file='/f'>x</entry></sysinfo>", "domain/sysinfo[1]/entry[1]"),
 ]
@@ -181,3 +182,21 @@ def test_emulations_cache_is_not_for_kvm(caps: Capabilities) -> None:
 def test_names_of_variables_for_qemu_are_names(caps: Capabilities) -> None:
     env = "<qemu:commandline><qemu:env name='1a' value='x'/></qemu:commandline>"
     assert refused(caps, head=env) == "domain/qemu:commandline/qemu:env[1]/@name"
+
+
+@pytest.mark.parametrize(
+    ("label", "written"),
+    [
+        ("<seclabel type='none'/>", "<seclabel type='none' model='none'/>"),
+        ("<seclabel type='dynamic' relabel='yes'/>", "<seclabel type='none' model='none'/>"),
+        ("<seclabel type='dynamic' model='dac'/>", "<seclabel type='dynamic' model='dac'"),
+    ],
+)
+def test_a_label_for_any_security_driver_is_for_the_hosts_which_is_none(
+    caps: Capabilities, label: str, written: str
+) -> None:
+    domain = parse_domain(
+        f"<domain type='qemu'><name>a</name><memory>1</memory><os><type>hvm</type></os>{label}</domain>"
+    )
+    complete.complete(domain, caps)
+    assert written in render(domain)

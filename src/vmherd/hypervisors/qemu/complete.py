@@ -23,6 +23,7 @@ from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.memballoon import Memballoon, MemballoonModel
 from vmherd.conf.domain.net import InterfaceModel, InterfaceType
 from vmherd.conf.domain.panic import PanicModel
+from vmherd.conf.domain.seclabel import Seclabel, SeclabelType
 from vmherd.conf.domain.shmem import ShmemModel, ShmemModelRef, ShmemMsi
 from vmherd.conf.domain.storage import EncryptionEngine, StorageFormat, StorageType
 from vmherd.conf.domain.video import Video, VideoModel, VideoType
@@ -55,6 +56,7 @@ def complete(domain: Domain, caps: Capabilities, *, new: bool = False, nvram: Pa
     _audio(domain)
     _panics(domain)
     _shared_memory(domain)
+    _label(domain)
     if domain.devices.vsock:
         domain.devices.vsock.model = domain.devices.vsock.model or VsockModel.VIRTIO
     domain.devices.memballoon = domain.devices.memballoon or Memballoon(model=MemballoonModel.VIRTIO)
@@ -240,3 +242,21 @@ def _shared_memory(domain: Domain) -> None:
             each.msi = each.msi or ShmemMsi()
             each.msi.vectors = each.msi.vectors or 1
             each.msi.ioeventfd = True if each.msi.ioeventfd is None else each.msi.ioeventfd
+
+
+def _label(domain: Domain) -> None:
+    """A single label that leaves the security driver to the host gets the host's, which is none.
+
+    Source: virSecurityLabelDefsParseXML of libvirt
+    """
+    if len(domain.seclabels) != 1:
+        return
+    [label] = domain.seclabels
+    if label.model is None and (label.type is SeclabelType.NONE or (_is_dynamic(label) and not label.baselabel)):
+        label.model = "none"
+    if label.model == "none":
+        label.type, label.relabel = SeclabelType.NONE, None
+
+
+def _is_dynamic(label: Seclabel) -> bool:
+    return label.type in (None, SeclabelType.DYNAMIC)

@@ -25,6 +25,8 @@ def _label(each: Seclabel, place: str) -> Iterator[Problem]:
     if each.type in (None, SeclabelType.DYNAMIC) and each.relabel is False:
         text = "files get the label that is made for the guest"
         yield Problem(f"{place}/@relabel", text, "write relabel='yes', or use type='static'")
+    if each.type is SeclabelType.STATIC and not each.model:
+        yield Problem(f"{place}/@model", "whose label it is has to be told", "add model='selinux', 'apparmor' or 'dac'")
     if each.type is SeclabelType.NONE and each.relabel:
         yield Problem(f"{place}/@relabel", "there is no label that files could get", "write relabel='no'")
 
