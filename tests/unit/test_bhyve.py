@@ -105,6 +105,14 @@ def test_an_old_bhyve_has_a_controller_for_each_disk() -> None:
     assert "-s 2:0,ahci-hd,/vm/a.img -s 3:0,ahci-cd,/vm/b.iso" in found
 
 
+def test_an_old_bhyve_takes_no_second_disk_on_a_controller() -> None:
+    place = "<address type='drive' unit='{}'/></disk>"
+    disks = "".join(DISK.replace("sda", f"sd{'ab'[n]}").replace("</disk>", place.format(n)) for n in (0, 1))
+    accepted(document(disks))
+    with pytest.raises(Unsupported, match="1 disk on a SATA controller"):
+        accepted(document(disks), without(Feature.AHCI_32_SLOTS))
+
+
 def test_completion_twice_is_completion_once() -> None:
     domain = accepted(document(DISK + NIC + SCREEN, os=ROM))
     once = render(domain)
@@ -168,14 +176,27 @@ def test_what_a_binary_lacks_is_refused_for_it_alone(feature: str, text: str, me
         (document(DISK + "<input type='tablet' bus='usb'/>"), "no USB controller"),
         (document("<disk type='file'><source file='/d'/><target dev='sda' bus='scsi'/></disk>"), "on bus 'scsi'"),
         (document("<disk type='file' device='cdrom'><target dev='sda' bus='sata'/></disk>"), "no empty drives"),
+        (document(DISK.replace("<source", "<driver type='qcow2'/><source")), "cannot read 'qcow2' images"),
+        (document(DISK.replace("</disk>", "<readonly/></disk>")), "can be written"),
+        (document(DISK.replace("</disk>", "<serial>7</serial></disk>")), "no <serial>"),
+        (document(more="<cpu><model>qemu64</model></cpu>"), "see the host's CPU"),
+        (document(more="<memtune><hard_limit>1024</hard_limit></memtune>"), "no <memtune>"),
         (document(DISK + NIC.replace("'virtio'", "'rtl8139'")), "no network card 'rtl8139'"),
         (document(DISK + NIC.replace("'bridge'", "'user'")), "into bridges"),
+        (document(DISK.replace("'sata'/>", "'virtio'/><address type='drive'/>")), "on the PCI bus"),
         (document(DISK + SCREEN), "boot UEFI"),
         (document(DISK + SCREEN.replace("5901", "80"), os=ROM), "no VNC port"),
         (document(DISK + SCREEN.replace("port", "passwd='a,b' port"), os=ROM), "a comma ends"),
         (document(DISK + "<sound model='ac97'/>"), "no sound card 'ac97'"),
         (document(DISK + "<filesystem type='bind'><source dir='/'/><target dir='x'/></filesystem>"), "folders"),
         (document(DISK + "<serial type='pty'/>"), "null modems"),
+        (
+            document(
+                more="<bhyve:commandline xmlns:bhyve='http://libvirt.org/schemas/domain/bhyve/1.0'>"
+                "<bhyve:env name='A'/></bhyve:commandline>"
+            ),
+            "reads no variables",
+        ),
         (document(os=ROM.replace("pflash", "rom")), "read-only flash"),
         (document(more="<bootloader>/bin/own</bootloader>"), "be told its arguments"),
         (document(more="<clock offset='timezone' timezone='CET'/>"), "no clock with offset"),
@@ -201,6 +222,7 @@ GRUB = "<bootloader>/usr/local/sbin/grub-bhyve</bootloader>"
     [
         (document(TWO_DISKS.format("", "")), "-d /vm/a.img web", None),
         (document(TWO_DISKS.format("", ""), os="<boot dev='cdrom'/>"), "-d /vm/b.iso web", None),
+        (document(os="<boot dev='cdrom'/><boot dev='hd'/>"), "-d /vm/a.img web", None),
         (document(TWO_DISKS.format(ORDER.format(2), ORDER.format(1))), "-d /vm/b.iso web", None),
         (document(more="<bootloader_args>-x  y</bootloader_args>"), "/usr/sbin/bhyveload -x y", None),
         (
@@ -240,7 +262,7 @@ def test_uefi_is_found_on_the_host() -> None:
     assert domain.os.loader
     assert domain.os.loader.path == "/fw/BHYVE_UEFI.fd"
     with pytest.raises(HostError, match="no UEFI image"):
-        firmware.choose(domain, Path("/fw"), [])
+        firmware.choose(domain, Path("/fw"), ["BHYVE_UEFI_VARS.fd", "refind_x64.efi"])
 
 
 COMMANDS = """\

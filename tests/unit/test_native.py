@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from vmherd.cli.app import run
+from vmherd.cli.app import command, run
 from vmherd.conf.domain import parse_domain
+from vmherd.driver.native import load, names
 from vmherd.hypervisors.qemu import complete, native
 from vmherd.hypervisors.qemu.capabilities import Capabilities, Machine
 from vmherd.hypervisors.qemu.folders import Folders
@@ -82,6 +83,13 @@ def test_what_cannot_be_translated_is_said(
     assert message in capsys.readouterr().err
 
 
+def test_the_help_tells_which_format_goes_which_way() -> None:
+    for format_ in names():
+        found = load(format_)
+        assert (format_ in (command("domxml-to-native").help or "")) is (found.write is not None)
+        assert (format_ in (command("domxml-from-native").help or "")) is (found.read is not None)
+
+
 def test_a_qemu_command_for_the_shell_needs_nobody_to_open_its_sockets(tmp_path: Path) -> None:
     caps = Capabilities(
         binary="/usr/bin/qemu-system-x86_64",
@@ -96,12 +104,12 @@ def test_a_qemu_command_for_the_shell_needs_nobody_to_open_its_sockets(tmp_path:
     )
     complete.complete(domain, caps, new=True)
     folders = Folders(**{name: tmp_path / name for name in ("state", "run", "log", "cache", "images")})
-    preparation, command = native.commands(domain, caps, folders).splitlines()
+    preparation, line = native.commands(domain, caps, folders).splitlines()
     folder = tmp_path / "run" / "by-hand" / str(domain.uuid)
-    words = shlex.split(command)
+    words = shlex.split(line)
     assert preparation.startswith(f"mkdir -p -m 700 {folder} && ")
     assert f"socket,id=charmonitor,path={folder}/monitor.sock,server=on,wait=off" in words
     assert f"socket,id=charchannel0,path={folder}/channel0.sock,server=on,wait=off" in words
     assert "-S" not in words
-    assert "fd=" not in command
+    assert "fd=" not in line
     assert words[words.index("-vnc") + 1].startswith("127.0.0.1:0")

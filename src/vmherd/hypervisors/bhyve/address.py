@@ -32,7 +32,7 @@ def assign(domain: Domain) -> None:
         if _is_isa(controller) and _wants_place(controller):
             controller.address = _in_slot(_ISA_SLOT)
             break
-    for device in _pci_devices(domain):
+    for device in pci_devices(domain):
         if _wants_place(device):
             slot = _free_slot(device, {slot for slot, _ in taken})
             device.address = _in_slot(slot)
@@ -72,8 +72,8 @@ def _in_slot(slot: int) -> PciAddress:
     return PciAddress(domain=0, bus=0, slot=slot, function=0)
 
 
-def _pci_devices(domain: Domain) -> Iterator[Device]:
-    """In the order in which they choose."""
+def pci_devices(domain: Domain) -> Iterator[Device]:
+    """What needs a slot, in the order in which they choose."""
     devices = domain.devices
     yield from (each for each in devices.controllers if _on_pci(each))
     yield from devices.interfaces

@@ -29,7 +29,8 @@ def choose(domain: Domain, folder: Path, images: Sequence[str]) -> None:
         raise Unsupported(
             f"bhyve has no firmware {str(wanted)!r}", place="domain/os/@firmware", hint="use firmware='efi'"
         )
-    if not images:
+    found = [each for each in images if each.endswith(".fd") and "VARS" not in each]
+    if not found:
         raise HostError(f"there is no UEFI image in {folder}", hint="pkg install edk2-bhyve, or name a <loader>")
-    name = _PREFERRED if _PREFERRED in images else images[0]
+    name = _PREFERRED if _PREFERRED in found else found[0]
     domain.os.loader = Loader(readonly=True, type=LoaderType.PFLASH, path=str(folder / name))

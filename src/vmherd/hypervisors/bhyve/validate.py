@@ -12,6 +12,7 @@ from vmherd.conf.domain import problems as generic_problems
 from vmherd.conf.domain.chardev import ChardevType
 from vmherd.conf.domain.clock import ClockOffset
 from vmherd.conf.domain.controller import ControllerType
+from vmherd.conf.domain.cpu import CpuMode
 from vmherd.conf.domain.os import LoaderType
 from vmherd.conf.domain.problem import Problem, numbered, refuse
 from vmherd.errors import Unsupported
@@ -60,6 +61,32 @@ def _cpus(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
         yield Problem(place, "this bhyve cannot arrange CPUs in sockets", "remove <topology>, or use a newer bhyve")
 
 
+def _cpu_model(domain: Domain, _: Capabilities) -> Iterator[Problem]:
+    cpu = domain.cpu
+    if cpu and (cpu.mode not in (None, CpuMode.HOST_PASSTHROUGH) or cpu.features or cpu.numa):
+        yield Problem("domain/cpu", "bhyve guests see the host's CPU, on one NUMA node", "keep <topology> only")
+
+
+#: Limits and places that bhyve knows nothing of.
+_NOTHING = {
+    "blkiotune": "blkiotune",
+    "memtune": "memtune",
+    "cputune": "cputune",
+    "numatune": "numatune",
+    "iothreads": "iothreads",
+    "perf_events": "perf",
+    "keywrap": "keywrap",
+    "launch_security": "launchSecurity",
+    "sysinfos": "sysinfo",
+}
+
+
+def _absent(domain: Domain, _: Capabilities) -> Iterator[Problem]:
+    for name, tag in _NOTHING.items():
+        if getattr(domain, name):
+            yield Problem(f"domain/{tag}", f"bhyve has no <{tag}>", "remove it")
+
+
 def _online(domain: Domain) -> int:
     return domain.vcpu.current or domain.vcpu.count
 
@@ -97,6 +124,11 @@ def _boot(domain: Domain, _: Capabilities) -> Iterator[Problem]:
             yield Problem(f"domain/os/{name}", "bhyve boots no kernel of the host", hint)
 
 
+def _environment(domain: Domain, _: Capabilities) -> Iterator[Problem]:
+    if domain.bhyve_commandline and domain.bhyve_commandline.envs:
+        yield Problem("domain/bhyve:commandline/bhyve:env", "bhyve reads no variables", "remove it")
+
+
 def _serials(domain: Domain, _: Capabilities) -> Iterator[Problem]:
     for number, serial in numbered(domain.devices.serials):
         place = f"domain/devices/serial[{number}]"
@@ -110,9 +142,12 @@ def _serials(domain: Domain, _: Capabilities) -> Iterator[Problem]:
 _ALWAYS: tuple[Callable[[Domain], Iterator[Problem]], ...] = (_kind, _roots)
 _AT_START: tuple[Callable[[Domain, Capabilities], Iterator[Problem]], ...] = (
     _cpus,
+    _cpu_model,
+    _absent,
     _clock,
     _firmware,
     _boot,
     _serials,
+    _environment,
     *validate_devices.RULES,
 )

@@ -5,9 +5,11 @@ Source: the builders of src/bhyve/bhyve_command.c of libvirt; bhyve(8)
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from vmherd.conf.domain import Domain
+from vmherd.conf.domain.address import DriveAddress, PciAddress
 from vmherd.conf.domain.audio import AudioType
 from vmherd.conf.domain.controller import ControllerType
 from vmherd.conf.domain.disk import DiskBus, DiskDevice
@@ -18,8 +20,9 @@ from vmherd.conf.domain.memballoon import MemballoonModel
 from vmherd.conf.domain.net import InterfaceType
 from vmherd.conf.domain.problem import Problem, numbered
 from vmherd.conf.domain.sound import SoundModel
-from vmherd.conf.domain.storage import StorageType
+from vmherd.conf.domain.storage import StorageFormat, StorageType
 from vmherd.conf.domain.video import VideoType
+from vmherd.hypervisors.bhyve import address
 from vmherd.hypervisors.bhyve.capabilities import Capabilities, Feature
 
 Rule = Callable[[Domain, Capabilities], Iterator[Problem]]
@@ -75,6 +78,28 @@ def _controllers(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
         kinds.add(kind)
 
 
+def _places(domain: Domain, _: Capabilities) -> Iterator[Problem]:
+    """Devices in a slot, SATA disks on a controller."""
+    hint = "leave <address> out"
+    for device in address.pci_devices(domain):
+        if not isinstance(device.address, PciAddress):
+            yield Problem(f"domain/devices/{type(device).__xml__.tag}/address", "it is on the PCI bus", hint)
+    for number, disk in numbered(domain.devices.disks):
+        if disk.target.bus is DiskBus.SATA and not isinstance(disk.address, DriveAddress):
+            yield Problem(f"domain/devices/disk[{number}]/address", "a SATA disk is on a controller", hint)
+
+
+def _full_controllers(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
+    most = 32 if Feature.AHCI_32_SLOTS in caps else 1
+    on_sata = [disk.address for disk in domain.devices.disks if disk.target.bus is DiskBus.SATA]
+    used = Counter(each.controller for each in on_sata if isinstance(each, DriveAddress))
+    for controller, count in used.items():
+        if count > most:
+            text = f"this bhyve has {most} disk on a SATA controller" if most == 1 else f"{most} disks are the most"
+            hint = "leave out the <address> of the disks, to spread them"
+            yield Problem(f"domain/devices/controller[@type='sata'][@index='{controller}']", text, hint)
+
+
 def _inputs(domain: Domain, _: Capabilities) -> Iterator[Problem]:
     """PS/2 mouse and keyboard are always there; on USB there is one tablet, and the controller is there for it."""
     usb = [each for each in domain.devices.inputs if each.bus is InputBus.USB]
@@ -111,6 +136,25 @@ def _disks(domain: Domain, _: Capabilities) -> Iterator[Problem]:
             yield Problem(f"{place}/@type", text, "use type='file' or type='block'")
         elif disk.source is None or not (disk.source.file or disk.source.dev):
             yield Problem(f"{place}/source", "bhyve has no empty drives", "add <source file=''/>, or remove the drive")
+
+
+#: What would change what the guest reads or writes, were it forgotten.
+_DISK_PROMISES = ("encryption", "iotune", "transient", "serial", "wwn", "vendor", "product", "geometry", "blockio")
+
+
+def _contents(domain: Domain, _: Capabilities) -> Iterator[Problem]:
+    """bhyve hands on the bytes of a file as they are, for reading and writing."""
+    for number, disk in numbered(domain.devices.disks):
+        place = f"domain/devices/disk[{number}]"
+        kind = disk.driver.type if disk.driver else None
+        if kind not in (None, StorageFormat.RAW, StorageFormat.ISO):
+            hint = "convert it: qemu-img convert -O raw"
+            yield Problem(f"{place}/driver/@type", f"bhyve cannot read {str(kind)!r} images", hint)
+        if disk.readonly and disk.device is DiskDevice.DISK:
+            yield Problem(f"{place}/readonly", "disks of bhyve guests can be written", "use device='cdrom', or a copy")
+        for name in _DISK_PROMISES:
+            if getattr(disk, name) or (name == "encryption" and disk.source and disk.source.encryption):
+                yield Problem(f"{place}/{name}", f"bhyve's disks have no <{name}>", "remove it")
 
 
 def _interfaces(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
@@ -194,8 +238,11 @@ def _filesystems(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
 RULES: tuple[Rule, ...] = (
     _absent,
     _controllers,
+    _places,
+    _full_controllers,
     _inputs,
     _disks,
+    _contents,
     _interfaces,
     _screens,
     _sounds,

@@ -22,5 +22,5 @@ class Launch:
 def choose_ports(domain: Domain, first: int) -> None:
     """Number the screens that leave the choice to the start, from ``first`` on."""
     for graphics in domain.devices.graphics:
-        if graphics.autoport and graphics.port in (None, -1):
+        if graphics.autoport:
             graphics.port, first = first, first + 1

@@ -34,21 +34,19 @@ def is_grub(domain: Domain) -> bool:
 
 
 def _boot_disk(domain: Domain) -> Disk:
-    """The disk with the lowest boot order, else the first one of the kind that <os> boots first."""
+    """The disk with the lowest boot order, else the first one of a kind that <os> boots."""
     disks = domain.devices.disks
     if not disks:
         raise Unsupported("the guest has no disk to boot", place="domain/devices", hint="add a <disk>")
     if chosen := _first_in_order(disks):
         return chosen
-    wanted = domain.os.boots[0].dev if domain.os.boots else BootDevice.HD
-    place = "domain/os/boot/@dev"
-    if wanted not in _DEVICES:
-        raise Unsupported(f"bhyve cannot boot from {str(wanted)!r}", place=place, hint="use dev='hd' or dev='cdrom'")
-    for disk in disks:
-        if disk.device is _DEVICES[wanted]:
-            return disk
-    text = f"the guest shall boot from {str(wanted)!r}, and has none"
-    raise Unsupported(text, place=place, hint=f"add a <disk device='{_DEVICES[wanted]}'>, or boot another one")
+    wanted = [each.dev for each in domain.os.boots] or [BootDevice.HD]
+    for kind in wanted:
+        for disk in disks:
+            if disk.device is _DEVICES.get(kind):
+                return disk
+    text = f"the guest shall boot from {' or '.join(map(repr, map(str, wanted)))}, and has no such disk"
+    raise Unsupported(text, place="domain/os/boot/@dev", hint="use dev='hd' or dev='cdrom', and add the disk")
 
 
 def _first_in_order(disks: list[Disk]) -> Disk | None:
