@@ -44,6 +44,57 @@ def test_completing_twice_changes_nothing_more(path: Path) -> None:
     assert render(parse_domain(once), secure=True) == once
 
 
+def test_a_way_back_between_nodes_is_as_long_as_the_way_there() -> None:
+    cells = "".join(f"<cell id='{n}' memory='1024'>{{{n}}}</cell>" for n in range(3))
+    there = "<distances><sibling id='1' value='21'/></distances>"
+    back = "<distances><sibling id='0' value='31'/><sibling id='2' value='12'/></distances>"
+    domain = completed(head=f"<cpu><numa>{cells.format(there, back, '')}</numa></cpu>")
+    assert domain.cpu
+    assert domain.cpu.numa
+    told = [[(each.id, each.value) for each in cell.distances] for cell in domain.cpu.numa.cells]
+    assert told == [[(0, 10), (1, 21)], [(0, 31), (1, 10), (2, 12)], [(1, 12), (2, 10)]]
+
+
+def test_a_page_size_for_the_only_node_is_that_of_the_guest() -> None:
+    page = "<memoryBacking><hugepages><page size='2048' nodeset='0'/></hugepages></memoryBacking>"
+    assert "nodeset" not in render(completed(head="<memory>4096</memory>" + page))
+    node = "<cpu><numa><cell id='0' memory='4096'/></numa></cpu>"
+    assert "nodeset" in render(completed(head="<memory>4096</memory>" + page + node))
+
+
+def test_groups_of_cpus_get_their_shares_in_one_order() -> None:
+    shares = "".join(f"<cache id='{n}' level='3' type='{kind}' size='1' unit='MiB'/>" for n, kind in SHARES)
+    groups = (
+        f"<cachetune vcpus='0-1'>{shares}</cachetune><cachetune vcpus='9'>{shares}</cachetune>"
+        "<memorytune vcpus='2'><node id='1' bandwidth='5'/><node id='0' bandwidth='6'/></memorytune>"
+        "<memorytune vcpus='0-1,9'><node id='0' bandwidth='7'/></memorytune><memorytune vcpus='3'/>"
+    )
+    tune = completed(head=f"<memory>4096</memory><vcpu>4</vcpu><cputune>{groups}</cputune>").cputune
+    assert tune
+    assert [[(each.id, each.type) for each in group.caches] for group in tune.cachetunes] == [ORDERED]
+    assert [group.vcpus for group in tune.memorytunes] == [(0, 1), (2,)]
+    assert [node.id for node in tune.memorytunes[1].nodes] == [0, 1]
+
+
+SHARES = [(1, "data"), (0, "data"), (1, "code"), (2, "both")]
+ORDERED = [(2, "both"), (1, "code"), (0, "data"), (1, "data")]
+
+
+@pytest.mark.parametrize(
+    ("told", "complete"),
+    [
+        ("offset='utc' adjustment='60'", "offset='variable' adjustment='60' basis='utc'"),
+        ("offset='localtime' adjustment='-60'", "offset='variable' adjustment='-60' basis='localtime'"),
+        ("offset='utc' adjustment='reset' start='4'", "offset='utc' adjustment='reset'"),
+        ("offset='variable'", "offset='variable' adjustment='0' basis='utc'"),
+        ("offset='absolute' start='4' timezone='UTC'", "offset='absolute' start='4'"),
+        ("offset='timezone' timezone='Asia/Tokyo' basis='utc'", "offset='timezone' timezone='Asia/Tokyo'"),
+    ],
+)
+def test_a_clock_says_no_more_than_it_means(told: str, complete: str) -> None:
+    assert f"<clock {complete}/>" in render(completed(head=f"<memory>4096</memory><clock {told}/>"))
+
+
 PREFIX = st.sampled_from(["hd", "sd", "vd", "xvd", "fd"])
 DISK = st.builds("{}{}".format, PREFIX, st.from_regex("[a-z]{1,2}", fullmatch=True))
 STREAM = st.sampled_from(["pty", "null", "stdio", "vc", "unix", "spicevmc"])

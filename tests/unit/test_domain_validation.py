@@ -45,7 +45,7 @@ def test_a_sound_document_has_no_problems(name: str) -> None:
         (SOUND + "<vcpu current='3'>2</vcpu>", "domain/vcpu/@current"),
         (SOUND + "<vcpu>3</vcpu><cpu><topology sockets='1' cores='2' threads='1'/></cpu>", "domain/cpu/topology"),
         (
-            SOUND + "<cpu><numa><cell cpus='0-1' memory='1'/><cell cpus='1' memory='1'/></numa></cpu>",
+            SOUND + "<vcpu>2</vcpu><cpu><numa><cell cpus='0-1' memory='1'/><cell cpus='1' memory='1'/></numa></cpu>",
             "domain/cpu/numa/cell[2]/@cpus",
         ),
         (
@@ -86,7 +86,101 @@ def test_a_guest_that_cannot_be_is_refused(head: str, place: str) -> None:
     assert places(guest(head=head)) == [place]
 
 
+TWO = (
+    SOUND
+    + "<vcpu>2</vcpu><cpu><numa><cell id='0' cpus='0-1' memory='1'>{}</cell><cell id='1' memory='1'/>{}</numa></cpu>"
+)
+WAY = "<latency initiator='{}' target='1' {}type='read' value='7'/>"
+TUNED = SOUND + "<vcpu>4</vcpu><cputune>{}</cputune>"
+SHARE = "<cache id='0' level='3' type='both' size='9'/>"
+PAGES = SOUND + "<memoryBacking><hugepages>{}</hugepages></memoryBacking>"
+
+
+@pytest.mark.parametrize(
+    ("head", "place"),
+    [
+        (
+            TWO.format("<distances><sibling id='2' value='20'/></distances>", ""),
+            "cpu/numa/cell[1]/distances/sibling[1]/@id",
+        ),
+        (
+            TWO.format("<distances><sibling id='1' value='10'/></distances>", ""),
+            "cpu/numa/cell[1]/distances/sibling[1]/@value",
+        ),
+        (
+            TWO.format("<distances><sibling id='1' value='256'/></distances>", ""),
+            "cpu/numa/cell[1]/distances/sibling[1]/@value",
+        ),
+        (
+            TWO.format("", "<interconnects>" + WAY.format(2, "") + "</interconnects>"),
+            "cpu/numa/interconnects/latency[1]/@initiator",
+        ),
+        (
+            TWO.format("", "<interconnects>" + WAY.format(0, "cache='1' ") + "</interconnects>"),
+            "cpu/numa/interconnects/latency[1]/@cache",
+        ),
+        (
+            TWO.format("", "<interconnects>" + WAY.format(0, "") * 2 + "</interconnects>"),
+            "cpu/numa/interconnects/latency[2]",
+        ),
+        (TWO.replace("<vcpu>2", "<vcpu>1").format("", ""), "cpu/numa"),
+        (PAGES.format("<page size='2048'/><page size='4096'/>"), "memoryBacking/hugepages/page"),
+        (SOUND + "<maxMemory slots='0'>2048</maxMemory>", "maxMemory/@slots"),
+        (
+            TUNED.format(f"<cachetune vcpus='0-1'>{SHARE}<monitor level='2' vcpus='0'/></cachetune>"),
+            "cputune/cachetune[1]/monitor[1]/@level",
+        ),
+        (
+            TUNED.format(f"<cachetune vcpus='0-1'>{SHARE}<monitor level='3' vcpus='2'/></cachetune>"),
+            "cputune/cachetune[1]/monitor[1]/@vcpus",
+        ),
+        (
+            TUNED.format(
+                f"<cachetune vcpus='0-2'>{SHARE}<monitor level='3' vcpus='0-1'/>"
+                "<monitor level='3' vcpus='1-2'/></cachetune>"
+            ),
+            "cputune/cachetune[1]/monitor[2]/@vcpus",
+        ),
+        (TUNED.format(f"<cachetune vcpus='0-1'>{SHARE}</cachetune>" * 2), "cputune/cachetune[2]/@vcpus"),
+        (
+            TUNED.format("<memorytune vcpus='0'><node id='0' bandwidth='101'/></memorytune>"),
+            "cputune/memorytune[1]/node[1]/@bandwidth",
+        ),
+        (SOUND + "<clock offset='timezone'/>", "clock/@timezone"),
+        (SOUND + "<clock offset='absolute'/>", "clock/@start"),
+        (SOUND + "<clock offset='variable' adjustment='soon'/>", "clock/@adjustment"),
+        (
+            SOUND + "<features><hyperv><spinlocks state='on' retries='9'/></hyperv></features>",
+            "features/hyperv/spinlocks/@retries",
+        ),
+        (
+            SOUND + "<features><hyperv><vendor_id state='on' value='thirteen chars'/></hyperv></features>",
+            "features/hyperv/vendor_id/@value",
+        ),
+        (
+            SOUND + "<features><kvm><dirty-ring state='on' size='3000'/></kvm></features>",
+            "features/kvm/dirty-ring/@size",
+        ),
+        (
+            SOUND + "<perf><event name='cmt' enabled='yes'/><event name='cmt' enabled='no'/></perf>",
+            "perf/event[2]/@name",
+        ),
+    ],
+)
+def test_memory_shares_and_clocks_agree_with_themselves(head: str, place: str) -> None:
+    domain = guest(head=head)
+    assert places(domain) == [f"domain/{place}"]
+
+
+def test_monitors_count_the_whole_group_and_parts_of_it() -> None:
+    monitors = "".join(f"<monitor level='3' vcpus='{cpus}'/>" for cpus in ("0", "1", "0-1"))
+    assert places(guest(head=TUNED.format(f"<cachetune vcpus='0-1'>{SHARE}{monitors}</cachetune>"))) == []
+
+
 DISK = "<disk><target dev='{}' bus='virtio'/>{}</disk>"
+MODULE = "<memory model='{}'>{}<target><size>512</size>{}</target></memory>"
+FILE = "<source><path>/a</path></source>"
+_REQUESTED = "domain/devices/memory[1]/target/requested"
 PCI = "<address type='pci' slot='0x04'/>"
 
 
@@ -153,15 +247,20 @@ PCI = "<address type='pci' slot='0x04'/>"
         ("<video><model type='none'/></video><video><model type='vga'/></video>", "domain/devices/video"),
         ("<video><model type='vga' primary='yes'/></video>" * 2, "domain/devices/video"),
         ("<shmem name='a'><msi/></shmem>", "domain/devices/shmem[1]/msi"),
+        (MODULE.format("nvdimm", "", ""), "domain/devices/memory[1]/source/path"),
+        (MODULE.format("nvdimm", FILE, "<label><size>64</size></label>"), "domain/devices/memory[1]/target/label/size"),
+        (MODULE.format("virtio-pmem", FILE, ""), "domain/devices/memory[1]/@access"),
+        (MODULE.format("virtio-mem", "", "<block>2048</block><requested>100</requested>"), _REQUESTED),
+        (MODULE.format("virtio-mem", "", "<requested>4096</requested>"), _REQUESTED),
+        (MODULE.format("virtio-mem", "", "<block>3000</block>"), "domain/devices/memory[1]/target/block"),
+        (MODULE.format("virtio-mem", "", "<block>1024</block>"), "domain/devices/memory[1]/target/block"),
+        (MODULE.format("dimm", "", "<node>0</node>"), "domain/devices/memory[1]/target/node"),
+        ("<iommu model='virtio'><driver eim='on'/></iommu>", "domain/devices/iommu/driver"),
+        ("<iommu model='intel'><address type='pci' slot='0x04'/></iommu>", "domain/devices/iommu/address"),
     ],
 )
 def test_a_device_that_cannot_be_is_refused(devices: str, place: str) -> None:
     assert places(guest(devices)) == [place]
-
-
-def test_memory_modules_need_numa_nodes() -> None:
-    module = "<memory model='dimm'><target><size>512</size></target></memory>"
-    assert places(guest(module, SOUND + "<maxMemory slots='1'>2048</maxMemory>")) == ["domain/devices/memory"]
 
 
 @pytest.mark.parametrize(

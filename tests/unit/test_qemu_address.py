@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from vmherd.errors import DocumentError, VmherdError
 from vmherd.hypervisors.qemu import alias, complete, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build
+from vmherd.hypervisors.qemu.hostmemory import HostMemory
 
 DATA = Path(__file__).parents[1] / "data" / "qemu"
 
@@ -252,7 +254,8 @@ def test_more_usb_devices_than_ports_get_a_hub(caps: Capabilities) -> None:
     assert port(hub) == "0:1"
     assert [port(each) for each in domain.devices.inputs[:3]] == ["0:2", "0:1.1", "0:1.2"]
     alias.assign(domain)
-    argv = build(domain, caps, Launch(folder=DATA, monitor_fd=9, listen=lambda _: 8, memory=DATA))
+    launch = Launch(folder=DATA, monitor_fd=9, listen=lambda _: 8, memory=HostMemory(files=DATA), now=datetime.now(UTC))
+    argv = build(domain, caps, launch)
     hub_argument = '{"driver":"usb-hub","id":"hub0","bus":"usb.0","port":"1"}'
     assert argv.index(hub_argument) < next(n for n, word in enumerate(argv) if '"1.1"' in word)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import msgspec
@@ -14,9 +15,10 @@ import pytest
 
 from vmherd.conf.domain import parse_domain, render
 from vmherd.errors import DocumentError
-from vmherd.hypervisors.qemu import alias, complete, validate
+from vmherd.hypervisors.qemu import alias, complete, memory, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build
+from vmherd.hypervisors.qemu.hostmemory import HostMemory
 
 DATA = Path(__file__).parents[1] / "data" / "qemu"
 CASES = sorted(DATA.glob("*.xml"))
@@ -26,6 +28,14 @@ CASES = sorted(DATA.glob("*.xml"))
 def caps() -> Capabilities:
     """What QEMU 7.2 of Debian 12 can do."""
     return msgspec.json.decode((DATA / "capabilities-7.2.json").read_bytes(), type=Capabilities)
+
+
+HOST = HostMemory(
+    files=Path("/var/ram/guest"),
+    hugepages={2 << 20: Path("/dev/hugepages/guest"), 1 << 30: Path("/dev/hugepages1G/guest")},
+    nodes={0: frozenset({0, 1}), 1: frozenset({2, 3})},
+)
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone(timedelta(hours=2)))
 
 
 class Sockets:
@@ -46,10 +56,11 @@ def arguments(text: str, caps: Capabilities) -> list[str]:
     validate.check_startable(domain)
     domain.id = 1
     alias.assign(domain)
+    memory.align(domain)
     return build(
         domain,
         caps,
-        Launch(folder=Path("/run/guest"), monitor_fd=9, listen=Sockets().listen, memory=Path("/run/guest")),
+        Launch(folder=Path("/run/guest"), monitor_fd=9, listen=Sockets().listen, memory=HOST, now=NOW),
     )
 
 

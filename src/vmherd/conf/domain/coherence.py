@@ -97,16 +97,9 @@ def numa(domain: Domain) -> Iterator[Problem]:
     ids = {cell.id if cell.id is not None else number for number, cell in enumerate(cells)}
     if len(ids) != len(cells) or ids != set(range(len(ids))):
         yield Problem("domain/cpu/numa", "nodes must be numbered 0, 1, 2, ... without gaps")
-    if domain.max_memory is not None and domain.devices.memories and not cells:
-        hint = "add <numa> to <cpu>"
-        yield Problem("domain/devices/memory", "memory modules need a guest with NUMA nodes", hint)
     for number, node in numbered(domain.numatune.memnodes if domain.numatune else []):
         if node.cellid not in ids:
             yield Problem(f"domain/numatune/memnode[{number}]/@cellid", f"there is no node {node.cellid}")
-    pages = domain.memory_backing.hugepages.pages if domain.memory_backing and domain.memory_backing.hugepages else []
-    for number, page in numbered(pages):
-        for missing in sorted(set(page.nodeset or ()) - (ids or {0})):
-            yield Problem(f"domain/memoryBacking/hugepages/page[{number}]/@nodeset", f"there is no node {missing}")
 
 
 def numa_tuning(domain: Domain) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import count
 from uuid import uuid4
 
-from vmherd.conf.domain import buses, defaults, streams
+from vmherd.conf.domain import buses, defaults, resctrl, rooms, streams, timing
 from vmherd.conf.domain.cpu import Cpu, CpuFallback, CpuMatch, CpuMode, FeaturePolicy
 from vmherd.conf.domain.domain import Domain
 from vmherd.conf.domain.features import HypervMode
@@ -42,6 +42,9 @@ def complete(
     _limits(domain)
     _placement(domain)
     _iothreads(domain)
+    resctrl.complete(domain)
+    rooms.complete(domain)
+    timing.complete(domain)
 
 
 def _identify(domain: Domain) -> None:

@@ -46,6 +46,33 @@ class Pm(Element, tag="pm"):
     suspend_to_disk: SuspendState | None = child("suspend-to-disk")
 
 
+class PerfEventName(StrEnum):
+    """Counters of the host's processors and kernel, in libvirt's order."""
+
+    CMT = "cmt"
+    MBMT = "mbmt"
+    MBML = "mbml"
+    CPU_CYCLES = "cpu_cycles"
+    INSTRUCTIONS = "instructions"
+    CACHE_REFERENCES = "cache_references"
+    CACHE_MISSES = "cache_misses"
+    BRANCH_INSTRUCTIONS = "branch_instructions"
+    BRANCH_MISSES = "branch_misses"
+    BUS_CYCLES = "bus_cycles"
+    STALLED_CYCLES_FRONTEND = "stalled_cycles_frontend"
+    STALLED_CYCLES_BACKEND = "stalled_cycles_backend"
+    REF_CPU_CYCLES = "ref_cpu_cycles"
+    CPU_CLOCK = "cpu_clock"
+    TASK_CLOCK = "task_clock"
+    PAGE_FAULTS = "page_faults"
+    CONTEXT_SWITCHES = "context_switches"
+    CPU_MIGRATIONS = "cpu_migrations"
+    PAGE_FAULTS_MIN = "page_faults_min"
+    PAGE_FAULTS_MAJ = "page_faults_maj"
+    ALIGNMENT_FAULTS = "alignment_faults"
+    EMULATION_FAULTS = "emulation_faults"
+
+
 class PerfEvent(Element, tag="event"):
-    name: str = attr()
+    name: PerfEventName = attr()
     enabled: YesNo = attr()

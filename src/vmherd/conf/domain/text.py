@@ -6,6 +6,7 @@ from vmherd.conf.domain.chardev import ChardevType, Console, Parallel, Serial
 from vmherd.conf.domain.disk import BackingStore
 from vmherd.conf.domain.domain import Domain, devices_of
 from vmherd.conf.domain.graphics import Graphics
+from vmherd.conf.domain.vcpu import CacheTune, MemoryTune
 from vmherd.util import xmlmodel
 
 
@@ -38,7 +39,7 @@ def _without_password(graphics: Graphics) -> Graphics:
 
 
 def stored(domain: Domain) -> Domain:
-    """A copy without what only a running guest has: its id, generated aliases, chosen ports and ptys.
+    """A copy without what only a running guest has: its id, generated aliases and names, chosen ports and ptys.
 
     Source: VIR_DOMAIN_XML_INACTIVE of virDomainGetXMLDesc.
     """
@@ -66,6 +67,10 @@ def stored(domain: Domain) -> Domain:
         _forget_indexes(disk.backing_store)
     for graphics in copy.devices.graphics:
         _forget_ports(graphics)
+    if copy.cputune is not None:
+        groups: list[CacheTune | MemoryTune] = [*copy.cputune.cachetunes, *copy.cputune.memorytunes]
+        for group in groups:
+            group.id = None
     return copy
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from vmherd.conf.domain import coherence, rules
+from vmherd.conf.domain import coherence, resctrl, rooms, rules, timing
 from vmherd.conf.domain.address import DriveAddress, PciAddress
 from vmherd.conf.domain.chardev import ChardevSource, ChardevType, SocketMode
 from vmherd.conf.domain.domain import Domain, placed_devices
@@ -49,6 +49,8 @@ def _memory(domain: Domain) -> Iterator[Problem]:
         yield Problem("domain/currentMemory", "it is more than <memory>", "raise <memory> or lower <currentMemory>")
     if domain.max_memory is not None and domain.max_memory.size < size:
         yield Problem("domain/maxMemory", "it is less than <memory>", "raise <maxMemory>")
+    if domain.max_memory is not None and not domain.max_memory.slots:
+        yield Problem("domain/maxMemory/@slots", "without slots nothing can be added", "raise slots")
 
 
 def _vcpus(domain: Domain) -> Iterator[Problem]:
@@ -73,40 +75,6 @@ def _numa(domain: Domain) -> Iterator[Problem]:
         [(f"domain/cpu/numa/cell[{place}]/@cpus", cpu) for place, cell in numbered(cells) for cpu in cell.cpus or ()],
         "CPU {} is in another cell too",
     )
-
-
-def _cache(domain: Domain) -> Iterator[Problem]:
-    if domain.cputune is None:
-        return
-    for place, tune in numbered(domain.cputune.cachetunes):
-        yield from duplicates(
-            [
-                (f"domain/cputune/cachetune[{place}]/cache[{number}]", (each.id, each.level, kind))
-                for number, each in numbered(tune.caches)
-                for kind in (("code", "data") if each.type == "both" else (each.type.value,))
-            ],
-            "cache {} is allocated twice",
-        )
-    for place, bandwidth in numbered(domain.cputune.memorytunes):
-        yield from duplicates(
-            [
-                (f"domain/cputune/memorytune[{place}]/node[{number}]", node.id)
-                for number, node in numbered(bandwidth.nodes)
-            ],
-            "node {} is given twice",
-        )
-    yield from _overlaps(domain)
-
-
-def _overlaps(domain: Domain) -> Iterator[Problem]:
-    """Groups of CPUs that get cache or bandwidth are the same group, or have nothing in common."""
-    assert domain.cputune is not None
-    groups = [set(each.vcpus) for each in domain.cputune.cachetunes]
-    for place, each in numbered(domain.cputune.memorytunes):
-        mine = set(each.vcpus)
-        if any(group & mine and group != mine for group in groups):
-            text = "its CPUs are partly those of a <cachetune>"
-            yield Problem(f"domain/cputune/memorytune[{place}]/@vcpus", text, "use the same CPUs, or others")
 
 
 def _disks(domain: Domain) -> Iterator[Problem]:
@@ -223,7 +191,7 @@ RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (
     _memory,
     _vcpus,
     _numa,
-    _cache,
+    resctrl.rules,
     _disks,
     _streams,
     _graphics,
@@ -232,4 +200,6 @@ RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (
     _addresses,
     *coherence.RULES,
     *rules.RULES,
+    *rooms.RULES,
+    *timing.RULES,
 )

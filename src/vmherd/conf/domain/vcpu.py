@@ -7,7 +7,21 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vmherd.util.xmlmodel import CpuSet, Element, Int, Long, Size, UInt, ULong, YesNo, attr, child, children, leaf, text
+from vmherd.util.xmlmodel import (
+    CpuSet,
+    Element,
+    Int,
+    Long,
+    NaturalSize,
+    UInt,
+    ULong,
+    YesNo,
+    attr,
+    child,
+    children,
+    leaf,
+    text,
+)
 
 
 class Placement(StrEnum):
@@ -94,7 +108,7 @@ class CacheShare(Element, tag="cache"):
     id: UInt = attr()
     level: UInt = attr()
     type: CacheType = attr()
-    size: Size = attr()
+    size: NaturalSize = attr()
 
 
 class CacheMonitor(Element, tag="monitor"):
@@ -125,6 +139,7 @@ class MemoryMonitor(Element, tag="monitor"):
 
 class MemoryTune(Element, tag="memorytune"):
     vcpus: CpuSet = attr()
+    id: str | None = attr()
     nodes: list[MemoryBandwidth] = children()
     monitors: list[MemoryMonitor] = children()
 

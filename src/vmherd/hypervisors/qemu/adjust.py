@@ -11,6 +11,7 @@ from vmherd.conf.domain import Domain
 from vmherd.conf.domain.disk import IoTune
 from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.conf.domain.memballoon import MemballoonModel
+from vmherd.conf.domain.memdev import MemoryModel
 from vmherd.conf.domain.net import LinkState
 from vmherd.hypervisors.qemu.monitor import Monitor
 
@@ -49,7 +50,9 @@ async def _balloon(domain: Domain, monitor: Monitor) -> None:
         period = {"path": path, "property": "guest-stats-polling-interval", "value": balloon.stats.period}
         await monitor.execute("qom-set", period)
     if domain.current_memory is not None and domain.current_memory < domain.memory.size:
-        await monitor.execute("balloon", {"value": domain.current_memory})
+        # Of modules the balloon counts DIMMs only (get_current_ram_size in QEMU's virtio-balloon.c).
+        others = sum(m.target.size for m in domain.devices.memories if m.model is not MemoryModel.DIMM)
+        await monitor.execute("balloon", {"value": max(domain.current_memory - others, 0)})
 
 
 async def _cables(domain: Domain, monitor: Monitor) -> None:

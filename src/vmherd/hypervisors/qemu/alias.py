@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 
 from vmherd.conf.domain import Domain
-from vmherd.conf.domain.address import Alias, Device, DriveAddress
+from vmherd.conf.domain.address import Alias, Device, DimmAddress, DriveAddress
 from vmherd.conf.domain.buses import drive_number
 from vmherd.conf.domain.chardev import ConsoleTargetType
 from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.disk import Disk, DiskBus
+from vmherd.conf.domain.memdev import MemoryModel
 from vmherd.conf.domain.net import InterfaceType
 from vmherd.hypervisors.qemu import machine
 
@@ -49,10 +50,26 @@ def assign(domain: Domain) -> None:
         "balloon": [devices.memballoon] if devices.memballoon else [],
         "watchdog": [devices.watchdog] if devices.watchdog else [],
         "vsock": [devices.vsock] if devices.vsock else [],
+        "iommu": [devices.iommu] if devices.iommu else [],
     }
     for prefix, members in families.items():
         for number, device in enumerate(members):
             _name(device, f"{prefix}{number}")
+    for model, prefix in _MODULES.items():
+        modules = [module for module in devices.memories if module.model is model]
+        for module in modules:
+            if isinstance(module.address, DimmAddress):
+                _name(module, f"{prefix}{module.address.slot}")
+        _number(prefix, modules)
+
+
+_MODULES = {
+    MemoryModel.DIMM: "dimm",
+    MemoryModel.NVDIMM: "nvdimm",
+    MemoryModel.VIRTIO_PMEM: "virtiopmem",
+    MemoryModel.VIRTIO_MEM: "virtiomem",
+    MemoryModel.SGX_EPC: "epc",
+}
 
 
 def _number(prefix: str, members: Sequence[Device]) -> None:

@@ -19,7 +19,7 @@ from vmherd.errors import HostError
 from vmherd.util.files import write_atomically
 
 #: Raise it when `probe` learns something new, so that older caches are not believed.
-FORMAT = 3
+FORMAT = 4
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ from vmherd.conf.domain.shmem import ShmemModel, ShmemModelRef, ShmemMsi
 from vmherd.conf.domain.storage import EncryptionEngine, StorageFormat, StorageType
 from vmherd.conf.domain.video import Video, VideoModel, VideoType
 from vmherd.conf.domain.vsock import VsockModel
-from vmherd.hypervisors.qemu import address, firmware, machine, usb
+from vmherd.hypervisors.qemu import address, firmware, machine, memory, usb
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 
 
@@ -61,6 +61,7 @@ def complete(domain: Domain, caps: Capabilities, *, new: bool = False, nvram: Pa
         domain.devices.vsock.model = domain.devices.vsock.model or VsockModel.VIRTIO
     domain.devices.memballoon = domain.devices.memballoon or Memballoon(model=MemballoonModel.VIRTIO)
     _controller_models(domain, caps)
+    memory.complete(domain, new=new)
     address.assign(domain, caps)
     if new:
         usb.assign(domain)

@@ -15,7 +15,7 @@ from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.conf.moments import Origin, Parent
 from vmherd.conformance import Case
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu import accel, alias, command, complete, facts, firmware, validate
+from vmherd.hypervisors.qemu import accel, alias, command, complete, facts, firmware, memory, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities, Machine
 
 
@@ -31,6 +31,8 @@ def arguments(case: Case) -> list[str]:
     firmware.choose(domain, _firmwares(case), Path(case.facts["config"]["nvramDir"]))
     domain.id = case.facts["domain"]["id"]
     alias.assign(domain)
+    if not case.params.get("migrate_from"):
+        memory.align(domain)
     launch = facts.launch(domain, case)
     _choose_ports(domain, case.facts["config"])
     host = case.facts["host"]["environment"] | case.host.get("env", {})

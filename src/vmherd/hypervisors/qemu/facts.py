@@ -11,10 +11,9 @@ from vmherd.conf.domain import Domain
 from vmherd.conf.domain.storage import Auth, DiskSource, Secret, StorageHost, StorageType
 from vmherd.conformance import Case
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu import command, volumes
+from vmherd.hypervisors.qemu import assumed, command, volumes
 from vmherd.hypervisors.qemu.command.launch import TlsFolder
 from vmherd.hypervisors.qemu.command.secrets import KEY_SIZE, Vault
-from vmherd.util.xmlmodel import parse_cpus
 
 
 def launch(domain: Domain, case: Case) -> command.Launch:
@@ -24,8 +23,9 @@ def launch(domain: Domain, case: Case) -> command.Launch:
         folder=Path(case.facts["domain"]["runtime_directory"].replace("NAME", domain.name[:20])),
         monitor_fd=devices["monitor"]["fd"],
         listen=lambda _: int(devices["chardev_unix_listen_fd"]),
-        memory=Path(config["memoryBackingDir"]) / f"{domain.id}-{domain.name[:20]}",
-        auto_nodes=parse_cpus(case.facts["host"]["numa"]["auto_nodeset"]),
+        memory=assumed.memory(case.facts["host"], config, domain),
+        now=assumed.now(case.facts["host"]),
+        incoming=assumed.incoming(case.params),
         vault=vault(case),
         volume=lambda source: _volume(source, case.facts["storage"]),
         is_cdrom=lambda path: path == devices["host_cdrom"],

@@ -11,7 +11,6 @@ from datetime import datetime
 from vmherd.conf.domain import Domain, Problem
 from vmherd.conf.domain.chardev import SerialTargetType
 from vmherd.conf.domain.controller import ControllerType
-from vmherd.conf.domain.memory import MaxMemory
 from vmherd.conf.domain.os import SmbiosMode
 from vmherd.conf.domain.problem import numbered
 from vmherd.conf.domain.sysinfo import SysinfoType
@@ -93,21 +92,6 @@ def framebuffers(domain: Domain) -> Iterator[Problem]:
             yield Problem(f"domain/devices/video[{number}]/address", "a ramfb is on no bus", "remove <address>")
 
 
-_MOST = 1 << 63
-
-
-def memory(domain: Domain) -> Iterator[Problem]:
-    """Modules need NUMA nodes; sizes have an end."""
-    cells = domain.cpu.numa.cells if domain.cpu and domain.cpu.numa else []
-    if isinstance(domain.max_memory, MaxMemory) and not cells:
-        yield Problem("domain/maxMemory", "memory is added to a NUMA node, and there is none", "add <numa> to <cpu>")
-    for number, cell in numbered(cells):
-        if cell.memory >= _MOST:
-            yield Problem(
-                f"domain/cpu/numa/cell[{number}]/@memory", f"{cell.memory} bytes are more than QEMU can count"
-            )
-
-
 RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (
     usb,
     serials,
@@ -115,5 +99,4 @@ RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (
     sysinfo,
     screens,
     framebuffers,
-    memory,
 )

@@ -55,6 +55,10 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
         """What a running guest needs: its sockets, its locks."""
         return self.run / "guests" / uuid
 
+    def ram(self, uuid: str) -> Path:
+        """The memory of a guest that has it in files: on disk, since it may be larger than what /run holds."""
+        return self.state / "ram" / uuid
+
     def control(self, uuid: str) -> Path:
         """The monitor for whoever has a command for the guest."""
         return self.guest(uuid) / "monitor.sock"

@@ -29,9 +29,13 @@ def is_virt(domain: Domain) -> bool:
     return not is_x86(domain) and (name(domain) == "virt" or name(domain).startswith("virt-"))
 
 
+def is_ppc64(domain: Domain) -> bool:
+    return domain.os.type.arch in ("ppc64", "ppc64le")
+
+
 def is_pseries(domain: Domain) -> bool:
     """IBM's POWER, as PAPR describes it."""
-    return domain.os.type.arch in ("ppc64", "ppc64le") and name(domain).startswith("pseries")
+    return is_ppc64(domain) and name(domain).startswith("pseries")
 
 
 def is_microvm(domain: Domain) -> bool:

@@ -134,7 +134,8 @@ class Plugs:
             case MemoryDevice():
                 return PCI if device.model in (MemoryModel.VIRTIO_PMEM, MemoryModel.VIRTIO_MEM) else None
             case Iommu():
-                return BUILT_IN if device.model is IommuModel.VIRTIO else None
+                virtio = device.model is IommuModel.VIRTIO
+                return BUILT_IN if virtio and self.express is not PCI else None
             case Shmem():
                 return PCI
         return None

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from vmherd.errors import HostError, HypervisorError
 from vmherd.hypervisors.qemu.capabilities import Capabilities, Machine
-from vmherd.hypervisors.qemu.monitor import Monitor, connected
+from vmherd.hypervisors.qemu.monitor import Monitor, Refused, connected
 from vmherd.util.process import end, identify, spawn
 from vmherd.util.sockets import listen_unix
 
@@ -42,6 +43,7 @@ _BY_TYPE = {
     "intel-iommu": "intel-iommu",
     "ioh3420": "ioh3420",
     "iothread": "iothread",
+    "kvm-pit": "kvm-pit-lost-tick-policy",
     "isa-serial": "isa-serial",
     "ivshmem-doorbell": "ivshmem-doorbell",
     "ivshmem-plain": "ivshmem-plain",
@@ -109,6 +111,30 @@ _BY_TYPE = {
     "xio3130-downstream": "xio3130-downstream",
 }
 
+#: Capabilities that are there when a type of QEMU has a property.
+_BY_PROPERTY = {
+    ("intel-iommu", "aw-bits"): "intel-iommu.aw-bits",
+    ("intel-iommu", "caching-mode"): "intel-iommu.caching-mode",
+    ("intel-iommu", "device-iotlb"): "intel-iommu.device-iotlb",
+    ("intel-iommu", "eim"): "intel-iommu.eim",
+    ("intel-iommu", "intremap"): "intel-iommu.intremap",
+    ("memory-backend-file", "pmem"): "memory-backend-file.pmem",
+    ("memory-backend-file", "prealloc-threads"): "memory-backend-file.prealloc-threads",
+    ("memory-backend-file", "reserve"): "memory-backend-file.reserve",
+    (
+        "memory-backend-file",
+        "x-use-canonical-path-for-ramblock-id",
+    ): "memory-backend-file.x-use-canonical-path-for-ramblock-id",
+    ("memory-backend-memfd", "hugetlb"): "memory-backend-memfd.hugetlb",
+    ("nvdimm", "unarmed"): "nvdimm.unarmed",
+    ("sev-guest", "kernel-hashes"): "sev-guest-kernel-hashes",
+    ("virtio-iommu-pci", "boot-bypass"): "virtio-iommu.boot-bypass",
+    ("virtio-mem-pci", "prealloc"): "virtio-mem-pci.prealloc",
+}
+
+#: Capabilities that are there when this host's hardware has it, so that a command of QEMU does not fail.
+_BY_HARDWARE = {"query-sev-capabilities": "sev-guest", "query-sgx-capabilities": "sgx-epc"}
+
 #: Capabilities that are there when QEMU has a command of that name.
 _BY_COMMAND = {
     "blockdev-reopen": "blockdev-reopen",
@@ -133,7 +159,12 @@ _BY_VERSION = {
     "virtio-blk.queue-size": (6, 2, 0),
     "netdev.stream": (7, 2, 0),
     "thread-context": (7, 2, 0),
+    "confidential-guest-support": (6, 0, 0),
+    "numa.hmat": (5, 0, 0),
 }
+
+#: The version that made an option of the machine out of one of its own.
+_HPET_ON_MACHINE = (8, 0, 0)
 
 
 async def probe(binary: Path) -> Capabilities:
@@ -187,8 +218,30 @@ async def _ask(binary: Path, monitor: Monitor) -> Capabilities:
         arch=(await monitor.execute("query-target"))["arch"],
         machines=[_machine(each) for each in await monitor.execute("query-machines")],
         cpus=sorted(each["name"] for each in await monitor.execute("query-cpu-definitions")),
-        flags=_flags(types, commands, version),
+        flags=_flags(types, commands, version) | await _properties(monitor, types) | await _hardware(monitor, commands),
     )
+
+
+async def _properties(monitor: Monitor, types: set[str]) -> set[str]:
+    found = set()
+    for name in {name for name, _ in _BY_PROPERTY} & types:
+        told = {each["name"] for each in await monitor.execute(_listing(name), {"typename": name})}
+        found |= {flag for (owner, key), flag in _BY_PROPERTY.items() if owner == name and key in told}
+    return found
+
+
+def _listing(name: str) -> str:
+    """Objects and devices are asked in different ways."""
+    return "qom-list-properties" if name.startswith(("memory-backend", "sev-guest")) else "device-list-properties"
+
+
+async def _hardware(monitor: Monitor, commands: set[str]) -> set[str]:
+    found = set()
+    for command in _BY_HARDWARE.keys() & commands:
+        with suppress(Refused):
+            await monitor.execute(command)
+            found.add(_BY_HARDWARE[command])
+    return found
 
 
 def _machine(told: dict[str, Any]) -> Machine:
@@ -212,4 +265,6 @@ def _flags(types: set[str], commands: set[str], version: tuple[int, int, int]) -
         found.add("kvm")
     if "tcg-accel" in types:
         found.add("tcg")
+    if "hpet" in types:
+        found.add("machine-hpet" if version >= _HPET_ON_MACHINE else "no-hpet")
     return frozenset(found)

@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,11 +22,13 @@ from vmherd.conf.domain.chardev import Channel, ChardevSource, ChardevType, Cons
 from vmherd.conf.domain.graphics import Graphics, GraphicsType, ListenType
 from vmherd.driver.types import ShutoffReason
 from vmherd.errors import HostError, HypervisorError
-from vmherd.hypervisors.qemu import command, firmware, images, keeper, ports, storagehelpers
+from vmherd.hypervisors.qemu import command, firmware, hostmemory, images, keeper, memory, ports, storagehelpers
 from vmherd.hypervisors.qemu.adjust import adjust
 from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.command import backing, security
 from vmherd.hypervisors.qemu.command.secrets import KEY_SIZE, Vault
 from vmherd.hypervisors.qemu.folders import Folders
+from vmherd.hypervisors.qemu.hostmemory import HostMemory
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.state.domains import DomainTable, Entry, Live
@@ -78,6 +81,7 @@ class Start:
             if fresh := firmware.prepare(self._domain, self._folders.nvram):
                 undo.callback(fresh.unlink)
             _require_files(self._domain)
+            memory.align(self._domain)
             with ExitStack() as ours:  # what QEMU inherits, we close
                 self._make_folder()
                 self._choose_ports(ours)
@@ -107,6 +111,8 @@ class Start:
         folder.mkdir(parents=True, mode=0o700)
         self._key = os.urandom(KEY_SIZE)
         write_atomically(folder / "master-key.aes", self._key)
+        for name, text in security.files(self._domain).items():
+            write_atomically(folder / name, text.encode())
         _name_sockets(self._domain, folder)
 
     def _choose_ports(self, ours: ExitStack) -> None:
@@ -137,13 +143,21 @@ class Start:
             folder=self._folders.guest(self._uuid),
             monitor_fd=self._listen(ours, self._folders.control(self._uuid)),
             listen=lambda path: self._listen(ours, path),
-            memory=self._folders.guest(self._uuid),
+            memory=self._host_memory(),
+            now=datetime.now().astimezone(),
             reach=lambda path: self._reach(ours, path),
             vault=Vault(key=self._key),
             is_cdrom=images.is_cdrom,
             user_id=images.user_id,
             group_id=images.group_id,
         )
+
+    def _host_memory(self) -> HostMemory:
+        """What the host has for the guest's memory, with the folders that files and huge pages go to."""
+        found = hostmemory.find(files=self._folders.ram(self._uuid), name=self._uuid)
+        for folder in backing.folders(self._domain, found):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return found
 
     def _reach(self, ours: ExitStack, path: Path) -> str:
         """QEMU has no other way to a socket whose path is too long for an address."""

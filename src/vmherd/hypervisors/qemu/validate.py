@@ -8,9 +8,11 @@ from vmherd.conf.domain import Domain, Problem
 from vmherd.conf.domain import problems as generic_problems
 from vmherd.conf.domain.cpu import CpuMode
 from vmherd.conf.domain.domain import DomainType
+from vmherd.conf.domain.launch import Sev
 from vmherd.conf.domain.os import SmbiosMode
 from vmherd.conf.domain.power import LifecycleAction
 from vmherd.conf.domain.problem import numbered, refuse
+from vmherd.conf.domain.vcpu import NumaMode
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import diskrules, fit, rules, topology
 from vmherd.hypervisors.qemu.accel import Verdict, kvm_usable
@@ -24,8 +26,6 @@ _NOT_YET = {
     "redirdevs": "redirdev",
     "smartcards": "smartcard",
     "tpms": "tpm",
-    "memories": "memory",
-    "iommu": "iommu",
     "vsock": "vsock",
 }
 
@@ -65,8 +65,8 @@ def problems(domain: Domain, caps: Capabilities, kvm: Verdict) -> Iterator[Probl
     yield from topology.problems(domain)
     for rule in (*fit.RULES, *rules.RULES):
         yield from rule(domain)
-    for rule_of_disks in diskrules.RULES:
-        yield from rule_of_disks(domain, caps)
+    for rule_of_binary in (*diskrules.RULES, *rules.OF_BINARY):
+        yield from rule_of_binary(domain, caps)
 
 
 def _type(domain: Domain, kvm: Verdict) -> Iterator[Problem]:
@@ -151,8 +151,10 @@ def _not_yet(domain: Domain) -> Iterator[Problem]:
             yield Problem(f"domain/devices/{tag}", text, "remove the device")
     if domain.os.smbios and domain.os.smbios.mode is SmbiosMode.HOST:
         yield Problem("domain/os/smbios/@mode", "the host's tables are not handed on yet", "use mode='sysinfo'")
-    if domain.launch_security:
-        yield Problem("domain/launchSecurity", "it is not supported by the QEMU driver yet", "remove it")
+    sev = domain.launch_security
+    if isinstance(sev, Sev) and (sev.cbitpos is None or sev.reduced_phys_bits is None):
+        text = "the host's numbers for it are not found out yet"
+        yield Problem("domain/launchSecurity", text, "add <cbitpos> and <reducedPhysBits>, as query-sev tells them")
     for number, interface in numbered(domain.devices.interfaces):
         if interface.type not in _NICS:
             text = f"network cards of type {str(interface.type)!r} are not supported yet"
@@ -164,10 +166,22 @@ def _not_yet(domain: Domain) -> Iterator[Problem]:
 _GROUPS = {"blkiotune": "blkiotune", "memtune": "memtune", "cputune": "cputune"}
 
 
+def _unbound_memory(domain: Domain) -> Iterator[Problem]:
+    """QEMU binds the guest's memory itself unless that is left to control groups; nothing counts events yet."""
+    tune = domain.numatune
+    told = (tune.memory, *tune.memnodes) if tune else ()
+    if any(each and each.mode is NumaMode.RESTRICTIVE for each in told):
+        text = "'restrictive' is up to control groups, which are not set up yet"
+        yield Problem("domain/numatune", text, "use mode='strict': QEMU binds its memory itself")
+    if any(event.enabled for event in domain.perf_events):
+        yield Problem("domain/perf", "events are not counted by the QEMU driver yet", "remove <perf>")
+
+
 def _not_enforced(domain: Domain) -> Iterator[Problem]:
     for name, tag in _GROUPS.items():
         if getattr(domain, name):
             yield Problem(f"domain/{tag}", f"<{tag}> is not enforced by the QEMU driver yet", "remove it")
+    yield from _unbound_memory(domain)
     yield from diskrules.not_here_yet(domain)
     for number, interface in numbered(domain.devices.interfaces):
         for name in ("bandwidth", "filterref"):

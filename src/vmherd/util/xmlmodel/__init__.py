@@ -53,8 +53,8 @@ declaration order, those of base classes first, those with ``last=True`` after a
 on the start tag.
 
 Value types: str, int, float, any StrEnum; Int, UInt, Long, ULong (C's, 32 and 64 bits); Hex, Hex2, Hex4,
-Hex6, Hex8 (0x, that many digits at least); Switch (on/off), YesNo; Size and SizeInBytes (bytes inside, a
-``unit`` attribute on the element that holds the value); Mac, Uuid, CpuSet (a sorted tuple).  Another one is
+Hex6, Hex8 (0x, that many digits at least); Switch (on/off), YesNo; Size, SizeInBytes and NaturalSize (bytes
+inside, a ``unit`` attribute on the element that holds the value); Mac, Uuid, CpuSet (a sorted tuple).  Another one is
 ``Annotated[type, Codec(parse, format)]``.  In element text, values that are not str are trimmed of blanks;
 a str is taken as it is.
 
@@ -97,6 +97,7 @@ from vmherd.util.xmlmodel.scalars import (
     Int,
     Long,
     Mac,
+    NaturalSize,
     Size,
     SizeCodec,
     SizeInBytes,
@@ -132,6 +133,7 @@ __all__ = [
     "Limits",
     "Long",
     "Mac",
+    "NaturalSize",
     "Size",
     "SizeCodec",
     "SizeInBytes",

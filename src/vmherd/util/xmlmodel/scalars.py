@@ -43,23 +43,34 @@ class SizeCodec:
     """Bytes, told in a ``unit`` attribute of the same element and written in ``unit``.
 
     Text without a unit attribute counts in ``unit`` too.  Sizes are rounded up to whole ``unit``s when read,
-    as libvirt rounds memory up to whole KiB; more than ``limit`` bytes are refused.
+    as libvirt rounds memory up to whole KiB; more than ``limit`` bytes are refused.  A ``natural`` size is kept to
+    the byte and written in the largest unit that it is a whole number of.
     """
 
     unit: str = "KiB"
     limit: int = 2**63 - 1
+    natural: bool = False
     safe = True
 
     def parse(self, text: str, unit: str | None) -> int:
         size = _digits(text) * scale(unit or self.unit)
-        step = scale(self.unit)
+        step = 1 if self.natural else scale(self.unit)
         size = -(-size // step) * step
         if size > self.limit:
             raise ValueError(f"{shown(text)} {unit or self.unit} is more than {self.limit} bytes")
         return size
 
     def format(self, size: int) -> str:
-        return str(-(-size // scale(self.unit)))
+        return str(-(-size // scale(self.unit_of(size))))
+
+    def unit_of(self, size: int) -> str:
+        """The unit that ``size`` is written in."""
+        if not self.natural:
+            return self.unit
+        return next((unit for unit in _NATURAL if size and size % scale(unit) == 0), "B")
+
+
+_NATURAL = ("EiB", "PiB", "TiB", "GiB", "MiB", "KiB")
 
 
 def shown(text: str) -> str:
@@ -235,6 +246,7 @@ Hex8 = Annotated[int, hexadecimal(8), Meta(ge=0)]
 Switch = Annotated[bool, words("on", "off")]
 YesNo = Annotated[bool, words("yes", "no")]
 Size = Annotated[int, SizeCodec("KiB"), Meta(ge=0)]
+NaturalSize = Annotated[int, SizeCodec("KiB", natural=True), Meta(ge=0)]
 SizeInBytes = Annotated[int, SizeCodec("bytes"), Meta(ge=0)]
 Mac = Annotated[str, Codec(_parse_mac)]
 Uuid = Annotated[str, Codec(_parse_uuid)]

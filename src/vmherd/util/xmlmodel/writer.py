@@ -186,7 +186,12 @@ class _Source:
         return f'" {each.xml}=\'" + {self._escaped(each)} + "\'"'
 
     def _unit(self, each: Field) -> str:
-        return f" + \" unit='{each.codec.unit}'\"" if isinstance(each.codec, SizeCodec) else ""
+        if not isinstance(each.codec, SizeCodec):
+            return ""
+        if not each.codec.natural:
+            return f" + \" unit='{each.codec.unit}'\""
+        self.scope["unit_" + each.name] = each.codec.unit_of
+        return f' + " unit=\'" + unit_{each.name}(x) + "\'"'
 
     def _escaped(self, each: Field) -> str:
         """An expression for the value ``x`` as it stands in the document."""
@@ -197,8 +202,8 @@ class _Source:
         return formatted if each.codec is None or each.codec.safe else f"{escape}({formatted})"
 
     def _leaf(self, each: Field) -> Iterator[str]:
-        unit = f" unit='{each.codec.unit}'" if isinstance(each.codec, SizeCodec) else ""
-        write = f"out.append({{pad}} + \"<{each.xml}{unit}>\" + {self._escaped(each)} + '</{each.xml}>\\n')"
+        unit = f"'{self._unit(each)} + '" if isinstance(each.codec, SizeCodec) else ""
+        write = f"out.append({{pad}} + '<{each.xml}{unit}>' + {self._escaped(each)} + '</{each.xml}>\\n')"
         if each.many:
             yield from self._wrapped(each, lambda pad: write.format(pad=pad))
         else:

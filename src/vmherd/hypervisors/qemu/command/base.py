@@ -1,20 +1,17 @@
-"""The machine itself: name, board, CPU, memory, clock, power management, boot."""
+"""The machine itself: name, firmware, power management, boot, and the order of its larger parts."""
 
 from __future__ import annotations
 
 from itertools import count
 
 from vmherd.conf.domain import Domain
-from vmherd.conf.domain.clock import ClockOffset, TickPolicy, TimerName
 from vmherd.conf.domain.controller import ControllerType
-from vmherd.conf.domain.domain import DomainType
 from vmherd.conf.domain.os import LoaderType, Nvram, NvramBlock, NvramFile, NvramNetwork
 from vmherd.conf.domain.storage import DiskSource, StorageType
 from vmherd.conf.domain.vcpu import IoThread
-from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import machine
 from vmherd.hypervisors.qemu.capabilities import Capabilities
-from vmherd.hypervisors.qemu.command import blockdev, cpu, memory, sysinfo
+from vmherd.hypervisors.qemu.command import blockdev, board, cpu, memory, numa, sysinfo
 from vmherd.hypervisors.qemu.command.blockdev import Image
 from vmherd.hypervisors.qemu.command.cpu import switch
 from vmherd.hypervisors.qemu.command.device import device, escape, option
@@ -31,9 +28,7 @@ def machine_and_memory(domain: Domain, caps: Capabilities, launch: Launch) -> li
     locked = bool(domain.memory_backing and domain.memory_backing.locked)
     return [
         *_flash_chips(domain, launch),
-        "-machine",
-        _machine(domain, caps),
-        *_accelerator(domain),
+        *board.arguments(domain, caps),
         *_smm(domain),
         *cpu.cpu(domain, caps),
         *_bios(domain),
@@ -43,7 +38,7 @@ def machine_and_memory(domain: Domain, caps: Capabilities, launch: Launch) -> li
         "-smp",
         _smp(domain, caps),
         *_iothreads(domain),
-        *memory.numa(domain, launch),
+        *numa.arguments(domain, caps, launch),
         "-uuid",
         domain.uuid or "",
         *sysinfo.arguments(domain),
@@ -54,33 +49,6 @@ def machine_and_memory(domain: Domain, caps: Capabilities, launch: Launch) -> li
 def _generation(domain: Domain) -> list[str]:
     """The id that changes when a guest is restored or copied, so that it can renew its secrets."""
     return device({"driver": "vmgenid", "guid": domain.genid, "id": "vmgenid0"}) if domain.genid else []
-
-
-def _accelerator(domain: Domain) -> list[str]:
-    names = {DomainType.KVM: "kvm", DomainType.QEMU: "tcg", DomainType.HVF: "hvf"}
-    if domain.type not in names:
-        raise Unsupported(f"QEMU cannot run domains of type {str(domain.type)!r}", place="domain/@type")
-    return ["-accel", names[domain.type]]
-
-
-def _machine(domain: Domain, caps: Capabilities) -> str:
-    words = [machine.name(domain), "usb=off"]
-    features = domain.features
-    if features and features.vmport and features.vmport.state is not None:
-        words.append(f"vmport={switch(features.vmport.state)}")
-    if features and features.smm and features.smm.state is not None:
-        words.append(f"smm={switch(features.smm.state)}")
-    words.append(f"dump-guest-core={switch(bool(domain.memory.dump_core))}")
-    if domain.os.bios and domain.os.bios.useserial:
-        words.append("graphics=off")  # SeaBIOS then talks on the first serial line
-    if backend := memory.main_backend(domain, caps):
-        words.append(f"memory-backend={backend}")
-    loader = domain.os.loader
-    if loader and loader.type is LoaderType.PFLASH:
-        words.append("pflash0=libvirt-pflash0-format")
-        if domain.os.nvram:
-            words.append("pflash1=libvirt-pflash1-format")
-    return ",".join(words)
 
 
 def _flash_chips(domain: Domain, launch: Launch) -> list[str]:
@@ -161,36 +129,6 @@ def monitor(domain: Domain, launch: Launch) -> list[str]:
     return [*args, "-mon", "chardev=charmonitor,id=monitor,mode=control"]
 
 
-def clock(domain: Domain) -> list[str]:
-    """The real-time clock and the timers."""
-    words = [_clock_base(domain)]
-    args: list[str] = []
-    for timer in domain.clock.timers:
-        if timer.name is TimerName.RTC and timer.track:
-            words.append("clock=vm" if timer.track == "guest" else "clock=host")
-        if timer.name is TimerName.RTC and timer.tickpolicy is TickPolicy.CATCHUP:
-            words.append("driftfix=slew")
-        if timer.name is TimerName.PIT and timer.tickpolicy is not None:
-            policy = {TickPolicy.DELAY: "delay", TickPolicy.DISCARD: "discard"}.get(timer.tickpolicy)
-            args += ["-global", f"kvm-pit.lost_tick_policy={policy}"] if policy else []
-        if timer.name is TimerName.HPET and timer.present is False:
-            args.append("-no-hpet")
-    return ["-rtc", ",".join(words), *args]
-
-
-def _clock_base(domain: Domain) -> str:
-    match domain.clock.offset:
-        case ClockOffset.LOCALTIME:
-            return "base=localtime"
-        case ClockOffset.UTC:
-            return "base=utc"
-    raise Unsupported(
-        f"clock offset {str(domain.clock.offset)!r} is not supported yet",
-        place="domain/clock/@offset",
-        hint="use 'utc' or 'localtime'",
-    )
-
-
 def power(domain: Domain, caps: Capabilities) -> list[str]:
     """What the end of the guest does to QEMU: it waits for us to see it."""
     ends = {str(domain.on_poweroff), str(domain.on_reboot), str(domain.on_crash).removeprefix("coredump-")}
@@ -206,7 +144,7 @@ def power(domain: Domain, caps: Capabilities) -> list[str]:
     return args
 
 
-def _pci_root(domain: Domain) -> list[str]:
+def pci_root(domain: Domain) -> list[str]:
     """Options of the first PCI bus: hot-plugging by ACPI, and room for large devices, in KiB."""
     args: list[str] = []
     for each in domain.devices.controllers:
@@ -236,7 +174,7 @@ def boot(domain: Domain) -> list[str]:
         args += [name, value] if value else []
     for table in os.acpi_tables:
         args += ["-acpitable", f"sig={table.type.upper()},file={escape(table.path)}"]
-    return [*args, *_pci_root(domain)]
+    return args
 
 
 def sandbox(launch: Launch) -> list[str]:
@@ -244,3 +182,8 @@ def sandbox(launch: Launch) -> list[str]:
     if not launch.sandbox:
         return []
     return ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
+
+
+def incoming(launch: Launch) -> list[str]:
+    """Where the state of a guest comes from which runs already, or was saved."""
+    return ["-incoming", launch.incoming] if launch.incoming else []

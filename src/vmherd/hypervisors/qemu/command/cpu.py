@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vmherd.conf.domain import Domain
-from vmherd.conf.domain.clock import TimerName
 from vmherd.conf.domain.cpu import AddressMode, CacheMode, Cpu, CpuMode, FeaturePolicy
 from vmherd.conf.domain.features import Features, Hyperv, HypervMode, Kvm, State
 from vmherd.conf.domain.panic import PanicModel
 from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.command import clock
 
 
 def cpu(domain: Domain, caps: Capabilities) -> list[str]:
@@ -69,12 +69,8 @@ def _enlightenments(domain: Domain) -> Iterator[str]:
 
 def _timers(domain: Domain) -> Iterator[str]:
     for timer in domain.clock.timers:
-        if timer.name is TimerName.KVMCLOCK and timer.present is not None:
-            yield f"kvmclock={switch(timer.present)}"
-        elif timer.name is TimerName.HYPERVCLOCK and timer.present:
-            yield "hv-time=on"
-        elif timer.name is TimerName.TSC and timer.frequency:
-            yield f"tsc-frequency={timer.frequency}"
+        if word := clock.processor_word(timer):
+            yield word
 
 
 _HYPERV = (

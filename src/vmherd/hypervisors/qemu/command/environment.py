@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vmherd.conf.domain import Domain
+from vmherd.conf.domain.clock import ClockOffset
 from vmherd.hypervisors.qemu.command.launch import Launch
 
 _PASSED_ON = ("LD_PRELOAD", "LD_LIBRARY_PATH", "PATH", "USER", "LOGNAME", "TMPDIR")
@@ -23,5 +24,7 @@ def environment(domain: Domain, launch: Launch, ours: Mapping[str, str]) -> dict
         "XDG_CACHE_HOME": f"{home}/.cache",
         "XDG_CONFIG_HOME": f"{home}/.config",
     }
+    if domain.clock.offset is ClockOffset.TIMEZONE and domain.clock.timezone:
+        found["TZ"] = domain.clock.timezone
     extra = domain.qemu_commandline
     return found | {each.name: each.value or "" for each in (extra.envs if extra else [])}

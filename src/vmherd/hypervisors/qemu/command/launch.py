@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from vmherd.conf.domain.storage import DiskSource, Secret, StorageType
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu.command.secrets import Vault
+from vmherd.hypervisors.qemu.hostmemory import HostMemory
 
 
 def no_volumes(source: DiskSource) -> tuple[StorageType, DiskSource]:
@@ -30,8 +32,9 @@ class Launch:
     """``listen`` opens a listening UNIX socket for a character device and returns its descriptor.
 
     ``folder`` is the guest's own run folder, ``monitor_fd`` a listening socket; ``reach`` names a socket there so that
-    QEMU can connect to it, however deep the folder is.  ``sandbox`` confines QEMU's system calls.  ``memory`` is where
-    memory in files goes; ``auto_nodes`` the host's NUMA nodes for guests that leave the choice to the host.
+    QEMU can connect to it, however deep the folder is.  ``sandbox`` confines QEMU's system calls.  ``memory`` is what
+    the host has of it.  ``now`` is the time of the start, in the host's time zone.  ``incoming`` is the URI that the
+    state of a guest comes from which runs already, or "".
 
     Of storage: ``vault`` finds and encrypts secrets, ``volume`` says what a volume of a pool is on this host,
     ``is_cdrom`` whether a device of the host is a CD-ROM drive, ``user_id`` and ``group_id`` which number a name has
@@ -41,9 +44,10 @@ class Launch:
     folder: Path
     monitor_fd: int
     listen: Callable[[Path], int]
-    memory: Path
+    memory: HostMemory
+    now: datetime
+    incoming: str = ""
     reach: Callable[[Path], str] = str
-    auto_nodes: tuple[int, ...] = ()
     sandbox: bool = True
     vault: Vault = field(default_factory=Vault)
     volume: Callable[[DiskSource], tuple[StorageType, DiskSource]] = no_volumes

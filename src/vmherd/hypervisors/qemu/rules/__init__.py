@@ -8,9 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from vmherd.conf.domain import Domain, Problem
-from vmherd.hypervisors.qemu.rules import controllers, cpus, features, passthrough, screens, small, streams, timers
+from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.rules import (
+    controllers,
+    cpus,
+    features,
+    iommu,
+    memory,
+    modules,
+    passthrough,
+    screens,
+    small,
+    streams,
+    timers,
+)
 
 Rule = Callable[[Domain], Iterator[Problem]]
+RuleOfBinary = Callable[[Domain, Capabilities], Iterator[Problem]]
 
 RULES: tuple[Rule, ...] = (
     *cpus.RULES,
@@ -22,3 +36,6 @@ RULES: tuple[Rule, ...] = (
     *small.RULES,
     *passthrough.RULES,
 )
+
+#: Those that depend on the binary, too.
+OF_BINARY: tuple[RuleOfBinary, ...] = (*memory.RULES, *modules.RULES, *iommu.RULES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vmherd.conf.domain import Domain, Problem
+from vmherd.conf.domain.cpu import CpuMode
 from vmherd.conf.domain.features import Hyperv, HypervMode
 from vmherd.hypervisors.qemu import machine
 
@@ -45,4 +46,13 @@ def _is_on(told: Hyperv, name: str) -> bool:
     return bool(feature and feature.state)
 
 
-RULES = (boards, hyperv)
+def hints(domain: Domain) -> Iterator[Problem]:
+    """A guest that is told that its CPUs are its own has the host's."""
+    kvm = domain.features.kvm if domain.features else None
+    mode = domain.cpu.mode if domain.cpu else None
+    if kvm and kvm.hint_dedicated and kvm.hint_dedicated.state and mode not in (CpuMode.HOST_PASSTHROUGH, CpuMode.MAXIMUM):
+        text = "CPUs of its own are promised to a guest that has the host's CPU"
+        yield Problem("domain/features/kvm/hint-dedicated", text, "use <cpu mode='host-passthrough'/>")
+
+
+RULES = (boards, hyperv, hints)

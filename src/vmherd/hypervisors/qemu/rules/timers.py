@@ -34,6 +34,8 @@ def _timer(timer: Timer, domain: Domain, place: str) -> Iterator[Problem]:
         yield Problem(f"{place}/@tickpolicy", text, f"use one of: {known}")
     if timer.name is TimerName.RTC and timer.track is TimerTrack.BOOT:
         yield Problem(f"{place}/@track", "the clock cannot follow the host's boot", "use 'guest' or 'wall'")
+    if timer.name is TimerName.ARMVTIMER and timer.present is False:
+        yield Problem(f"{place}/@present", "it is part of the CPU and cannot be taken away", "remove present")
 
 
 def _is_there(name: TimerName, domain: Domain) -> bool:
