@@ -97,11 +97,6 @@ def test_what_no_such_machine_has_is_refused(head: str, devices: str, place: str
     assert caught.value.hint
 
 
-def test_modules_fit_below_the_most_memory(caps: Capabilities) -> None:
-    with pytest.raises(DocumentError, match="larger than the room"):
-        guest(caps, NODE + ROOM, DIMM.format(500, ""), size=510)
-
-
 @pytest.mark.parametrize("model", ["intel", "virtio"])
 def test_an_older_board_has_no_iommu(model: str, caps: Capabilities) -> None:
     with pytest.raises(DocumentError, match="only for Q35"):

@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from vmherd.conf.domain import Domain
@@ -18,8 +19,19 @@ from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.conf.domain.os import Nvram
 from vmherd.driver.native import NativeFormat
 from vmherd.driver.uri import parse_uri
-from vmherd.hypervisors.qemu import alias, capabilities, command, complete, firmware, ports, validate
+from vmherd.hypervisors.qemu import (
+    alias,
+    capabilities,
+    command,
+    complete,
+    firmware,
+    hostmemory,
+    memory,
+    ports,
+    validate,
+)
 from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.command import backing, security
 from vmherd.hypervisors.qemu.command.device import escape
 from vmherd.hypervisors.qemu.folders import Folders, for_uri
 
@@ -47,22 +59,32 @@ def commands(domain: Domain, caps: Capabilities, folders: Folders) -> str:
     _name_channels(domain, folder)
     _choose_ports(domain)
     sockets = _Sockets()
+    memory.align(domain)
+    host = hostmemory.find(files=folder, name=f"by-hand-{domain.uuid}")
     launch = command.Launch(
-        folder=folder, monitor_fd=sockets.listen(folder / "monitor.sock"), listen=sockets.listen, memory=folder
+        folder=folder,
+        monitor_fd=sockets.listen(folder / "monitor.sock"),
+        listen=sockets.listen,
+        memory=host,
+        now=datetime.now().astimezone(),
     )
     environment = command.environment(domain, launch, os.environ)
     argv = command.build(domain, caps, launch)
     argv.remove("-S")
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
     qemu = shlex.join(sockets.named(word) for word in argv)
-    return f"{' && '.join(_preparation(domain, folder))}\n{variables} {qemu}\n"
+    return f"{' && '.join(_preparation(domain, folder, backing.folders(domain, host)))}\n{variables} {qemu}\n"
 
 
-def _preparation(domain: Domain, folder: Path) -> Iterator[str]:
-    """The folder, the key that QEMU decrypts its secrets with, and the variables of UEFI if they are not there yet."""
+def _preparation(domain: Domain, folder: Path, memories: set[Path]) -> Iterator[str]:
+    """Folders, the key that QEMU decrypts its secrets with, and the variables of UEFI if they are not there yet."""
     quoted = shlex.quote(str(folder))
     yield f"mkdir -p -m 700 {quoted}"
     yield f"head -c 32 /dev/urandom > {quoted}/master-key.aes"
+    for other in sorted(memories - {folder}):
+        yield shlex.join(["mkdir", "-p", "-m", "700", str(other)])
+    for name, text in security.files(domain).items():
+        yield f"printf %s {shlex.quote(text)} > {shlex.quote(str(folder / name))}"
     nvram = domain.os.nvram
     if isinstance(nvram, Nvram) and nvram.template and not Path(nvram.path).exists():
         yield shlex.join(["mkdir", "-p", str(Path(nvram.path).parent)])

@@ -50,7 +50,12 @@ def hints(domain: Domain) -> Iterator[Problem]:
     """A guest that is told that its CPUs are its own has the host's."""
     kvm = domain.features.kvm if domain.features else None
     mode = domain.cpu.mode if domain.cpu else None
-    if kvm and kvm.hint_dedicated and kvm.hint_dedicated.state and mode not in (CpuMode.HOST_PASSTHROUGH, CpuMode.MAXIMUM):
+    if (
+        kvm
+        and kvm.hint_dedicated
+        and kvm.hint_dedicated.state
+        and mode not in (CpuMode.HOST_PASSTHROUGH, CpuMode.MAXIMUM)
+    ):
         text = "CPUs of its own are promised to a guest that has the host's CPU"
         yield Problem("domain/features/kvm/hint-dedicated", text, "use <cpu mode='host-passthrough'/>")
 

@@ -13,7 +13,7 @@ from vmherd.conf.domain.memdev import MemoryDevice, MemoryModel
 from vmherd.conf.domain.problem import duplicates, numbered
 from vmherd.hypervisors.qemu import machine
 from vmherd.hypervisors.qemu.capabilities import Capabilities
-from vmherd.hypervisors.qemu.command.memory import cells, initial
+from vmherd.hypervisors.qemu.command.memory import cells
 from vmherd.hypervisors.qemu.memory import SLOTTED
 
 _PLACE = "domain/devices/memory"
@@ -43,7 +43,7 @@ def known(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
 
 
 def room(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
-    """All modules together fit below <maxMemory>; nothing of this depends on the binary."""
+    """There is room set aside for modules; nothing of this depends on the binary."""
     del caps
     modules = [module for module in domain.devices.memories if module.model is not MemoryModel.SGX_EPC]
     if domain.max_memory is None:
@@ -57,8 +57,6 @@ def room(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
     if slotted > domain.max_memory.slots:
         text = f"{slotted} modules do not fit into {domain.max_memory.slots} slots"
         yield Problem("domain/maxMemory/@slots", text, "raise slots")
-    if sum(module.target.size for module in modules) > domain.max_memory.size - initial(domain):
-        yield Problem("domain/maxMemory", "the modules are larger than the room for them", "raise <maxMemory>")
 
 
 def places(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
