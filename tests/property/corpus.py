@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from vmherd.conf.domain import Domain
-from vmherd.hypervisors.qemu import address, complete, validate
+from vmherd.hypervisors.qemu import address, complete, guestcpu, validate
 from vmherd.hypervisors.qemu.accel import Verdict
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build
@@ -32,6 +32,7 @@ def arguments(domain: Domain) -> list[str]:
     complete_for_qemu(domain)
     validate.check(domain, CAPABILITIES, kvm=_KVM)
     validate.check_startable(domain)
+    guestcpu.settle(domain, CAPABILITIES)
     domain.id = 1
     address.assign_aliases(domain)
     folder = Path("/run/guest")

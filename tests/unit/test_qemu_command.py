@@ -15,7 +15,7 @@ import pytest
 
 from vmherd.conf.domain import parse_domain, render
 from vmherd.errors import DocumentError
-from vmherd.hypervisors.qemu import alias, complete, memory, validate
+from vmherd.hypervisors.qemu import alias, complete, guestcpu, memory, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build
 from vmherd.hypervisors.qemu.hostmemory import HostMemory
@@ -54,6 +54,7 @@ def arguments(text: str, caps: Capabilities) -> list[str]:
     complete.complete(domain, caps, new=True)
     validate.check(domain, caps)
     validate.check_startable(domain)
+    guestcpu.settle(domain, caps)
     domain.id = 1
     alias.assign(domain)
     memory.align(domain)

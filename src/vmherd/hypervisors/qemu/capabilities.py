@@ -16,10 +16,11 @@ from pathlib import Path
 import msgspec
 
 from vmherd.errors import HostError
+from vmherd.hypervisors.qemu.accel import kvm_usable
 from vmherd.util.files import write_atomically
 
 #: Raise it when `probe` learns something new, so that older caches are not believed.
-FORMAT = 4
+FORMAT = 5
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +36,18 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     hotplug_cpus: bool = False
 
 
+class CpuFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a binary says of CPUs with one accelerator.
+
+    ``models`` are those it has, each with the features that it cannot give here; ``properties`` those of the best CPU
+    a guest can have; ``unmigratable`` the names of those that keep the guest on this host.
+    """
+
+    models: dict[str, list[str]] = {}
+    properties: dict[str, bool | int | str] = {}
+    unmigratable: frozenset[str] = frozenset()
+
+
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One binary's capabilities; ``version`` is (major, minor, micro)."""
 
@@ -43,7 +56,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     package: str = ""
     arch: str
     machines: list[Machine] = []
-    cpus: list[str] = []
+    cpus: dict[str, CpuFacts] = {}  # by accelerator: "kvm", "tcg"
     flags: frozenset[str] = frozenset()
 
     def __contains__(self, flag: str) -> bool:
@@ -53,6 +66,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _machines(self) -> dict[str, Machine]:
         by_name = {machine.alias: machine for machine in self.machines if machine.alias}
         return by_name | {machine.name: machine for machine in self.machines}
+
+    def cpu(self, domain_type: str) -> CpuFacts:
+        """What it says of the CPUs of guests of this type; nothing where it was not asked."""
+        return self.cpus.get("kvm" if domain_type == "kvm" else "tcg", CpuFacts())
 
     def machine(self, name: str | None) -> Machine | None:
         """The machine type of this name or alias, or the default one for None; None if there is no such."""
@@ -97,26 +114,28 @@ async def load(binary: Path, cache: Path) -> Capabilities:
 
     Raises HostError if it cannot be run, HypervisorError with its own words if it is no QEMU.
     """
+    accelerators = [*(["kvm"] if kvm_usable().usable else []), "tcg"]
     path = cache / f"capabilities-{hashlib.sha256(os.fsencode(binary)).hexdigest()[:16]}.msgpack"
-    identity = _identity(binary)
+    identity = _identity(binary, accelerators)
     known = _read(path)
     if known and known.identity == identity:
         return known.capabilities
     from vmherd.hypervisors.qemu.probe import probe  # rarely needed, so not part of each start-up
 
-    found = await probe(binary)
+    found = await probe(binary, accelerators)
     with suppress(OSError):  # without a cache it only takes longer
         write_atomically(path, msgspec.msgpack.encode(_Cached(identity, found)))
     return found
 
 
-def _identity(binary: Path) -> str:
-    """Changes whenever another file is at that path, or this code asks other questions."""
+def _identity(binary: Path, accelerators: list[str]) -> str:
+    """Changes whenever another file is at that path, KVM comes or goes, or this code asks other questions."""
     try:
         stat = binary.stat()
     except OSError as problem:
         raise HostError(f"cannot look at {binary}: {problem.strerror}") from problem
-    return f"{FORMAT} {binary} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+    asked = f"{FORMAT} {'+'.join(accelerators)}"
+    return f"{asked} {binary} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
 
 
 def _read(path: Path) -> _Cached | None:

@@ -17,6 +17,7 @@ from vmherd.conf.domain.chardev import ConsoleTargetType, SerialTargetType, Targ
 from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.cpu import Cpu, CpuCheck, CpuFallback, CpuMatch, CpuMode, CpuModel
 from vmherd.conf.domain.disk import DiskDriver
+from vmherd.conf.domain.domain import DomainType
 from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.conf.domain.hostdev import HostdevType, MdevModel
 from vmherd.conf.domain.input import Input, InputBus, InputType
@@ -118,8 +119,9 @@ def _cpu(domain: Domain, caps: Capabilities) -> None:
         cpu.mode, cpu.match, cpu.check = CpuMode.CUSTOM, CpuMatch.EXACT, CpuCheck.NONE
         cpu.model = CpuModel(name=model, fallback=CpuFallback.FORBID)
     elif cpu.check is None:
-        custom = cpu.mode is CpuMode.CUSTOM
-        cpu.check = CpuCheck.PARTIAL if custom or cpu.mode is CpuMode.HOST_MODEL else CpuCheck.NONE
+        # In software any model can be had, so there is nothing to compare with the host.
+        compared = cpu.mode is CpuMode.CUSTOM and domain.type is not DomainType.QEMU
+        cpu.check = CpuCheck.PARTIAL if compared or cpu.mode is CpuMode.HOST_MODEL else CpuCheck.NONE
 
 
 def _migratable(domain: Domain, caps: Capabilities) -> None:

@@ -11,12 +11,14 @@ from vmherd.conf import checkpoint, snapshot
 from vmherd.conf.checkpoint import CheckpointDisk
 from vmherd.conf.domain import Domain, parse_domain
 from vmherd.conf.domain.conformance import written
+from vmherd.conf.domain.cpu import FeaturePolicy
 from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.conf.moments import Origin, Parent
 from vmherd.conformance import Case
+from vmherd.cpu.definition import Definition
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu import accel, alias, command, complete, facts, firmware, memory, validate
-from vmherd.hypervisors.qemu.capabilities import Capabilities, Machine
+from vmherd.hypervisors.qemu import accel, alias, command, complete, facts, firmware, guestcpu, memory, validate
+from vmherd.hypervisors.qemu.capabilities import Capabilities, CpuFacts, Machine
 
 
 def documents(case: Case) -> str:
@@ -28,6 +30,7 @@ def arguments(case: Case) -> list[str]:
     """The command line of a guest that starts."""
     domain = _accepted(case, new=True)
     validate.check_startable(domain)
+    guestcpu.settle(domain, _capabilities(case, domain), _physical(case))
     firmware.choose(domain, _firmwares(case), Path(case.facts["config"]["nvramDir"]))
     domain.id = case.facts["domain"]["id"]
     alias.assign(domain)
@@ -123,16 +126,33 @@ def _capabilities(case: Case, domain: Domain) -> Capabilities:
         raise HostError(f"there is no emulator for {arch}")
     kind = "kvm" if domain.type == "kvm" else "tcg"
     machines = latest["machines"].get(kind) or latest["machines"]["kvm"]
-    cpus = latest["cpus"].get(kind) or latest["cpus"]["kvm"]
     version = latest["version"]
     return Capabilities(
         binary=emulator,
         version=(version // 1_000_000, version // 1000 % 1000, version % 1000),
         arch=arch,
         machines=[each for machine in machines for each in _machines(machine)],
-        cpus=[cpu["name"] for cpu in cpus],
+        cpus={each: _cpus(latest, each) for each in latest["cpus"]},
         flags=flags,
     )
+
+
+def _cpus(told: dict[str, Any], kind: str) -> CpuFacts:
+    properties = told["host_cpu"][kind]["properties"]
+    return CpuFacts(
+        models={each["name"]: each.get("blockers", []) for each in told["cpus"][kind]},
+        properties={name: each["value"] for name, each in properties.items()},
+        unmigratable=frozenset(
+            name for name, each in properties.items() if each["value"] is True and not each.get("migratable")
+        ),
+    )
+
+
+def _physical(case: Case) -> Definition:
+    """The processor of the host."""
+    told = case.facts["host"]["cpu"]
+    features = dict.fromkeys(told["features"], FeaturePolicy.REQUIRE)
+    return Definition(model=told["model"], vendor=told["vendor"], features=features, is_host=True)
 
 
 def _machines(told: dict[str, Any]) -> list[Machine]:

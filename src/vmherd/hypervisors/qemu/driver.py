@@ -150,7 +150,7 @@ class QemuDriver(LocalDriver):
             await self._start(entry, domain, paused=paused)
 
     async def _start(self, entry: Entry | None, domain: Domain, *, paused: bool) -> None:
-        self._workshop.check_startable(domain)
+        await self._workshop.prepare(domain)
         _, live = self.begin(entry, domain)
         await self._workshop.start(domain, live, paused=paused)
 

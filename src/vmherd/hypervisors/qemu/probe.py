@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from vmherd.errors import HostError, HypervisorError
+from vmherd.hypervisors.qemu import cpuprobe
 from vmherd.hypervisors.qemu.capabilities import Capabilities, Machine
 from vmherd.hypervisors.qemu.monitor import Monitor, Refused, connected
 from vmherd.util.process import end, identify, spawn
@@ -167,19 +171,32 @@ _BY_VERSION = {
 _HPET_ON_MACHINE = (8, 0, 0)
 
 
-async def probe(binary: Path) -> Capabilities:
-    """Start ``binary``, ask, and end it.
+async def probe(binary: Path, accelerators: Sequence[str]) -> Capabilities:
+    """Start ``binary`` once for each accelerator, ask, and end it.
 
     Raises HostError if it cannot be run, HypervisorError with its own words if it does not speak QMP.
     """
+    async with _talking(binary, accelerators[0]) as monitor:
+        found = await _ask(binary, monitor)
+        cpus = {accelerators[0]: await cpuprobe.ask(monitor, accelerators[0])}
+    for accelerator in accelerators[1:]:
+        if accelerator in found:
+            async with _talking(binary, accelerator) as monitor:
+                cpus[accelerator] = await cpuprobe.ask(monitor, accelerator)
+    return msgspec.structs.replace(found, cpus=cpus)
+
+
+@asynccontextmanager
+async def _talking(binary: Path, accelerator: str) -> AsyncIterator[Monitor]:
+    """The monitor of a QEMU without a machine."""
     with tempfile.TemporaryDirectory(prefix="vmherd-probe-") as folder, tempfile.TemporaryFile() as output:
         socket = Path(folder) / "monitor.sock"
         with listen_unix(socket) as server:
-            pid = _spawn(binary, server.fileno(), output.fileno())
+            pid = _spawn(binary, accelerator, server.fileno(), output.fileno())
         process = identify(pid)
         try:
             async with connected(socket, patience=PATIENCE) as monitor:
-                return await _ask(binary, monitor)
+                yield monitor
         except HypervisorError as problem:
             words = _words(output.fileno())
             raise HypervisorError(
@@ -191,9 +208,9 @@ async def probe(binary: Path) -> Capabilities:
                 await end(process, patience=2.0)
 
 
-def _spawn(binary: Path, monitor: int, output: int) -> int:
+def _spawn(binary: Path, accelerator: str, monitor: int, output: int) -> int:
     argv = [
-        str(binary), "-S", "-no-user-config", "-nodefaults", "-nographic", "-machine", "none,accel=kvm:tcg",
+        str(binary), "-S", "-no-user-config", "-nodefaults", "-nographic", "-machine", f"none,accel={accelerator}",
         "-chardev", f"socket,id=monitor,fd={monitor},server=on,wait=off", "-mon", "chardev=monitor,mode=control",
     ]  # fmt: skip
     try:
@@ -217,7 +234,6 @@ async def _ask(binary: Path, monitor: Monitor) -> Capabilities:
         package=told["package"],
         arch=(await monitor.execute("query-target"))["arch"],
         machines=[_machine(each) for each in await monitor.execute("query-machines")],
-        cpus=sorted(each["name"] for each in await monitor.execute("query-cpu-definitions")),
         flags=_flags(types, commands, version) | await _properties(monitor, types) | await _hardware(monitor, commands),
     )
 

@@ -13,11 +13,12 @@ from vmherd.conf.domain.os import SmbiosMode
 from vmherd.conf.domain.power import LifecycleAction
 from vmherd.conf.domain.problem import numbered, refuse
 from vmherd.conf.domain.vcpu import NumaMode
+from vmherd.cpu.x86.map import x86_map
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import diskrules, fit, rules, topology
 from vmherd.hypervisors.qemu.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.capabilities import Capabilities
-from vmherd.hypervisors.qemu.machine import is_pseries, is_q35
+from vmherd.hypervisors.qemu.machine import is_pseries, is_q35, is_x86
 
 #: Elements of <devices> that no argument is made for yet: better refused than forgotten.
 _NOT_YET = {
@@ -99,15 +100,17 @@ def _machine(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
 
 
 def _cpu(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
+    """A model that the binary lacks may have a stand-in when the guest starts; one nobody knows has none."""
     cpu = domain.cpu
     if cpu is None:
         return
-    if cpu.mode in (CpuMode.HOST_PASSTHROUGH, CpuMode.HOST_MODEL) and domain.type is not DomainType.KVM:
+    if cpu.mode is CpuMode.HOST_PASSTHROUGH and domain.type is not DomainType.KVM:
         text = f"mode {str(cpu.mode)!r} needs KVM"
         yield Problem("domain/cpu/@mode", text, "use mode='maximum', or leave <cpu> out")
-    named = cpu.mode is CpuMode.CUSTOM and cpu.model is not None
-    if named and cpu.model and caps.cpus and cpu.model.name not in caps.cpus:
-        yield Problem("domain/cpu/model", f"{caps.binary} has no CPU {cpu.model.name!r}", f"'{caps.binary} -cpu help'")
+    name = cpu.model.name if cpu.mode is CpuMode.CUSTOM and cpu.model else ""
+    offered = caps.cpu(domain.type).models
+    if name and offered and name not in offered and not (is_x86(domain) and name in x86_map().models):
+        yield Problem("domain/cpu/model", f"{caps.binary} has no CPU {name!r}", f"'{caps.binary} -cpu help'")
 
 
 def _secure_boot(domain: Domain) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vmherd.conf.domain import Domain, parse_domain
 from vmherd.conf.domain.os import Nvram
-from vmherd.hypervisors.qemu import alias, capabilities, complete, validate
+from vmherd.hypervisors.qemu import alias, capabilities, complete, guestcpu, hostcpu, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.hostcaps import capabilities_xml
@@ -62,10 +62,14 @@ class Workshop:
         path = Path(named or self._folders.nvram / f"{domain.name}_VARS.fd")
         return path if path.exists() else None
 
-    def check_startable(self, domain: Domain) -> None:
-        """Raise Unsupported for what can be described, but not be run yet."""
+    async def prepare(self, domain: Domain) -> None:
+        """Take from the host what an accepted document leaves to it.
+
+        Raises Unsupported for what can be described, but not be run here or yet.
+        """
         validate.check_startable(domain)
         validate.check_enforced(domain)
+        guestcpu.settle(domain, await self._capabilities(domain), hostcpu.processor())
 
     async def start(self, domain: Domain, live: Live, *, paused: bool) -> None:
         """Boot an accepted document as the life ``live``; a failure leaves nothing behind."""

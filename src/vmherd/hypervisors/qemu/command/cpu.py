@@ -11,6 +11,7 @@ from vmherd.conf.domain import Domain
 from vmherd.conf.domain.cpu import AddressMode, CacheMode, Cpu, CpuMode, FeaturePolicy
 from vmherd.conf.domain.features import Features, Hyperv, HypervMode, Kvm, State
 from vmherd.conf.domain.panic import PanicModel
+from vmherd.cpu.x86.cpuid import qemu_name
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import clock
 
@@ -28,8 +29,9 @@ def cpu(domain: Domain, caps: Capabilities) -> list[str]:
 
 
 def _model(cpu: Cpu) -> Iterator[str]:
+    """Source: qemuBuildCpuModelArgStr of libvirt."""
     match cpu.mode:
-        case CpuMode.HOST_PASSTHROUGH | CpuMode.HOST_MODEL:
+        case CpuMode.HOST_PASSTHROUGH | CpuMode.HOST_MODEL:  # x86 takes the host's model before
             yield "host"
         case CpuMode.MAXIMUM:
             yield "max"
@@ -37,16 +39,14 @@ def _model(cpu: Cpu) -> Iterator[str]:
             yield cpu.model.name
         case _:
             return
-    if cpu.migratable is not None:
+    if cpu.mode is not CpuMode.CUSTOM and cpu.migratable is not None:
         yield f"migratable={switch(cpu.migratable)}"
+    if cpu.model and cpu.model.vendor_id:
+        yield f"vendor={cpu.model.vendor_id}"
     for feature in cpu.features:
-        off = feature.policy in (FeaturePolicy.DISABLE, FeaturePolicy.FORBID)
-        yield f"{feature_name(feature.name)}={switch(not off)}"
-
-
-def feature_name(name: str) -> str:
-    """QEMU's name of a CPU feature: dashes where libvirt has underscores, and one it spells differently."""
-    return "pclmulqdq" if name == "pclmuldq" else name.replace("_", "-")
+        if feature.policy is not FeaturePolicy.OPTIONAL:
+            off = feature.policy in (FeaturePolicy.DISABLE, FeaturePolicy.FORBID)
+            yield f"{qemu_name(feature.name)}={switch(not off)}"
 
 
 def _enlightenments(domain: Domain) -> Iterator[str]:
