@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from standins import Numbers
 from vmherd.conf.domain import Domain
-from vmherd.hypervisors.qemu import address, complete, guestcpu, validate
+from vmherd.hypervisors.qemu import alias, complete, guestcpu, validate
 from vmherd.hypervisors.qemu.accel import Verdict
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build
@@ -34,9 +35,9 @@ def arguments(domain: Domain) -> list[str]:
     validate.check_startable(domain)
     guestcpu.settle(domain, CAPABILITIES)
     domain.id = 1
-    address.assign_aliases(domain)
+    alias.assign(domain)
     folder = Path("/run/guest")
-    return build(domain, CAPABILITIES, Launch(folder=folder, monitor_fd=9, listen=lambda _: 100, memory=folder))
+    return build(domain, CAPABILITIES, Launch(folder=folder, monitor_fd=9, opener=Numbers(), memory=folder))
 
 
 #: Every document that vmherd takes.

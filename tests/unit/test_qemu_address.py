@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from standins import Numbers
 from vmherd.conf.domain import Domain, parse_domain
 from vmherd.conf.domain.address import Device, DriveAddress, PciAddress, UsbAddress, VirtioSerialAddress
 from vmherd.errors import DocumentError, VmherdError
@@ -254,8 +255,11 @@ def test_more_usb_devices_than_ports_get_a_hub(caps: Capabilities) -> None:
     assert port(hub) == "0:1"
     assert [port(each) for each in domain.devices.inputs[:3]] == ["0:2", "0:1.1", "0:1.2"]
     alias.assign(domain)
-    launch = Launch(folder=DATA, monitor_fd=9, listen=lambda _: 8, memory=HostMemory(files=DATA), now=datetime.now(UTC))
+    host = HostMemory(files=DATA)
+    launch = Launch(folder=DATA, monitor_fd=9, opener=Numbers(), memory=host, now=datetime.now(UTC))
     argv = build(domain, caps, launch)
+        domain, caps, Launch(folder=DATA, monitor_fd=9, opener=Numbers(), memory=memory, now=datetime.now(UTC))
+    )
     hub_argument = '{"driver":"usb-hub","id":"hub0","bus":"usb.0","port":"1"}'
     assert argv.index(hub_argument) < next(n for n, word in enumerate(argv) if '"1.1"' in word)
 

@@ -13,11 +13,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from standins import Numbers
 from vmherd.conf.domain import parse_domain, render
 from vmherd.errors import DocumentError
-from vmherd.hypervisors.qemu import alias, complete, guestcpu, memory, validate
+from vmherd.hypervisors.qemu import alias, channels, complete, displays, guestcpu, memory, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build
+from vmherd.hypervisors.qemu.config import DEFAULTS
 from vmherd.hypervisors.qemu.hostmemory import HostMemory
 
 DATA = Path(__file__).parents[1] / "data" / "qemu"
@@ -38,17 +40,6 @@ HOST = HostMemory(
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone(timedelta(hours=2)))
 
 
-class Sockets:
-    """Numbers in place of open descriptors."""
-
-    def __init__(self) -> None:
-        self.paths: list[Path] = []
-
-    def listen(self, path: Path) -> int:
-        self.paths.append(path)
-        return 100 + len(self.paths)
-
-
 def arguments(text: str, caps: Capabilities) -> list[str]:
     domain = parse_domain(text)
     complete.complete(domain, caps, new=True)
@@ -58,11 +49,18 @@ def arguments(text: str, caps: Capabilities) -> list[str]:
     domain.id = 1
     alias.assign(domain)
     memory.align(domain)
-    return build(
-        domain,
-        caps,
-        Launch(folder=Path("/run/guest"), monitor_fd=9, listen=Sockets().listen, memory=HOST, now=NOW),
+    channels.name(domain, Path("/run/guest"))
+    displays.complete(domain, DEFAULTS, Path("/run/guest"), lambda: "/dev/dri/renderD128", Path("/run/guest/dbus.sock"))
+    displays.choose_ports(domain, DEFAULTS, lambda ports, _: ports.start)
+    launch = Launch(
+        folder=Path("/run/guest"),
+        monitor_fd=9,
+        opener=Numbers(),
+        memory=HOST,
+        now=NOW,
+        tpm_socket=Path("/run/guest/swtpm.sock"),
     )
+    return build(domain, caps, launch)
 
 
 def lines(argv: list[str]) -> str:
@@ -108,7 +106,6 @@ NIC = "<interface type='user'>"
         (machine("", kind="vax"), "domain/os/type/@machine"),
         (machine("").replace("'qemu'", "'xen'"), "domain/@type"),
         (machine("").replace(">hvm<", ">exe<"), "domain/os/type"),
-        (machine("<tpm model='tpm-crb'><backend type='emulator'/></tpm>"), "domain/devices/tpm"),
         (machine("<interface type='bridge'><source bridge='br0'/></interface>"), "domain/devices/interface[1]/@type"),
         (machine("").replace("'x86_64'", "'aarch64'"), "domain/os/type/@arch"),
         (machine(DISK.format("ide", "<readonly/>")), "domain/devices/disk[1]/readonly"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vmherd.conf.domain.chardev import ChardevType, Console, Parallel, Serial
 from vmherd.conf.domain.disk import BackingStore
 from vmherd.conf.domain.domain import Domain, devices_of
-from vmherd.conf.domain.graphics import Graphics
+from vmherd.conf.domain.graphics import Graphics, GraphicsType
 from vmherd.conf.domain.vcpu import CacheTune, MemoryTune
 from vmherd.util import xmlmodel
 
@@ -88,8 +88,9 @@ def _forget_pty(stream: Serial | Parallel | Console) -> None:
 
 
 def _forget_ports(graphics: Graphics) -> None:
-    if graphics.autoport:
+    if graphics.autoport and graphics.type is GraphicsType.SPICE:
+        graphics.port = graphics.tls_port = None
+    elif graphics.autoport:
         graphics.port = -1
-        graphics.tls_port = None if graphics.tls_port is None else -1
     if graphics.websocket_generated:
         graphics.websocket, graphics.websocket_generated = -1, None

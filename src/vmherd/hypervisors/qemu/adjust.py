@@ -13,6 +13,7 @@ from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.conf.domain.memballoon import MemballoonModel
 from vmherd.conf.domain.memdev import MemoryModel
 from vmherd.conf.domain.net import LinkState
+from vmherd.hypervisors.qemu.config import Config
 from vmherd.hypervisors.qemu.monitor import Monitor
 
 #: QEMU's names of the limits, each by libvirt's.
@@ -23,22 +24,28 @@ _LIMITS = {
 }
 
 
-async def adjust(domain: Domain, monitor: Monitor) -> None:
+async def adjust(domain: Domain, monitor: Monitor, config: Config) -> None:
     """Apply passwords, balloon, cables and disk limits.  Raises Refused with QEMU's reason."""
-    await _passwords(domain, monitor)
+    await _passwords(domain, monitor, config)
     await _balloon(domain, monitor)
     await _cables(domain, monitor)
     await _disk_limits(domain, monitor)
 
 
-async def _passwords(domain: Domain, monitor: Monitor) -> None:
+async def _passwords(domain: Domain, monitor: Monitor, config: Config) -> None:
+    """Those of the document, or the administrator's."""
+    defaults = {GraphicsType.VNC: config.vnc.password, GraphicsType.SPICE: config.spice.password}
     for graphics in domain.devices.graphics:
-        if graphics.type is GraphicsType.VNC and graphics.passwd is not None:
-            arguments: dict[str, object] = {"protocol": "vnc", "password": graphics.passwd}
-            await monitor.execute("set_password", arguments)
-        if graphics.type is GraphicsType.VNC and graphics.passwd_valid_to:
+        password = graphics.passwd if graphics.passwd is not None else defaults.get(graphics.type)
+        if graphics.type not in defaults or password is None:
+            continue
+        protocol = str(graphics.type)
+        arguments: dict[str, object] = {"protocol": protocol, "password": password}
+        arguments |= {"connected": str(graphics.connected)} if graphics.connected else {}
+        await monitor.execute("set_password", arguments)
+        if graphics.passwd_valid_to:
             end = datetime.fromisoformat(graphics.passwd_valid_to).replace(tzinfo=UTC)
-            await monitor.execute("expire_password", {"protocol": "vnc", "time": str(int(end.timestamp()))})
+            await monitor.execute("expire_password", {"protocol": protocol, "time": str(int(end.timestamp()))})
 
 
 async def _balloon(domain: Domain, monitor: Monitor) -> None:

@@ -11,14 +11,12 @@ from pathlib import Path
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain import complete as complete_generic
-from vmherd.conf.domain.audio import Audio, AudioType
 from vmherd.conf.domain.buses import number_controllers
 from vmherd.conf.domain.chardev import ConsoleTargetType, SerialTargetType, TargetModel
 from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.cpu import Cpu, CpuCheck, CpuFallback, CpuMatch, CpuMode, CpuModel
 from vmherd.conf.domain.disk import DiskDriver
 from vmherd.conf.domain.domain import DomainType
-from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.conf.domain.hostdev import HostdevType, MdevModel
 from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.memballoon import Memballoon, MemballoonModel
@@ -29,17 +27,29 @@ from vmherd.conf.domain.shmem import ShmemModel, ShmemModelRef, ShmemMsi
 from vmherd.conf.domain.storage import EncryptionEngine, StorageFormat, StorageType
 from vmherd.conf.domain.video import Video, VideoModel, VideoType
 from vmherd.conf.domain.vsock import VsockModel
-from vmherd.hypervisors.qemu import address, firmware, machine, memory, usb
+from vmherd.hypervisors.qemu import address, channels, firmware, machine, memory, sounds, usb
 from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.config import DEFAULTS, Config
 
 
-def complete(domain: Domain, caps: Capabilities, *, new: bool = False, nvram: Path | None = None) -> None:
+def complete(
+    domain: Domain,
+    caps: Capabilities,
+    *,
+    new: bool = False,
+    running: bool = False,
+    nvram: Path | None = None,
+    config: Config = DEFAULTS,
+) -> None:
     """Complete ``domain`` in place; doing it twice changes nothing more.
 
     A ``new`` guest, or one that starts, also gets what an old definition is left without, lest its hardware change.
     Source: VIR_DOMAIN_DEF_PARSE_ABI_UPDATE of libvirt.
+    Only the document of a ``running`` guest keeps paths that were made up for it.
     Variables of UEFI get a file in ``nvram``, or stay without a name.
     """
+    if not running:
+        channels.forget_generated(domain, config.channels)
     _machine(domain, caps)
     number_controllers(domain.devices.controllers)
     _implicit_video(domain, caps)
@@ -54,7 +64,7 @@ def complete(domain: Domain, caps: Capabilities, *, new: bool = False, nvram: Pa
     _hostdevs(domain, caps)
     _streams(domain)
     _inputs(domain)
-    _audio(domain)
+    sounds.add_backend(domain, config)
     _panics(domain)
     _shared_memory(domain)
     _label(domain)
@@ -206,20 +216,6 @@ def _implicit_video(domain: Domain, caps: Capabilities) -> None:
             video.model = video.model or VideoModel(type=VideoType.DEFAULT)
             fallback = VideoType.CIRRUS if "cirrus-vga" in caps else VideoType.VGA
             video.model.type = fallback if machine.is_x86(domain) else VideoType.VIRTIO
-
-
-def _audio(domain: Domain) -> None:
-    """A SPICE client plays the sound; of VNC, or without a screen, QEMU has to be told that nobody does.
-
-    Source: qemuDomainDefAddDefaultAudioBackend of libvirt.
-    """
-    devices = domain.devices
-    if devices.audios:
-        return
-    backends = {GraphicsType.SPICE: AudioType.SPICE, GraphicsType.VNC: AudioType.NONE}
-    kinds = [backends[graphics.type] for graphics in devices.graphics if graphics.type in backends]
-    if kinds or not devices.graphics:
-        devices.audios.append(Audio(id=1, type=kinds[0] if kinds else AudioType.NONE))
 
 
 def _panics(domain: Domain) -> None:

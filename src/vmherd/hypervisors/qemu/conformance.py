@@ -12,23 +12,25 @@ from vmherd.conf.checkpoint import CheckpointDisk
 from vmherd.conf.domain import Domain, parse_domain
 from vmherd.conf.domain.conformance import written
 from vmherd.conf.domain.cpu import FeaturePolicy
-from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.conf.moments import Origin, Parent
 from vmherd.conformance import Case
 from vmherd.cpu.definition import Definition
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu import accel, alias, command, complete, facts, firmware, guestcpu, memory, validate
+from vmherd.hypervisors.qemu import accel, alias, command, complete, facts, firmware, guestcpu, madeup, memory, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities, CpuFacts, Machine
+from vmherd.hypervisors.qemu.config import Config
 
 
 def documents(case: Case) -> str:
     """A domain document completed and checked by the driver."""
-    return written(_accepted(case, new=False), case)
+    config = madeup.configuration(case, starts=False)
+    return written(_accepted(case, config, new=False, running=case.params.get("state") == "active"), case)
 
 
 def arguments(case: Case) -> list[str]:
     """The command line of a guest that starts."""
-    domain = _accepted(case, new=True)
+    config = madeup.configuration(case, starts=True)
+    domain = _accepted(case, config, new=True)
     validate.check_startable(domain)
     guestcpu.settle(domain, _capabilities(case, domain), _physical(case))
     firmware.choose(domain, _firmwares(case), Path(case.facts["config"]["nvramDir"]))
@@ -36,8 +38,8 @@ def arguments(case: Case) -> list[str]:
     alias.assign(domain)
     if not case.params.get("migrate_from"):
         memory.align(domain)
-    launch = facts.launch(domain, case)
-    _choose_ports(domain, case.facts["config"])
+    launch = facts.launch(domain, case, config)
+    madeup.prepare(domain, case, config)
     host = case.facts["host"]["environment"] | case.host.get("env", {})
     words = [f"{name}={value}" for name, value in command.environment(domain, launch, host).items()]
     return words + command.build(domain, _capabilities(case, domain), launch)
@@ -82,20 +84,13 @@ def _completion(case: Case) -> Callable[[Domain], None]:
     return lambda domain: complete.complete(domain, _capabilities(case, domain), nvram=nvram)
 
 
-def _choose_ports(domain: Domain, config: dict[str, Any]) -> None:
-    """Those that a start would find free."""
-    port = config["remotePortMin"]
-    for graphics in domain.devices.graphics:
-        if graphics.type is GraphicsType.VNC and graphics.port in (None, -1) and not graphics.socket:
-            graphics.port, port = port, port + 1
-
-
-def _accepted(case: Case, *, new: bool) -> Domain:
+def _accepted(case: Case, config: Config, *, new: bool, running: bool = False) -> Domain:
     domain = parse_domain(case.input)
     if domain.genid == "":
         domain.genid = case.facts["host"]["random"]["uuid"]
     caps = _capabilities(case, domain)
-    complete.complete(domain, caps, new=new, nvram=Path(case.facts["config"]["nvramDir"]))
+    nvram = Path(case.facts["config"]["nvramDir"])
+    complete.complete(domain, caps, new=new, running=running, nvram=nvram, config=config)
     validate.check(domain, caps, kvm=accel.Verdict(bool(case.facts["host"]["kvm"]), "as told"))
     return domain
 

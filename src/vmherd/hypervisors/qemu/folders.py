@@ -18,13 +18,17 @@ from vmherd.util import paths
 
 
 class Folders(msgspec.Struct, frozen=True, kw_only=True):
-    """``state`` outlives a reboot of the host, ``run`` does not, ``cache`` may be emptied at any time."""
+    """``state`` outlives a reboot of the host, ``run`` does not, ``cache`` may be emptied at any time.
+
+    ``settings`` is the administrator's.
+    """
 
     state: Path
     run: Path
     log: Path
     cache: Path
     images: Path
+    settings: Path
 
     @property
     def database(self) -> Path:
@@ -50,6 +54,15 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
     def nvram(self) -> Path:
         """The variables of guests with UEFI."""
         return self.state / "nvram"
+
+    def tpm(self, uuid: str) -> Path:
+        """What a guest's emulated TPM remembers."""
+        return self.state / "tpm" / uuid
+
+    @property
+    def config(self) -> Path:
+        """The administrator's settings."""
+        return self.settings / "qemu.toml"
 
     def guest(self, uuid: str) -> Path:
         """What a running guest needs: its sockets, its locks."""
@@ -119,6 +132,7 @@ def _system() -> Folders:
         log=Path("/var/log/vmherd/qemu"),
         cache=Path("/var/cache/vmherd/qemu"),
         images=Path("/var/lib/vmherd/images"),
+        settings=Path("/etc/vmherd"),
     )
 
 
@@ -130,12 +144,18 @@ def _session() -> Folders:
         log=state / "qemu" / "log",
         cache=paths.cache_home() / "vmherd" / "qemu",
         images=state / "images",
+        settings=paths.config_home() / "vmherd",
     )
 
 
 def _embedded(root: Path) -> Folders:
     return Folders(
-        state=root / "state", run=root / "run", log=root / "log", cache=root / "cache", images=root / "images"
+        state=root / "state",
+        run=root / "run",
+        log=root / "log",
+        cache=root / "cache",
+        images=root / "images",
+        settings=root,
     )
 
 

@@ -18,23 +18,34 @@ from pathlib import Path
 from typing import IO, Any
 
 from vmherd.conf.domain import Domain, parse_domain, render
-from vmherd.conf.domain.chardev import Channel, ChardevSource, ChardevType, Console, Parallel, Serial, SocketMode
-from vmherd.conf.domain.graphics import Graphics, GraphicsType, ListenType
+from vmherd.conf.domain.chardev import Channel, ChardevSource, ChardevType, Console, Parallel, Serial
 from vmherd.driver.types import ShutoffReason
 from vmherd.errors import HostError, HypervisorError
-from vmherd.hypervisors.qemu import command, firmware, hostmemory, images, keeper, memory, ports, storagehelpers
+from vmherd.hypervisors.qemu import (
+    channels,
+    command,
+    displays,
+    firmware,
+    hostmemory,
+    images,
+    keeper,
+    memory,
+    storagehelpers,
+    swtpm,
+)
 from vmherd.hypervisors.qemu.adjust import adjust
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import backing, security
 from vmherd.hypervisors.qemu.command.secrets import KEY_SIZE, Vault
+from vmherd.hypervisors.qemu.config import Config
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.hostmemory import HostMemory
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
+from vmherd.hypervisors.qemu.resources import Resources
 from vmherd.state.domains import DomainTable, Entry, Live
 from vmherd.util.files import on_host, write_atomically
 from vmherd.util.process import ProcessId, end, identify, spawn, wait_exit
-from vmherd.util.sockets import fits, listen_unix
 
 #: Seconds QEMU may need from exec to its greeting; disks on a slow network are opened before it.
 GREETING = 60.0
@@ -52,6 +63,7 @@ class Start:
         folders: Folders,
         uri: str,
         caps: Capabilities,
+        config: Config,
         domain: Domain,
         live: Live,
     ) -> None:
@@ -62,10 +74,10 @@ class Start:
         self._folders = folders
         self._uri = uri
         self._caps = caps
+        self._config = config
         self._domain = domain
         self._live = live
         self._process: ProcessId | None = None
-        self._inherited: list[int] = []
 
     async def run(self, *, paused: bool) -> None:
         """Start the guest; return once its vCPUs run, or with ``paused`` could.
@@ -83,18 +95,19 @@ class Start:
             _require_files(self._domain)
             memory.align(self._domain)
             with ExitStack() as ours:  # what QEMU inherits, we close
+                resources = Resources(ours, self._folders.ports)
                 self._make_folder()
-                self._choose_ports(ours)
-                launch = self._prepare(ours)
+                self._prepare_displays(resources)
+                launch = self._prepare(resources)
                 env = command.environment(self._domain, launch, os.environ)
-                argv = self._arguments(launch, ours)
+                argv = self._arguments(launch, resources)
                 with self._folders.guest_log(self._domain.name).open("ab") as log:
-                    await storagehelpers.start(self._domain, launch, log.fileno())
-                    await self._spawn(argv, env, undo, log)
+                    await self._start_helpers(launch, log.fileno())
+                    await self._spawn(argv, env, resources.inherited, undo, log)
             keeper.ensure(self._folders, self._uri)
             async with self._greeted() as monitor:
                 await self._read_back(monitor)
-                await adjust(self._domain, monitor)
+                await adjust(self._domain, monitor, self._config)
                 self._note_document()
                 if not paused:
                     await monitor.execute("cont")
@@ -113,43 +126,28 @@ class Start:
         write_atomically(folder / "master-key.aes", self._key)
         for name, text in security.files(self._domain).items():
             write_atomically(folder / name, text.encode())
-        _name_sockets(self._domain, folder)
+        channels.name(self._domain, folder)
 
-    def _choose_ports(self, ours: ExitStack) -> None:
-        for graphics in self._domain.devices.graphics:
-            if graphics.type is not GraphicsType.VNC or not _listens_on_tcp(graphics):
-                continue
-            if graphics.autoport or graphics.port in (None, -1):
-                graphics.port = self._reserve(ours, ports.DISPLAYS, graphics)
-            if graphics.websocket == -1:
-                graphics.websocket = self._reserve(ours, ports.WEBSOCKETS, graphics)
-                graphics.websocket_generated = True
+    def _prepare_displays(self, resources: Resources) -> None:
+        folder = self._folders.guest(self._uuid)
+        displays.complete(self._domain, self._config, folder, displays.rendernode, folder / "dbus.sock")
+        displays.choose_ports(self._domain, self._config, resources.port)
 
-    def _reserve(self, ours: ExitStack, candidates: range, graphics: Graphics) -> int:
-        port, fd = ports.reserve(self._folders.ports, candidates, _listen_address(graphics))
-        self._inherit(ours, fd)
-        return port
-
-    def _inherit(self, ours: ExitStack, fd: int) -> int:
-        self._inherited.append(fd)
-        ours.callback(os.close, fd)
-        return fd
-
-    def _listen(self, ours: ExitStack, path: Path) -> int:
-        return self._inherit(ours, listen_unix(path).detach())
-
-    def _prepare(self, ours: ExitStack) -> command.Launch:
+    def _prepare(self, resources: Resources) -> command.Launch:
+        folder = self._folders.guest(self._uuid)
         return command.Launch(
-            folder=self._folders.guest(self._uuid),
-            monitor_fd=self._listen(ours, self._folders.control(self._uuid)),
-            listen=lambda path: self._listen(ours, path),
+            folder=folder,
+            monitor_fd=resources.listen(self._folders.control(self._uuid)),
+            opener=resources,
             memory=self._host_memory(),
             now=datetime.now().astimezone(),
-            reach=lambda path: self._reach(ours, path),
+            reach=resources.reach,
             vault=Vault(key=self._key),
             is_cdrom=images.is_cdrom,
             user_id=images.user_id,
             group_id=images.group_id,
+            config=self._config,
+            tpm_socket=folder / "swtpm.sock",
         )
 
     def _host_memory(self) -> HostMemory:
@@ -159,27 +157,27 @@ class Start:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return found
 
-    def _reach(self, ours: ExitStack, path: Path) -> str:
-        """QEMU has no other way to a socket whose path is too long for an address."""
-        if fits(path):
-            return str(path)
-        folder = self._inherit(ours, os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        return f"/proc/self/fd/{folder}/{path.name}"
-
-    def _arguments(self, launch: command.Launch, ours: ExitStack) -> list[str]:
+    def _arguments(self, launch: command.Launch, resources: Resources) -> list[str]:
         argv = command.build(self._domain, self._caps, launch)
         # Ours alone, beside what the document asks for: the keeper's monitor, and a file with the pid.
-        watch = self._listen(ours, self._folders.watch(self._uuid))
+        watch = resources.listen(self._folders.watch(self._uuid))
         argv += ["-chardev", f"socket,id=charwatch,fd={watch},server=on,wait=off"]
         argv += ["-mon", "chardev=charwatch,id=watch,mode=control"]
         argv += ["-pidfile", str(self._folders.pidfile(self._uuid))]
         return argv
 
-    async def _spawn(self, argv: list[str], env: dict[str, str], undo: AsyncExitStack, log: IO[bytes]) -> None:
+    async def _start_helpers(self, launch: command.Launch, log: int) -> None:
+        await storagehelpers.start(self._domain, launch, log)
+        if tpm := swtpm.emulator(self._domain):
+            await swtpm.start(tpm, launch, self._folders.tpm(self._uuid), log)
+
+    async def _spawn(
+        self, argv: list[str], env: dict[str, str], fds: list[int], undo: AsyncExitStack, log: IO[bytes]
+    ) -> None:
         log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} starting: {' '.join(argv)}\n".encode())
         log.flush()
         self._log_start = log.tell()
-        pid = spawn(argv, output=log.fileno(), pass_fds=self._inherited, env=env)
+        pid = spawn(argv, output=log.fileno(), pass_fds=fds, env=env)
         self._process = identify(pid) or ProcessId(pid, 0, "")
         undo.push_async_callback(end, self._process)
         self._note_process(self._process)
@@ -289,30 +287,12 @@ def _disks(domain: Domain) -> Iterator[tuple[str, str]]:
             yield f"disk {disk.target.dev}", path
 
 
-def _name_sockets(domain: Domain, folder: Path) -> None:
-    """A listening channel without a path gets one in the guest's own folder."""
-    for channel in domain.devices.channels:
-        if channel.type is ChardevType.UNIX and not channel.sources:
-            name = channel.target.name or (channel.alias.name if channel.alias else "channel")
-            path = folder / f"channel-{name.replace('/', '_')}.sock"
-            channel.sources = [ChardevSource(mode=SocketMode.BIND, path=str(path))]
-
-
 def _chardevs(domain: Domain) -> Iterator[Serial | Parallel | Console | Channel]:
     devices = domain.devices
     yield from devices.serials
     yield from devices.parallels
     yield from devices.channels
     yield from devices.consoles
-
-
-def _listens_on_tcp(graphics: Graphics) -> bool:
-    kinds = {listen.type for listen in graphics.listens}
-    return graphics.socket is None and not kinds & {ListenType.SOCKET, ListenType.NONE}
-
-
-def _listen_address(graphics: Graphics) -> str:
-    return next((listen.address for listen in graphics.listens if listen.address), graphics.listen) or "127.0.0.1"
 
 
 #: What QEMU says while all is well.

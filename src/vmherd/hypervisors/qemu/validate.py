@@ -24,10 +24,6 @@ from vmherd.hypervisors.qemu.machine import is_pseries, is_q35, is_x86
 _NOT_YET = {
     "leases": "lease",
     "hostdevs": "hostdev",
-    "redirdevs": "redirdev",
-    "smartcards": "smartcard",
-    "tpms": "tpm",
-    "vsock": "vsock",
 }
 
 

@@ -5,12 +5,14 @@ The driver imports this when a document is worked on first; listing and switchin
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 from vmherd.conf.domain import Domain, parse_domain
 from vmherd.conf.domain.os import Nvram
 from vmherd.hypervisors.qemu import alias, capabilities, complete, guestcpu, hostcpu, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.config import Config, load_config
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.hostcaps import capabilities_xml
 from vmherd.hypervisors.qemu.life import Life
@@ -27,6 +29,10 @@ class Workshop:
         self._folders = folders
         self._uri = uri
         self._caps: dict[Path, Capabilities] = {}
+
+    @cached_property
+    def _config(self) -> Config:
+        return load_config(self._folders.config)
 
     async def version(self) -> str:
         """That of the host's own QEMU; raises HostError if there is none."""
@@ -50,7 +56,7 @@ class Workshop:
     async def accept(self, domain: Domain) -> None:
         """Complete a document in place and check that this host's QEMU can run it; raises DocumentError."""
         caps = await self._capabilities(domain)
-        complete.complete(domain, caps, new=True, nvram=self._folders.nvram)
+        complete.complete(domain, caps, new=True, nvram=self._folders.nvram, config=self._config)
         validate.check(domain, caps)
 
     def variables(self, config: str | None) -> Path | None:
@@ -81,6 +87,7 @@ class Workshop:
             folders=self._folders,
             uri=self._uri,
             caps=await self._capabilities(domain),
+            config=self._config,
             domain=domain,
             live=live,
         )

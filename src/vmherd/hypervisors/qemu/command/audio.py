@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.audio import Audio, AudioStream, AudioType
+from vmherd.conf.domain.graphics import AudioRef
 from vmherd.hypervisors.qemu.command.device import Properties, option
 
 _DRIVERS = {AudioType.PULSEAUDIO: "pa", AudioType.FILE: "wav"}
@@ -59,3 +60,16 @@ def _stream(stream: AudioStream | None) -> Properties | None:
         "latency": stream.latency,
     }
     return {name: value for name, value in found.items() if value is not None} or None
+
+
+def backend_of(domain: Domain, chosen: AudioRef | None) -> str | None:
+    """The backend that a device names, or else the first; None where there is none."""
+    audios = domain.devices.audios
+    number = chosen.id if chosen else audios[0].id if audios else None
+    return None if number is None else f"audio{number}"
+
+
+def audiodev(domain: Domain, chosen: AudioRef | None) -> str:
+    """The same as a word at the end of a display's option."""
+    found = backend_of(domain, chosen)
+    return f",audiodev={found}" if found else ""

@@ -19,8 +19,8 @@ from vmherd.hypervisors.qemu.command.launch import Launch
 
 
 def identity(domain: Domain) -> list[str]:
-    """The guest's name in the process list, and its vCPUs stopped until told."""
-    return ["-name", f"guest={escape(domain.name)},debug-threads=on", "-S"]
+    """The guest's name in the process list."""
+    return ["-name", f"guest={escape(domain.name)},debug-threads=on"]
 
 
 def machine_and_memory(domain: Domain, caps: Capabilities, launch: Launch) -> list[str]:

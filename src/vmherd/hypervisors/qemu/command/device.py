@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import (
+    CcidAddress,
     Device,
     HostPciAddress,
     IsaAddress,
     PciAddress,
+    SpaprVioAddress,
     UsbAddress,
     VirtioDriver,
     VirtioSerialAddress,
 )
-from vmherd.conf.domain.controller import ControllerDriver
+from vmherd.conf.domain.controller import ControllerDriver, ControllerType
 from vmherd.conf.domain.disk import DiskDriver
 from vmherd.conf.domain.filesystem import FilesystemDriver
 from vmherd.conf.domain.net import InterfaceDriver
@@ -32,7 +35,7 @@ _VirtioOptions = VirtioDriver | ControllerDriver | DiskDriver | FilesystemDriver
 NULL = object()
 
 
-def option(name: str, properties: Properties) -> list[str]:
+def option(name: str, properties: Mapping[str, object]) -> list[str]:
     """One option with its value as JSON; properties that are None are left out."""
     return [name, json.dumps(_present(properties), separators=(",", ":"), default=_null)]
 
@@ -47,7 +50,7 @@ def _null(_: object) -> None:
     """What ``NULL`` becomes."""
 
 
-def device(properties: Properties) -> list[str]:
+def device(properties: Mapping[str, object]) -> list[str]:
     return option("-device", properties)
 
 
@@ -73,18 +76,33 @@ def bus(each: Device, domain: Domain) -> Properties:
         case PciAddress() as address:
             place = f"{address.slot or 0:#x}" + (f".{address.function:#x}" if address.function else "")
             root = machine.pci_root(domain) == "pcie-root"
-            name = f"pci.{address.bus}" if address.bus else "pcie.0" if root else "pci.0"
+            board = "pcie.0" if root else "pci.0"  # whatever the document calls it
+            name = _controller(domain, ControllerType.PCI, address.bus, "pci.{}") if address.bus else board
             found: Properties = {"bus": name, "multifunction": True if address.multifunction else None, "addr": place}
             return found | _rom(each)
         case UsbAddress() as address:
-            return {"bus": "usb.0" if not address.bus else f"usb{address.bus}.0", "port": address.port}
+            usb = _controller(domain, ControllerType.USB, address.bus, "usb{}" if address.bus else "usb")
+            return {"bus": f"{usb}.0", "port": address.port}
         case VirtioSerialAddress() as address:
-            return {"bus": f"virtio-serial{address.controller}.{address.bus}", "nr": address.port}
+            ports = _controller(domain, ControllerType.VIRTIO_SERIAL, address.controller, "virtio-serial{}")
+            return {"bus": f"{ports}.{address.bus}", "nr": address.port}
+        case CcidAddress() as address:
+            return {"bus": f"{_controller(domain, ControllerType.CCID, address.controller, 'ccid{}')}.0"}
+        case SpaprVioAddress() as address:
+            return {"reg": address.reg}
         case IsaAddress() as address:
             return {"iobase": address.iobase, "irq": address.irq}
         case None:
             return {}
     raise Unsupported(f"QEMU cannot place a device at an address of type {type(each.address).__name__}")
+
+
+def _controller(domain: Domain, kind: ControllerType, index: int, name: str) -> str:
+    """The id of a controller: its alias, or ``name`` for one that the board has by itself."""
+    for each in domain.devices.controllers:
+        if each.type is kind and each.index == index and each.alias and each.alias.is_users:
+            return each.alias.name
+    return name.format(index)
 
 
 def _rom(each: Device) -> Properties:

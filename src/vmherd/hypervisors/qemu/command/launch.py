@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 from vmherd.conf.domain.storage import DiskSource, Secret, StorageType
+from vmherd.conf.domain.video import Video
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu.command.secrets import Vault
+from vmherd.hypervisors.qemu.config import DEFAULTS, Config
 from vmherd.hypervisors.qemu.hostmemory import HostMemory
 
 
@@ -27,23 +31,49 @@ class TlsFolder:
     secret: Secret | None = None
 
 
+class Opener(Protocol):
+    """Opens what QEMU inherits; each method returns a descriptor of it."""
+
+    def listen(self, path: Path) -> int:
+        """A listening UNIX socket."""
+
+    def output(self, path: Path, *, append: bool) -> int:
+        """A file that takes what a character device writes."""
+
+    def log(self, path: Path, *, append: bool) -> int:
+        """A file that takes a copy of it."""
+
+    def tpm(self, path: Path) -> int:
+        """A TPM of the host."""
+
+    def tpm_cancel(self, path: Path) -> int:
+        """The file that ends a command of that TPM which hangs."""
+
+    def vsock(self, cid: int | None) -> tuple[int, int]:
+        """The host's end of a vsock, and its context id: ``cid``, or a free one."""
+
+    def gpu(self, video: Video) -> int:
+        """The connection to a process of its own that renders for a graphics card."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """``listen`` opens a listening UNIX socket for a character device and returns its descriptor.
-
-    ``folder`` is the guest's own run folder, ``monitor_fd`` a listening socket; ``reach`` names a socket there so that
-    QEMU can connect to it, however deep the folder is.  ``sandbox`` confines QEMU's system calls.  ``memory`` is what
+    """``folder`` is the guest's own run folder, ``monitor_fd`` a listening socket; ``reach`` names a socket so that
+    QEMU can connect to it, however deep its folder is.  ``sandbox`` confines QEMU's system calls.  ``memory`` is what
     the host has of it.  ``now`` is the time of the start, in the host's time zone.  ``incoming`` is the URI that the
     state of a guest comes from which runs already, or "".
 
     Of storage: ``vault`` finds and encrypts secrets, ``volume`` says what a volume of a pool is on this host,
     ``is_cdrom`` whether a device of the host is a CD-ROM drive, ``user_id`` and ``group_id`` which number a name has
     (for NFS), ``nbd_tls`` where certificates for NBD are.  ``passed`` are descriptors of images by their group.
+
+    ``tpm_socket`` is where the guest's own swtpm listens.  ``fdsets`` numbers the sets of descriptors that QEMU opens
+    as if they were files.
     """
 
     folder: Path
     monitor_fd: int
-    listen: Callable[[Path], int]
+    opener: Opener
     memory: HostMemory
     now: datetime
     incoming: str = ""
@@ -56,3 +86,6 @@ class Launch:
     group_id: Callable[[str], int] = int
     nbd_tls: TlsFolder | None = None
     passed: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    config: Config = DEFAULTS
+    tpm_socket: Path | None = None
+    fdsets: Iterator[int] = field(default_factory=count)

@@ -4,34 +4,13 @@ from __future__ import annotations
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import SpaprVioAddress
-from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.memballoon import MemballoonModel
 from vmherd.conf.domain.panic import PanicModel
 from vmherd.conf.domain.rng import EgdBackend, RandomBackend, Rng
 from vmherd.conf.domain.watchdog import WatchdogAction
-from vmherd.hypervisors.qemu.command import chardev
+from vmherd.hypervisors.qemu.command.backend import backend
 from vmherd.hypervisors.qemu.command.device import Properties, alias, bus, device, option, virtio, virtio_name
 from vmherd.hypervisors.qemu.command.launch import Launch
-
-_INPUTS = {InputType.MOUSE: "mouse", InputType.KEYBOARD: "kbd", InputType.TABLET: "tablet"}
-
-
-def inputs(domain: Domain) -> list[str]:
-    """Keyboards, mice and tablets on USB and virtio; those on PS/2 are part of the machine."""
-    args: list[str] = []
-    for each in domain.devices.inputs:
-        if each.bus is InputBus.USB:
-            args += device({"driver": f"usb-{_INPUTS[each.type]}", "id": alias(each), **bus(each, domain)})
-        elif each.bus is InputBus.VIRTIO:
-            args += device(_virtio_input(domain, each))
-    return args
-
-
-def _virtio_input(domain: Domain, each: Input) -> Properties:
-    passed = each.type is InputType.PASSTHROUGH
-    name = virtio_name("virtio-input-host" if passed else f"virtio-{each.type}", each.model)
-    device_file = each.source.evdev if passed and each.source else None
-    return {"driver": name, **virtio(each.driver), "id": alias(each), "evdev": device_file, **bus(each, domain)}
 
 
 def watchdog(domain: Domain) -> list[str]:
@@ -73,14 +52,13 @@ def rngs(domain: Domain, launch: Launch) -> list[str]:
 
 
 def _rng_source(rng: Rng, launch: Launch) -> list[str]:
-    name, backend = f"obj{alias(rng)}", rng.backend
-    if isinstance(backend, RandomBackend):
-        path = backend.path or "/dev/random"
+    name, source = f"obj{alias(rng)}", rng.backend
+    if isinstance(source, RandomBackend):
+        path = source.path or "/dev/random"
         return option("-object", {"qom-type": "rng-random", "id": name, "filename": path})
-    if isinstance(backend, EgdBackend):
-        line = f"char{alias(rng)}"
-        words = chardev.backend(line, backend.type, backend.sources, backend.protocol, launch)
-        return ["-chardev", words, *option("-object", {"qom-type": "rng-egd", "id": name, "chardev": line})]
+    if isinstance(source, EgdBackend):
+        daemon = {"qom-type": "rng-egd", "id": name, "chardev": f"char{alias(rng)}"}
+        return backend(alias(rng), source, launch) + option("-object", daemon)
     return option("-object", {"qom-type": "rng-builtin", "id": name})
 
 
@@ -118,9 +96,3 @@ def core_info(domain: Domain) -> list[str]:
     """Where the guest's kernel tells what a dump of its memory needs."""
     told = domain.features.vmcoreinfo if domain.features else None
     return device({"driver": "vmcoreinfo"}) if told and told.state else []
-
-
-def passthrough(domain: Domain) -> list[str]:
-    """Words that the document hands to QEMU as they are."""
-    extra = domain.qemu_commandline
-    return [arg.value for arg in extra.args] if extra else []

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from vmherd.conf.domain import Domain
-from vmherd.conf.domain.chardev import ChardevSource, ChardevType
 from vmherd.conf.domain.shmem import Shmem, ShmemModel, ShmemRole
-from vmherd.hypervisors.qemu.command import chardev
-from vmherd.hypervisors.qemu.command.device import Properties, alias, bus, device, option
-from vmherd.hypervisors.qemu.command.launch import Launch
+from vmherd.hypervisors.qemu.command.device import Properties, alias, bus, device, escape, option
 
 
-def arguments(domain: Domain, launch: Launch) -> list[str]:
+def arguments(domain: Domain) -> list[str]:
     """Source: qemuBuildShmemCommandLine of libvirt; docs/system/devices/ivshmem.rst of QEMU."""
     args: list[str] = []
     for each in domain.devices.shmems:
         doorbell = each.model and each.model.type is ShmemModel.IVSHMEM_DOORBELL
-        args += _served(domain, each, launch) if doorbell else _mapped(domain, each)
+        args += _served(domain, each) if doorbell else _mapped(domain, each)
     return args
 
 
@@ -31,10 +28,10 @@ def _mapped(domain: Domain, each: Shmem) -> list[str]:
     return option("-object", memory) + device({**end, **bus(each, domain)})
 
 
-def _served(domain: Domain, each: Shmem, launch: Launch) -> list[str]:
+def _served(domain: Domain, each: Shmem) -> list[str]:
     line = f"char{alias(each)}"
     path = each.server.path if each.server else None
-    words = chardev.backend(line, ChardevType.UNIX, [ChardevSource(path=path or default_server(each))], None, launch)
+    words = f"socket,id={line},path={escape(path or default_server(each))}"
     end: Properties = {"driver": "ivshmem-doorbell", "id": alias(each), "chardev": line, "master": _master(each)}
     if each.msi:
         end |= {"vectors": each.msi.vectors, "ioeventfd": each.msi.ioeventfd}

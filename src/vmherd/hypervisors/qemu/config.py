@@ -1,0 +1,87 @@
+"""What the administrator of a host decides for all guests of the QEMU driver: addresses, TLS, SASL, sound.
+
+The file is ``qemu.toml``, in /etc/vmherd for qemu:///system, in the user's configuration folder for qemu:///session and
+in the root of an embedded driver.  Each setting has a default; most are those of libvirt's qemu.conf.
+
+    [vnc]
+    listen = "0.0.0.0"
+    tls = true
+    tls_folder = "/etc/pki/qemu"
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from vmherd.errors import HostError
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Encryption of a service.
+
+    ``tls_folder`` has ca-cert.pem, server-cert.pem and server-key.pem; with ``tls_verify`` clients must show a
+    certificate of their own.  ``tls_secret`` is the UUID of the secret that opens the key.
+    """
+
+    tls: bool = False
+    tls_folder: str = "/etc/pki/qemu"
+    tls_verify: bool = True
+    tls_secret: str = ""
+
+
+class Display(Tls, frozen=True, kw_only=True):
+    """A kind of display.
+
+    ``auto_socket`` has displays without an address listen on a UNIX socket in the guest's own folder.  ``sasl_folder``
+    holds the configuration of SASL.  ``password`` is for guests that name none.  ``host_audio`` lets guests with this
+    display play on the host, by the backend that QEMU_AUDIO_DRV names.
+    """
+
+    listen: str = "127.0.0.1"
+    auto_socket: bool = False
+    sasl: bool = False
+    sasl_folder: str = ""
+    password: str | None = None
+    host_audio: bool = False
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``chardev`` is for character devices on TCP.
+
+    ``host_audio`` lets guests without a display play on the host.  ``audio_driver`` and ``sdl_audio_driver`` are the
+    daemon's QEMU_AUDIO_DRV and SDL_AUDIODRIVER.  ``deprecation`` is what QEMU does when a deprecated feature is used.
+    ``channels`` is the folder below which sockets of channels have been generated; documents do not keep those.
+    """
+
+    vnc: Display = Display()
+    spice: Display = Display()
+    chardev: Tls = Tls()
+    host_audio: bool = False
+    audio_driver: str = ""
+    sdl_audio_driver: str = ""
+    deprecation: str = "none"
+    channels: str = "/var/lib/libvirt/qemu/channel/target"
+
+
+#: What holds where nobody decided anything.
+DEFAULTS = Config()
+
+
+def load_config(path: Path) -> Config:
+    """The settings of ``path``, or the defaults where it is missing.  Raises HostError for a file that is wrong."""
+    try:
+        found = msgspec.toml.decode(path.read_bytes(), type=Config)
+    except FileNotFoundError:
+        found = DEFAULTS
+    except OSError as problem:
+        raise HostError(f"cannot read {path}: {problem.strerror}") from problem
+    except msgspec.DecodeError as problem:
+        raise HostError(
+            f"{path}: {problem}", hint="the settings are described in the reference of the driver"
+        ) from None
+    ours = {"audio_driver": "QEMU_AUDIO_DRV", "sdl_audio_driver": "SDL_AUDIODRIVER"}
+    told = {name: os.environ.get(variable, "") for name, variable in ours.items() if not getattr(found, name)}
+    return msgspec.structs.replace(found, **told)

@@ -1,0 +1,111 @@
+"""The made-up host of conformance cases: its configuration, and the descriptors that are opened on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vmherd.conf.domain import Domain
+from vmherd.conf.domain.graphics import GraphicsType, ListenType
+from vmherd.conf.domain.video import Video
+from vmherd.conformance import Case
+from vmherd.errors import HostError
+from vmherd.hypervisors.qemu import channels, displays
+from vmherd.hypervisors.qemu.config import Config, Display, Tls
+
+
+def configuration(case: Case, *, starts: bool) -> Config:
+    """What the facts set for guests that start, or the defaults, with what the case sets."""
+    facts = case.facts["config"]
+    told = (facts if starts else {}) | case.host.get("config", {})
+    environment = case.host.get("env", {})
+    return Config(
+        vnc=_display(told, "vnc"),
+        spice=_display(told, "spice"),
+        chardev=Tls(**_tls(told, "chardev")),
+        host_audio=bool(told.get("nogfxAllowHostAudio")),
+        audio_driver=environment.get("QEMU_AUDIO_DRV", ""),
+        sdl_audio_driver=environment.get("SDL_AUDIODRIVER", ""),
+        deprecation=told.get("deprecationBehavior") or "none",
+        channels=facts["channelTargetDir"],
+    )
+
+
+def _tls(told: dict[str, Any], name: str) -> dict[str, Any]:
+    folder = told.get(f"{name}TLSx509certdir") or told.get("defaultTLSx509certdir") or "/etc/pki/qemu"
+    return {
+        "tls": bool(told.get(f"{name}TLS")),
+        "tls_folder": folder,
+        "tls_verify": bool(told.get(f"{name}TLSx509verify")),
+        "tls_secret": told.get(f"{name}TLSx509secretUUID") or "",
+    }
+
+
+def _display(told: dict[str, Any], name: str) -> Display:
+    return Display(
+        **_tls(told, name),
+        listen=told.get(f"{name}Listen") or "127.0.0.1",
+        auto_socket=bool(told.get(f"{name}AutoUnixSocket")),
+        sasl=bool(told.get(f"{name}SASL")),
+        sasl_folder=told.get(f"{name}SASLdir") or "",
+        password=told.get(f"{name}Password"),
+        host_audio=bool(told.get(f"{name}AllowHostAudio")),
+    )
+
+
+class Opener:
+    """Descriptors by the numbers of the facts."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self._devices = facts["devices"]
+        self._helpers = facts["vhost_user_descriptors"]
+
+    def listen(self, _: Path) -> int:
+        return int(self._devices["chardev_unix_listen_fd"])
+
+    def output(self, _: Path, *, append: bool) -> int:
+        return int(self._devices["chardev_file_fd"])
+
+    def log(self, _: Path, *, append: bool) -> int:
+        return int(self._devices["chardev_logfile_fd"])
+
+    def tpm(self, _: Path) -> int:
+        return int(self._devices["tpm_passthrough"]["fd"])
+
+    def tpm_cancel(self, _: Path) -> int:
+        return int(self._devices["tpm_passthrough"]["cancel_fd"])
+
+    def vsock(self, cid: int | None) -> tuple[int, int]:
+        told = self._devices["vsock"]
+        return int(told["fd"]), int(told["auto_cid"]) if cid is None else cid
+
+    def gpu(self, _: Video) -> int:
+        if not any('"gpu"' in each.get("program_that_prints", "") for each in self._helpers.values()):
+            raise HostError("no helper renders for graphics cards on this host")
+        return int(self._devices["vhost_user_gpu_fd"])
+
+
+def prepare(domain: Domain, case: Case, config: Config) -> None:
+    """Name the sockets, and choose ports and cards, as a start on that host would."""
+    told, name = case.facts["domain"], domain.name[:20]
+    channels.name(domain, Path(told["channel_directory"].replace("NAME", name)))
+    bus = Path(case.facts["config"]["stateDir"]) / "dbus" / f"{domain.id}-{name}-dbus.sock"
+    folder = Path(told["runtime_directory"].replace("NAME", name))
+    displays.complete(domain, config, folder, lambda: str(case.facts["host"]["drm_render_node"]), bus)
+    _choose_ports(domain, case.facts)
+
+
+def _choose_ports(domain: Domain, facts: dict[str, Any]) -> None:
+    """Those that a command line is told with which is not run: always the same.
+
+    Source: qemuProcessGraphicsAllocatePorts and VIR_QEMU_PROCESS_START_PRETEND of libvirt
+    """
+    vnc, websocket = facts["config"]["remotePortMin"], facts["config"]["webSocketPortMin"]
+    for graphics in domain.devices.graphics:
+        if any(listen.type in (ListenType.SOCKET, ListenType.NONE) for listen in graphics.listens):
+            continue
+        if graphics.type is GraphicsType.VNC:
+            graphics.port = vnc if graphics.port in (None, -1) else graphics.port
+            graphics.websocket = websocket if graphics.websocket == -1 else graphics.websocket
+        elif graphics.type is GraphicsType.SPICE and graphics.autoport:
+            graphics.port, graphics.tls_port = vnc + 1, vnc + 2

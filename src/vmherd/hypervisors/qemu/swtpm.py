@@ -1,0 +1,76 @@
+"""A software TPM for a guest: a swtpm process that ends with its QEMU, and whose state stays with the definition.
+
+Source: swtpm(8), swtpm_setup(8)
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from vmherd.conf.domain import Domain
+from vmherd.conf.domain.tpm import EmulatorTpm, PcrBanks, TpmVersion
+from vmherd.errors import HostError
+from vmherd.hypervisors.qemu import helpers
+from vmherd.hypervisors.qemu.command.launch import Launch
+from vmherd.util.command import run
+from vmherd.util.sockets import listen_unix
+
+_HINT = "apt install swtpm swtpm-tools"
+_BANKS = ("sha1", "sha256", "sha384", "sha512")
+
+
+def emulator(domain: Domain) -> EmulatorTpm | None:
+    """The backend of the guest's TPM if it is emulated."""
+    return next((tpm.backend for tpm in domain.devices.tpms if isinstance(tpm.backend, EmulatorTpm)), None)
+
+
+async def start(backend: EmulatorTpm, launch: Launch, state: Path, log: int) -> None:
+    """Run the TPM, whose state is in the folder ``state``; it listens at once.
+
+    It ends when QEMU lets go of the socket.  Raises HostError.
+    """
+    program = shutil.which("swtpm")
+    if program is None or launch.tpm_socket is None:
+        raise HostError("swtpm is not installed, which an emulated TPM needs", hint=_HINT)
+    if _make_folder(state):
+        await _manufacture(backend, state)
+    with listen_unix(launch.tpm_socket) as server:
+        control = f"type=unixio,fd={server.fileno()}"
+        words = ["--ctrl", control, "--tpmstate", f"dir={state},mode=0600", "--terminate", *_version(backend)]
+        fds = [server.fileno()]
+        if backend.debug:
+            words += ["--log", f"fd={log},level={backend.debug}"]
+            fds.append(log)
+        helpers.start([program, "socket", *words], "swtpm", launch.folder, log=log, fds=fds)
+
+
+def _make_folder(state: Path) -> bool:
+    """Whether the TPM is new."""
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return not any(state.iterdir())
+
+
+def _version(backend: EmulatorTpm) -> list[str]:
+    return ["--tpm2"] if backend.version is TpmVersion.V2_0 else []
+
+
+async def _manufacture(backend: EmulatorTpm, state: Path) -> None:
+    """The keys a TPM gets in its factory; without swtpm_setup it comes without."""
+    program = shutil.which("swtpm_setup")
+    banks = _names(backend.active_pcr_banks)
+    if program is None:
+        if banks:
+            raise HostError("swtpm_setup is not installed, which chosen PCR banks need", hint=_HINT)
+        return
+    words = ["--tpmstate", str(state), "--createek", "--lock-nvram", *_version(backend)]
+    words += ["--pcr-banks", ",".join(banks)] if banks else []
+    try:
+        await run([program, *words])
+    except BaseException:
+        shutil.rmtree(state)  # half a TPM is none
+        raise
+
+
+def _names(banks: PcrBanks | None) -> list[str]:
+    return [name for name in _BANKS if banks and getattr(banks, name)]
