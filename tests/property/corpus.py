@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from vmherd.hypervisors.qemu import alias, complete, guestcpu, validate
 from vmherd.hypervisors.qemu.accel import Verdict
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build
+from vmherd.hypervisors.qemu.hostmemory import HostMemory
 
 _DATA = Path(__file__).parents[1] / "data"
 _KVM = Verdict(usable=True, reason="")
@@ -37,7 +39,9 @@ def arguments(domain: Domain) -> list[str]:
     domain.id = 1
     alias.assign(domain)
     folder = Path("/run/guest")
-    return build(domain, CAPABILITIES, Launch(folder=folder, monitor_fd=9, opener=Numbers(), memory=folder))
+    host = HostMemory(files=folder)
+    launch = Launch(folder=folder, monitor_fd=9, opener=Numbers(), memory=host, now=datetime.now(UTC))
+    return build(domain, CAPABILITIES, launch)
 
 
 #: Every document that vmherd takes.

@@ -31,7 +31,9 @@ GUEST = """
 
 async def test_the_printed_command_runs_in_a_shell_without_vmherd() -> None:
     with tempfile.TemporaryDirectory(prefix="vmherd") as root:  # sockets have short paths
-        folders = Folders(**{name: Path(root) / name for name in ("state", "run", "log", "cache", "images")})
+        folders = Folders(
+            **{name: Path(root) / name for name in ("state", "run", "log", "cache", "images", "settings")}
+        )
         caps = await capabilities.load(capabilities.find_binary(capabilities.host_arch()), folders.cache)
         domain = parse_domain(GUEST)
         complete.complete(domain, caps, new=True)

@@ -103,13 +103,13 @@ def test_a_qemu_command_for_the_shell_needs_nobody_to_open_its_sockets(tmp_path:
         "<target type='virtio' name='org.qemu.guest_agent.0'/></channel></devices></domain>"
     )
     complete.complete(domain, caps, new=True)
-    folders = Folders(**{name: tmp_path / name for name in ("state", "run", "log", "cache", "images")})
+    folders = Folders(**{name: tmp_path / name for name in ("state", "run", "log", "cache", "images", "settings")})
     preparation, line = native.commands(domain, caps, folders).splitlines()
     folder = tmp_path / "run" / "by-hand" / str(domain.uuid)
     words = shlex.split(line)
     assert preparation.startswith(f"mkdir -p -m 700 {folder} && ")
     assert f"socket,id=charmonitor,path={folder}/monitor.sock,server=on,wait=off" in words
-    assert f"socket,id=charchannel0,path={folder}/channel0.sock,server=on,wait=off" in words
+    assert f"socket,id=charchannel0,path={folder}/org.qemu.guest_agent.0,server=on,wait=off" in words
     assert "-S" not in words
     assert "fd=" not in line
     assert words[words.index("-vnc") + 1].startswith("127.0.0.1:0")

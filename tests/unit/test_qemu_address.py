@@ -258,8 +258,6 @@ def test_more_usb_devices_than_ports_get_a_hub(caps: Capabilities) -> None:
     host = HostMemory(files=DATA)
     launch = Launch(folder=DATA, monitor_fd=9, opener=Numbers(), memory=host, now=datetime.now(UTC))
     argv = build(domain, caps, launch)
-        domain, caps, Launch(folder=DATA, monitor_fd=9, opener=Numbers(), memory=memory, now=datetime.now(UTC))
-    )
     hub_argument = '{"driver":"usb-hub","id":"hub0","bus":"usb.0","port":"1"}'
     assert argv.index(hub_argument) < next(n for n, word in enumerate(argv) if '"1.1"' in word)
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from standins import Numbers
 from vmherd.conf.domain import Domain, parse_domain
 from vmherd.errors import DocumentError, HostError
 from vmherd.hypervisors.qemu import alias, complete, memory, validate
@@ -48,7 +49,7 @@ def launch(host: HostMemory = HOST, incoming: str = "") -> Launch:
     return Launch(
         folder=Path("/run"),
         monitor_fd=9,
-        listen=lambda _: 8,
+        opener=Numbers(),
         memory=host,
         now=datetime(2026, 1, 2, tzinfo=UTC),
         incoming=incoming,

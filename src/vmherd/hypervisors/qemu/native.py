@@ -11,31 +11,38 @@ import re
 import shlex
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from vmherd.conf.domain import Domain
-from vmherd.conf.domain.chardev import ChardevSource, ChardevType, SocketMode
-from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.conf.domain.os import Nvram
+from vmherd.conf.domain.tpm import EmulatorTpm, TpmVersion
+from vmherd.conf.domain.video import Video
 from vmherd.driver.native import NativeFormat
 from vmherd.driver.uri import parse_uri
+from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import (
     alias,
     capabilities,
+    channels,
     command,
     complete,
+    displays,
     firmware,
     hostmemory,
     memory,
-    ports,
+    swtpm,
     validate,
 )
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import backing, security
 from vmherd.hypervisors.qemu.command.device import escape
+from vmherd.hypervisors.qemu.config import DEFAULTS
 from vmherd.hypervisors.qemu.folders import Folders, for_uri
+from vmherd.hypervisors.qemu.resources import FIRST_CID, VSOCK, cancel_file
 
 _SOCKET = re.compile(r"(socket,id=[^,]+),fd=([0-9]+)")
+_SET = re.compile(r"^set=([0-9]+),fd=([0-9]+)", re.MULTILINE)
 
 
 async def write(domain: Domain) -> str:
@@ -56,23 +63,25 @@ def commands(domain: Domain, caps: Capabilities, folders: Folders) -> str:
     domain.id = domain.id or 1
     alias.assign(domain)
     folder = folders.run / "by-hand" / domain.uuid  # not that of the guest: it may be running
-    _name_channels(domain, folder)
-    _choose_ports(domain)
-    sockets = _Sockets()
+    channels.name(domain, folder)
+    displays.complete(domain, DEFAULTS, folder, displays.rendernode, folder / "dbus.sock")
+    displays.choose_ports(domain, DEFAULTS, lambda candidates, _: candidates.start)
+    paths = _Paths()
     memory.align(domain)
     host = hostmemory.find(files=folder, name=f"by-hand-{domain.uuid}")
     launch = command.Launch(
         folder=folder,
-        monitor_fd=sockets.listen(folder / "monitor.sock"),
-        listen=sockets.listen,
+        monitor_fd=paths.listen(folder / "monitor.sock"),
+        opener=paths,
         memory=host,
         now=datetime.now().astimezone(),
+        tpm_socket=folder / "swtpm.sock",
     )
     environment = command.environment(domain, launch, os.environ)
     argv = command.build(domain, caps, launch)
     argv.remove("-S")
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
-    qemu = shlex.join(sockets.named(word) for word in argv)
+    qemu = shlex.join(paths.named(argv))
     return f"{' && '.join(_preparation(domain, folder, backing.folders(domain, host)))}\n{variables} {qemu}\n"
 
 
@@ -89,27 +98,21 @@ def _preparation(domain: Domain, folder: Path, memories: set[Path]) -> Iterator[
     if isinstance(nvram, Nvram) and nvram.template and not Path(nvram.path).exists():
         yield shlex.join(["mkdir", "-p", str(Path(nvram.path).parent)])
         yield shlex.join(["cp", nvram.template, nvram.path])
+    if backend := swtpm.emulator(domain):
+        yield from _tpm(backend, folder / "swtpm.sock")
 
 
-def _name_channels(domain: Domain, folder: Path) -> None:
-    for channel in domain.devices.channels:
-        if channel.type is ChardevType.UNIX and not channel.sources and channel.alias:
-            path = str(folder / f"{channel.alias.name}.sock")
-            channel.sources = [ChardevSource(mode=SocketMode.BIND, path=path)]
+def _tpm(backend: EmulatorTpm, socket: Path) -> Iterator[str]:
+    """It keeps nothing of the guest's own TPM, which may be in use."""
+    state = socket.with_name("tpm")
+    yield shlex.join(["mkdir", "-p", str(state)])
+    version = ["--tpm2"] if backend.version is TpmVersion.V2_0 else []
+    ctrl = ["--ctrl", f"type=unixio,path={socket}", "--tpmstate", f"dir={state}"]
+    yield shlex.join(["swtpm", "socket", *version, *ctrl, "--terminate", "--daemon"])
 
 
-def _choose_ports(domain: Domain) -> None:
-    """Those that a start would choose on a host with no other screens."""
-    displays, websockets = iter(ports.DISPLAYS), iter(ports.WEBSOCKETS)
-    for graphics in domain.devices.graphics:
-        if graphics.type is GraphicsType.VNC and graphics.port == -1:
-            graphics.port = next(displays)
-        if graphics.type is GraphicsType.VNC and graphics.websocket == -1:
-            graphics.websocket = next(websockets)
-
-
-class _Sockets:
-    """Numbers sockets as if they were open, and writes their paths in place of the numbers afterwards."""
+class _Paths:
+    """Numbers what a start would open, and puts the paths in place of the numbers afterwards."""
 
     def __init__(self) -> None:
         self._paths: list[Path] = []
@@ -118,7 +121,34 @@ class _Sockets:
         self._paths.append(path)
         return len(self._paths) - 1
 
-    def named(self, word: str) -> str:
+    def output(self, path: Path, *, append: bool) -> int:
+        return self.listen(path)
+
+    log = output
+
+    def tpm(self, path: Path) -> int:
+        return self.listen(path)
+
+    def tpm_cancel(self, path: Path) -> int:
+        return self.listen(cancel_file(path))
+
+    def vsock(self, cid: int | None) -> tuple[int, int]:
+        return self.listen(VSOCK), FIRST_CID if cid is None else cid
+
+    def gpu(self, video: Video) -> int:
+        text = "nobody starts the helper that renders for this graphics card"
+        raise Unsupported(text, place="domain/devices/video/driver/@name", hint="remove <driver name='vhostuser'/>")
+
+    def named(self, argv: list[str]) -> list[str]:
+        """The arguments with paths; QEMU opens them itself."""
+        sets = {f"/dev/fdset/{number}": self._paths[int(fd)] for number, fd in _SET.findall("\n".join(argv))}
+        kept = (pair for pair in pairwise(["", *argv]) if "-add-fd" not in pair)
+        return [self._named(word, sets) for _, word in kept]
+
+    def _named(self, word: str, sets: dict[str, Path]) -> str:
+        for descriptors, path in sets.items():
+            word = re.sub(f"{descriptors}\\b", escape(str(path)), word)
+        word = re.sub(r',"vhostfd":"[0-9]+"', "", word)
         return _SOCKET.sub(lambda found: f"{found[1]},path={escape(str(self._paths[int(found[2])]))}", word, count=1)
 
 

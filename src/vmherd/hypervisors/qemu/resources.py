@@ -17,9 +17,16 @@ from vmherd.util.sockets import fits, listen_unix
 
 #: VHOST_VSOCK_SET_GUEST_CID of linux/vhost.h: _IOW(0xAF, 0x60, __u64).
 _SET_CID = 0x4008AF60
-_VSOCK = Path("/dev/vhost-vsock")
+VSOCK = Path("/dev/vhost-vsock")
 #: The host is 2 (vsock(7)); context ids have 32 bits, and the last one stands for any.
-_CIDS = range(3, 0xFFFFFFFF)
+FIRST_CID = 3
+_CIDS = range(FIRST_CID, 0xFFFFFFFF)
+
+
+def cancel_file(tpm: Path) -> Path:
+    """Where a command of the host's TPM is ended; a TPM 2.0 has no such file, and QEMU writes into the void."""
+    found = Path("/sys/class/tpm") / tpm.name / "device/cancel"
+    return found if found.exists() else Path(os.devnull)
 
 
 class Resources:
@@ -67,14 +74,12 @@ class Resources:
         return self._open(path, os.O_RDWR)
 
     def tpm_cancel(self, path: Path) -> int:
-        """The file in sysfs; a TPM 2.0 has none, and QEMU writes into the void."""
-        wanted = Path("/sys/class/tpm") / path.name / "device/cancel"
-        return self._open(wanted if wanted.exists() else Path(os.devnull), os.O_WRONLY)
+        return self._open(cancel_file(path), os.O_WRONLY)
 
     def vsock(self, cid: int | None) -> tuple[int, int]:
-        if not _VSOCK.exists():
-            raise HostError(f"there is no {_VSOCK}, which a <vsock> needs", hint="modprobe vhost_vsock, as root")
-        fd = self._open(_VSOCK, os.O_RDWR)
+        if not VSOCK.exists():
+            raise HostError(f"there is no {VSOCK}, which a <vsock> needs", hint="modprobe vhost_vsock, as root")
+        fd = self._open(VSOCK, os.O_RDWR)
         for number in _CIDS if cid is None else [cid]:
             try:
                 fcntl.ioctl(fd, _SET_CID, struct.pack("=Q", number))
