@@ -23,6 +23,7 @@ Any other exception that escapes is a bug.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -45,18 +46,21 @@ class DocumentError(VmherdError):
     """A document that cannot be understood or contradicts itself.
 
     ``place`` is a path like ``domain/devices/disk[2]/target/@bus``; ``line`` the line in the text it came
-    from, or 0 where there is none.
+    from, or 0 where there is none.  ``parts`` are the single problems of an error that tells several.
     """
 
     code = 27  # VIR_ERR_XML_ERROR
     http_status = 400
 
-    def __init__(self, message: str, *, place: str = "", line: int = 0, hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, place: str = "", line: int = 0, hint: str = "", parts: Sequence[DocumentError] = ()
+    ) -> None:
         where = place + (f" (line {line})" if line else "")
         super().__init__(f"{where}: {message}" if where else message, hint=hint)
         self.problem = message
         self.place = place
         self.line = line
+        self.parts = tuple(parts)
 
 
 class XMLSyntaxError(DocumentError):

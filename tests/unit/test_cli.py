@@ -22,7 +22,7 @@ GUEST = """
 </domain>
 """
 
-READING = ("list", "info", "domstats", "events", "dumpxml", "version", "doctor")
+READING = ("list", "info", "domstats", "events", "dumpxml", "version", "doctor", "validate")
 
 
 @pytest.fixture(autouse=True)

@@ -78,6 +78,13 @@ class Host:
         """The domain with this name, UUID or id; raises DomainNotFound."""
         return Domain(self._loop.run(self._wrapped.domain(key)))
 
+    def validate(self, xml: str) -> str:
+        """The domain document as ``define`` would keep it, completed, without keeping it.
+
+        Raises one DocumentError for everything that this host or its hypervisor refuses.
+        """
+        return self._loop.run(self._wrapped.validate(xml))
+
     def define(self, xml: str) -> Domain:
         """Keep a domain, or replace the kept definition of the one with the same UUID and name.
 

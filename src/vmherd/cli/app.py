@@ -53,6 +53,7 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "undefine": Entry("definition", "Forget guests; their disks stay."),
         "domxml-to-native": Entry("native", "Print what a hypervisor runs for a domain document."),
         "domxml-from-native": Entry("native", "Print a domain document for what a hypervisor runs."),
+        "validate": Entry("validate", "Tell everything that is wrong with XML documents."),
     },
     "This program": {
         "doctor": Entry("host", "Check what this host lacks to run guests."),

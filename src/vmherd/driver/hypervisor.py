@@ -78,6 +78,10 @@ class HypervisorDriver:
         """
         self._unsupported("domain_xml")
 
+    async def domain_validate(self, xml: str) -> str:
+        """The document as ``domain_define`` would keep it, without keeping it; raises DocumentError as that does."""
+        self._unsupported("domain_validate")
+
     async def domain_define(self, xml: str) -> DomainInfo:
         """Keep a domain, or replace the kept definition of the one with this UUID and name."""
         self._unsupported("domain_define")

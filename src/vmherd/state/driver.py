@@ -76,6 +76,11 @@ class LocalDriver(HypervisorDriver):
 
         return render(parse_domain(text), secure=secure)
 
+    async def domain_validate(self, xml: str) -> str:
+        from vmherd.conf.domain import render
+
+        return render(await self.read(xml))
+
     async def domain_define(self, xml: str) -> DomainInfo:
         self.require_writable()
         from vmherd.conf.domain import render

@@ -25,12 +25,12 @@ def refuse(found: Sequence[Problem], root: str, error: type[DocumentError] = Doc
     """Raise one ``error`` that lists all problems ``found`` below ``root``; return if there is none."""
     if not found:
         return
-    first, *others = found
-    if not others:
-        raise error(first.text, place=first.place, hint=first.hint)
+    parts = [error(each.text, place=each.place, hint=each.hint) for each in found]
+    if len(parts) == 1:
+        raise parts[0]
     lines = "".join(f"\n  {each.place}: {each.text}" for each in found)
     hints = "; ".join(dict.fromkeys(each.hint for each in found if each.hint))
-    raise error(f"{len(found)} problems:{lines}", place=root, hint=hints)
+    raise error(f"{len(found)} problems:{lines}", place=root, hint=hints, parts=parts)
 
 
 def numbered(items: Sequence[T]) -> Iterator[tuple[int, T]]:

@@ -64,12 +64,14 @@ a forgotten one is a TypeError at run time.)  ``__post_init__`` may raise ValueE
 refuse a combination of values; the error gets the element's place.
 
 A namespaced element is ``class Arg(Element, tag="{http://...}arg", prefix="qemu")``: its xmlns goes on the
-root.  Unknown elements and attributes are ignored; ``unknown(cls, text)`` lists them.  Comments are
-dropped.  ``declared(cls)`` lists the fields of a class, ``reachable(cls)`` the classes of a document: a
-test should call it, since classes are compiled at their first use and a declaration that makes no sense is
-found only then.  Elements have ``replace(**changes)``, ``only(names)`` and a deep ``copy()``.
+root.  Unknown elements and attributes are ignored; ``unknown(cls, text)`` lists them, and ``complaints(cls, text)``
+all that parse would refuse, where parse stops at the first; ``Places(text).line(place)`` tells where that is.
+Comments are dropped.  ``declared(cls)`` lists the fields of a class, ``reachable(cls)`` the classes of a document: a
+test should call it, since classes are compiled at their first use and a declaration that makes no sense is found
+only then.  Elements have ``replace(**changes)``, ``only(names)`` and a deep ``copy()``.
 """
 
+from vmherd.util.xmlmodel.complaints import complaints
 from vmherd.util.xmlmodel.declared import Field, declared, reachable
 from vmherd.util.xmlmodel.document import Limits, parse, parse_any, render
 from vmherd.util.xmlmodel.fields import (
@@ -85,6 +87,7 @@ from vmherd.util.xmlmodel.fields import (
     text,
     variant,
 )
+from vmherd.util.xmlmodel.places import Places
 from vmherd.util.xmlmodel.scalars import (
     BadValue,
     Codec,
@@ -134,6 +137,7 @@ __all__ = [
     "Long",
     "Mac",
     "NaturalSize",
+    "Places",
     "Size",
     "SizeCodec",
     "SizeInBytes",
@@ -145,6 +149,7 @@ __all__ = [
     "attr",
     "child",
     "children",
+    "complaints",
     "declared",
     "flag",
     "format_cpus",

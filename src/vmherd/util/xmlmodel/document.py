@@ -12,7 +12,7 @@ from lxml import etree
 
 from vmherd.errors import DocumentError, XMLSyntaxError
 from vmherd.util.xmlmodel.declared import declared
-from vmherd.util.xmlmodel.faults import line_of
+from vmherd.util.xmlmodel.faults import line_of, too_deep
 from vmherd.util.xmlmodel.fields import Element, Kind
 from vmherd.util.xmlmodel.parser import parser_of
 from vmherd.util.xmlmodel.writer import Output, escape_text, raw_lines, writer_of
@@ -85,7 +85,7 @@ def render(element: Element, indent: int = 0) -> str:
     except ValueError as problem:
         raise _unwritable(element, problem) from None
     except RecursionError:
-        raise _too_deep(type(element)) from None
+        raise too_deep(type(element)) from None
     if out.namespaces:
         declarations = "".join(f" xmlns:{prefix}='{uri}'" for prefix, uri in out.namespaces.items())
         tag, end, rest = out[0].partition("/>" if out[0].endswith("/>\n") else ">")  # a value has no bare >
@@ -97,12 +97,8 @@ def _made(cls: type[E], root: etree._Element) -> E:
     try:
         made: E = parser_of(cls)(root)
     except RecursionError:
-        raise _too_deep(cls) from None
+        raise too_deep(cls) from None
     return made
-
-
-def _too_deep(cls: type[Element]) -> DocumentError:
-    return DocumentError("elements are nested too deeply", place=cls.__xml__.markup)
 
 
 def _wrong_root(root: etree._Element, classes: Sequence[type[Element]]) -> DocumentError:

@@ -7,6 +7,7 @@ from typing import cast
 from lxml import etree
 
 from vmherd.errors import DocumentError
+from vmherd.util.xmlmodel.fields import Element
 from vmherd.util.xmlmodel.scalars import BadValue, shown
 
 
@@ -38,6 +39,11 @@ def fault(node: etree._Element, attribute: str, problem: ValueError) -> Document
     place = place_of(node) + (f"/@{attribute}" if attribute else "")
     hint = problem.hint if isinstance(problem, BadValue) else ""
     return DocumentError(str(problem), place=place, line=line_of(node), hint=hint)
+
+
+def too_deep(cls: type[Element]) -> DocumentError:
+    """The error for a ``cls`` that holds elements in elements beyond what Python can follow."""
+    return DocumentError("elements are nested too deeply", place=cls.__xml__.markup)
 
 
 def missing(node: etree._Element, what: str) -> DocumentError:

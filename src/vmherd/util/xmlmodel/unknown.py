@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 
 from lxml import etree
 
@@ -14,7 +15,8 @@ from vmherd.util.xmlmodel.fields import Element, Kind
 from vmherd.util.xmlmodel.scalars import SizeCodec
 
 Classes = Sequence[type[Element]]
-_HINT = "it would be ignored: look for a typing mistake, or remove it"
+_IGNORED = "it would be ignored"
+_LONGEST = 60  # characters of a name that are compared
 
 
 def unknown(cls: type[Element], text: str | bytes, *, limits: Limits = DEFAULT_LIMITS) -> list[DocumentError]:
@@ -39,7 +41,7 @@ def _strays(node: etree._Element, classes: Classes) -> Iterator[DocumentError]:
 def _stray_attributes(node: etree._Element, known: set[str]) -> Iterator[DocumentError]:
     for name in map(str, node.attrib):
         if name not in known:
-            yield _stray(node, "attribute", f"/@{name}")
+            yield _stray(node, "attribute", f"/@{name}", _hint(name, known))
 
 
 def _stray_child(node: etree._Element, fields: list[Field], within: str = "") -> Iterator[DocumentError]:
@@ -52,14 +54,25 @@ def _stray_child(node: etree._Element, fields: list[Field], within: str = "") ->
     elif classes:
         yield from _strays(node, list(dict.fromkeys(classes)))
     elif not holders:
-        yield _stray(node, "element", "")
+        yield _stray(node, "element", "", _hint(str(node.tag), _children_of(fields, within)))
     elif holders[0].kind is not Kind.RAW:
         yield from _stray_attributes(node, {"unit"} if isinstance(holders[0].codec, SizeCodec) else set())
 
 
-def _stray(node: etree._Element, what: str, suffix: str) -> DocumentError:
+def _stray(node: etree._Element, what: str, suffix: str, hint: str) -> DocumentError:
     place = place_of(node) + suffix
-    return DocumentError(f"this {what} is not known here", place=place, line=line_of(node), hint=_HINT)
+    return DocumentError(f"this {what} is not known here", place=place, line=line_of(node), hint=hint)
+
+
+def _hint(name: str, known: set[str]) -> str:
+    near = get_close_matches(name[:_LONGEST], known, 1)
+    return f"{_IGNORED}: did you mean {near[0]!r}?" if near else f"{_IGNORED}: look for a typing mistake, or remove it"
+
+
+def _children_of(fields: list[Field], within: str) -> set[str]:
+    """The tags that may stand in an element, or in its wrapper ``within``."""
+    inside = {tag for each in fields if each.spec.within == within for tag in _tags(each)}
+    return inside if within else inside | {each.spec.within for each in fields if each.spec.within}
 
 
 def _tags(each: Field) -> set[str]:

@@ -1,0 +1,53 @@
+"""The documents that vmherd knows, by the name of their root: a new one has a line in ``KNOWN``, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from vmherd.conf import backup, checkpoint, domain, snapshot
+from vmherd.conf.capabilities import HostCapabilities
+from vmherd.conf.domaincaps import DomainCapabilities
+from vmherd.util.xmlmodel import Element, parse
+
+
+class Known(NamedTuple):
+    """One kind of document.
+
+    ``cls`` declares it and ``parse`` reads it.  ``check`` completes it and raises one DocumentError with everything
+    that contradicts itself.
+    """
+
+    cls: type[Element]
+    parse: Callable[[str | bytes], Any]
+    check: Callable[[Any], None]
+
+
+def _domain(document: domain.Domain) -> None:
+    domain.complete(document)
+    domain.check(document)
+
+
+def _snapshot(document: snapshot.Snapshot) -> None:
+    snapshot.complete(document)
+    snapshot.check(document)
+
+
+def _checkpoint(document: checkpoint.Checkpoint) -> None:
+    checkpoint.complete(document)
+    checkpoint.check(document)
+
+
+def _reported(_: Element) -> None:
+    """Nothing to check: hypervisors write it, people read it."""
+
+
+KNOWN: dict[str, Known] = {
+    "domain": Known(domain.Domain, domain.parse_domain, _domain),
+    "domainsnapshot": Known(snapshot.Snapshot, snapshot.parse_snapshot, _snapshot),
+    "domaincheckpoint": Known(checkpoint.Checkpoint, checkpoint.parse_checkpoint, _checkpoint),
+    "domainbackup": Known(backup.Backup, backup.parse_backup, backup.check),
+    "capabilities": Known(HostCapabilities, partial(parse, HostCapabilities), _reported),
+    "domainCapabilities": Known(DomainCapabilities, partial(parse, DomainCapabilities), _reported),
+}
