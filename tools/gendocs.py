@@ -27,13 +27,23 @@ def commands() -> str:
     for title, section in COMMANDS.items():
         text += f"\n## {title}\n"
         for name in section:
-            text += f"\n### vmherd {name}\n\n{_help(command(name), ['vmherd', name])}"
+            text += "\n" + _entry(command(name), ["vmherd", name])
+    return text
+
+
+def _entry(found: click.Command, words: list[str]) -> str:
+    """A command with its help; a group's commands follow."""
+    text = f"### {' '.join(words)}\n\n{_help(found, words)}"
+    if isinstance(found, click.Group):
+        for name, each in found.commands.items():
+            text += "\n" + _entry(each, [*words, name])
     return text
 
 
 def _help(command: click.Command, words: list[str]) -> str:
-    parent = click.Context(root, info_name=words[0], help_option_names=root.context_settings["help_option_names"])
-    context = parent if len(words) == 1 else click.Context(command, info_name=words[1], parent=parent)
+    context = click.Context(root, info_name=words[0], help_option_names=root.context_settings["help_option_names"])
+    if len(words) > 1:
+        context = click.Context(command, info_name=" ".join(words[1:]), parent=context)
     context.terminal_width = 100
     return f"```text\n{command.get_help(context)}\n```\n"
 

@@ -7,13 +7,24 @@ here becomes a blocking method there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Self
 
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.registry import open_driver
-from vmherd.driver.types import Console, DomainInfo, DomainStats, HostCheck, JobInfo, ShutdownMode, State
+from vmherd.driver.types import (
+    Console,
+    CpuComparison,
+    CpuModelInfo,
+    DomainInfo,
+    DomainStats,
+    HostCheck,
+    HostCpuInfo,
+    JobInfo,
+    ShutdownMode,
+    State,
+)
 from vmherd.driver.uri import default_uri, parse_uri
 from vmherd.errors import Busy, DomainNotFound
 from vmherd.events import DomainEvent, Lifecycle
@@ -70,6 +81,29 @@ class Host:
     async def check(self) -> list[HostCheck]:
         """What the driver needs of the host, each with what is missing and how to get it."""
         return await self._driver.check_host()
+
+    async def cpu_models(self, arch: str = "") -> list[CpuModelInfo]:
+        """The CPU models that guests of an architecture, by default the host's, may name."""
+        return await self._driver.cpu_models(arch)
+
+    async def cpu_features(self, model: str) -> list[str]:
+        """The features of a CPU model; raises DocumentError if there is none of that name."""
+        return await self._driver.cpu_features(model)
+
+    async def cpu(self) -> HostCpuInfo:
+        """What the host's CPU is, and what guests get of it."""
+        return await self._driver.cpu_host()
+
+    async def compare_cpu(self, xml: str) -> CpuComparison:
+        """The host's CPU against the one in a document: a <cpu>, a domain or a host's capabilities."""
+        return await self._driver.cpu_compare(xml)
+
+    async def baseline_cpu(self, documents: Sequence[str], *, expand: bool = False, migratable: bool = False) -> str:
+        """The best CPU that the hosts of all documents can give their guests, as XML.
+
+        ``expand`` lists the features of its model, too; ``migratable`` leaves out what keeps guests from moving.
+        """
+        return await self._driver.cpu_baseline(documents, expand=expand, migratable=migratable)
 
     async def images_folder(self) -> Path:
         """Where disks made for guests of this connection belong."""

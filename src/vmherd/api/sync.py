@@ -5,13 +5,23 @@ Generated from aio.py by tools/gensync.py; do not edit.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Self
 
 from vmherd.api import aio, bridge
 from vmherd.api.bridge import Console
-from vmherd.driver.types import DomainInfo, DomainStats, HostCheck, JobInfo, ShutdownMode, State
+from vmherd.driver.types import (
+    CpuComparison,
+    CpuModelInfo,
+    DomainInfo,
+    DomainStats,
+    HostCheck,
+    HostCpuInfo,
+    JobInfo,
+    ShutdownMode,
+    State,
+)
 from vmherd.events import DomainEvent
 
 
@@ -65,6 +75,29 @@ class Host:
     def check(self) -> list[HostCheck]:
         """What the driver needs of the host, each with what is missing and how to get it."""
         return self._loop.run(self._wrapped.check())
+
+    def cpu_models(self, arch: str = "") -> list[CpuModelInfo]:
+        """The CPU models that guests of an architecture, by default the host's, may name."""
+        return self._loop.run(self._wrapped.cpu_models(arch))
+
+    def cpu_features(self, model: str) -> list[str]:
+        """The features of a CPU model; raises DocumentError if there is none of that name."""
+        return self._loop.run(self._wrapped.cpu_features(model))
+
+    def cpu(self) -> HostCpuInfo:
+        """What the host's CPU is, and what guests get of it."""
+        return self._loop.run(self._wrapped.cpu())
+
+    def compare_cpu(self, xml: str) -> CpuComparison:
+        """The host's CPU against the one in a document: a <cpu>, a domain or a host's capabilities."""
+        return self._loop.run(self._wrapped.compare_cpu(xml))
+
+    def baseline_cpu(self, documents: Sequence[str], *, expand: bool = False, migratable: bool = False) -> str:
+        """The best CPU that the hosts of all documents can give their guests, as XML.
+
+        ``expand`` lists the features of its model, too; ``migratable`` leaves out what keeps guests from moving.
+        """
+        return self._loop.run(self._wrapped.baseline_cpu(documents, expand=expand, migratable=migratable))
 
     def images_folder(self) -> Path:
         """Where disks made for guests of this connection belong."""

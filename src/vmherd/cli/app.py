@@ -55,6 +55,9 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "domxml-from-native": Entry("native", "Print a domain document for what a hypervisor runs."),
         "validate": Entry("validate", "Tell everything that is wrong with XML documents."),
     },
+    "The host": {
+        "cpu": Entry("cpu", "Show CPU models and features, compare and combine CPUs."),
+    },
     "This program": {
         "doctor": Entry("host", "Check what this host lacks to run guests."),
         "version": Entry("host", "Show the versions of vmherd and of what runs the guests."),

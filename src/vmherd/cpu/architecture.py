@@ -44,6 +44,10 @@ class Architecture:
         """Whether ``host`` can run guests with ``cpu``.  Raises DocumentError if that cannot be told."""
         raise self._unsupported("comparing CPUs")
 
+    def lacking(self, host: Definition, cpu: Definition) -> list[str]:
+        """The features that ``cpu`` needs and ``host`` has not."""
+        return []
+
     def baseline(self, cpus: Sequence[Definition], *, offer: Offer | None = None, migratable: bool = False) -> Cpu:
         """The best CPU that all hosts of ``cpus`` can give their guests.
 

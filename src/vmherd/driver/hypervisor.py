@@ -6,10 +6,21 @@ raise ReadOnly on a connection opened read-only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, Self
 
-from vmherd.driver.types import Console, DomainInfo, DomainStats, HostCheck, JobInfo, ShutdownMode
+from vmherd.driver.types import (
+    Console,
+    CpuComparison,
+    CpuModelInfo,
+    DomainInfo,
+    DomainStats,
+    HostCheck,
+    HostCpuInfo,
+    JobInfo,
+    ShutdownMode,
+)
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import NotSupported
 from vmherd.events import Subscription
@@ -50,6 +61,29 @@ class HypervisorDriver:
     async def check_host(self) -> list[HostCheck]:
         """What this driver needs of the host, each with what is missing and how to get it."""
         self._unsupported("check_host")
+
+    async def cpu_models(self, arch: str = "") -> list[CpuModelInfo]:
+        """The CPU models that guests of an architecture, by default the host's, may name."""
+        self._unsupported("cpu_models")
+
+    async def cpu_features(self, model: str) -> list[str]:
+        """The features of a CPU model; DocumentError if there is none of that name."""
+        self._unsupported("cpu_features")
+
+    async def cpu_host(self) -> HostCpuInfo:
+        """What the host's CPU is, and what guests get of it."""
+        self._unsupported("cpu_host")
+
+    async def cpu_compare(self, xml: str) -> CpuComparison:
+        """The host's CPU against the one in a document: a <cpu>, a domain or a host's capabilities."""
+        self._unsupported("cpu_compare")
+
+    async def cpu_baseline(self, documents: Sequence[str], *, expand: bool = False, migratable: bool = False) -> str:
+        """The best CPU that the hosts of all documents can give their guests, as XML.
+
+        ``expand`` lists the features of its model, too; ``migratable`` leaves out what keeps guests from moving.
+        """
+        self._unsupported("cpu_baseline")
 
     async def images_folder(self) -> Path:
         """Where disks made for guests of this connection belong."""

@@ -250,3 +250,37 @@ class HostCheck(msgspec.Struct, frozen=True, kw_only=True):
     status: CheckStatus
     message: str
     fix: str = ""
+
+
+class CpuModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A CPU model that guests may name.
+
+    ``usable`` is whether they can have it here as it is, None where that is not known; ``lacks`` what keeps them.
+    """
+
+    name: str
+    usable: bool | None = None
+    lacks: list[str] = []
+
+
+class CpuInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A CPU as a model with differences: ``features`` by name, with "require" or "disable"."""
+
+    model: str
+    vendor: str = ""
+    features: dict[str, str] = {}
+
+
+class HostCpuInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """``processor`` is what the host's own processor is, ``guest`` what guests with the host's model get."""
+
+    arch: str
+    processor: CpuInfo | None = None
+    guest: CpuInfo | None = None
+
+
+class CpuComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """``result`` is "incompatible", "identical" or "superset": the host against a CPU; ``lacks`` what it has not."""
+
+    result: str
+    lacks: list[str] = []

@@ -73,6 +73,8 @@ def cpu(domain: Domain) -> Iterator[Problem]:
     cache, bits = domain.cpu.cache, domain.cpu.maxphysaddr
     if cache is not None and cache.mode is CacheMode.PASSTHROUGH and cache.level is not None:
         yield Problem("domain/cpu/cache/@level", "the host's cache comes with its own levels", "leave level out")
+    if cache is not None and cache.level not in (None, 1, 2, 3):
+        yield Problem("domain/cpu/cache/@level", f"there is no cache of level {cache.level}", "levels are 1, 2 and 3")
     if bits is not None and bits.mode is AddressMode.EMULATE and bits.bits is None:
         yield Problem("domain/cpu/maxphysaddr", "the number of bits is missing", "add bits='42'")
     if bits is not None and bits.mode is AddressMode.PASSTHROUGH and bits.bits is not None:

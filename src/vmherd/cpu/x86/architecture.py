@@ -28,6 +28,9 @@ class X86(Architecture):
     def compare(self, host: Definition, cpu: Definition) -> Comparison:
         return compare.compare(host, cpu)
 
+    def lacking(self, host: Definition, cpu: Definition) -> list[str]:
+        return compare.lacking(host, cpu)
+
     def baseline(self, cpus: Sequence[Definition], *, offer: Offer | None = None, migratable: bool = False) -> Cpu:
         return baseline.baseline(cpus, offer=offer, migratable=migratable)
 

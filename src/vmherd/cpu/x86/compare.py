@@ -23,6 +23,23 @@ def features_of(cpu: Definition) -> frozenset[str]:
     return (model | more) - less
 
 
+def lacking(host: Definition, cpu: Definition) -> list[str]:
+    """The features that ``cpu`` needs and ``host`` has not, in the order of the map; forced ones may be missing."""
+    return x86_map().sorted(_needed(cpu) - features_of(host))
+
+
+def _needed(cpu: Definition) -> frozenset[str]:
+    known = x86_map()
+    model = known.model(cpu.model).features if cpu.model else frozenset[str]()
+    required = {known.feature(name) for name in cpu.named(FeaturePolicy.REQUIRE)}
+    return (model | required) - _left_open(cpu)
+
+
+def _left_open(cpu: Definition) -> set[str]:
+    """What the host may have or not."""
+    return {x86_map().feature(name) for name in cpu.named(FeaturePolicy.OPTIONAL, FeaturePolicy.DISABLE)}
+
+
 def compare(host: Definition, cpu: Definition) -> Comparison:
     """How ``host`` relates to ``cpu``; forced features may be missing, optional ones do not matter."""
     if cpu.arch not in (None, "x86_64", "i686") or not host.model:
@@ -30,17 +47,12 @@ def compare(host: Definition, cpu: Definition) -> Comparison:
     if cpu.vendor and cpu.vendor != host.vendor:
         return Comparison.INCOMPATIBLE
     known = x86_map()
-    has = features_of(host)
-    wanted = {policy: {known.feature(name) for name in cpu.named(policy)} for policy in FeaturePolicy}
-    if wanted[FeaturePolicy.FORBID] & has:
+    has, needed = features_of(host), _needed(cpu)
+    forbidden = {known.feature(name) for name in cpu.named(FeaturePolicy.FORBID)}
+    forced = {known.feature(name) for name in cpu.named(FeaturePolicy.FORCE)}
+    if forbidden & has or not needed <= has:
         return Comparison.INCOMPATIBLE
-    open_to = wanted[FeaturePolicy.OPTIONAL] | wanted[FeaturePolicy.DISABLE]
-    model = known.model(cpu.model).features if cpu.model else frozenset[str]()
-    needed = (model | wanted[FeaturePolicy.REQUIRE]) - open_to
-    if not needed <= has:
-        return Comparison.INCOMPATIBLE
-    extra = has - needed - open_to - wanted[FeaturePolicy.FORCE]
-    if not extra:
+    if not has - needed - _left_open(cpu) - forced:
         return Comparison.IDENTICAL
     strict = not cpu.is_host and cpu.match is CpuMatch.STRICT
     return Comparison.INCOMPATIBLE if strict else Comparison.SUPERSET

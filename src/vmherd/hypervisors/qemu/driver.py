@@ -6,7 +6,7 @@ The order of each operation is here; how it is done, in the modules beside.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,12 @@ from msgspec.structs import replace
 
 from vmherd.driver.types import (
     Console,
+    CpuComparison,
+    CpuModelInfo,
     DomainInfo,
     DomainStats,
     HostCheck,
+    HostCpuInfo,
     JobInfo,
     PausedReason,
     ShutdownMode,
@@ -112,6 +115,23 @@ class QemuDriver(LocalDriver):
         from vmherd.hypervisors.qemu import doctor
 
         return await doctor.checks(self._folders)
+
+    async def cpu_models(self, arch: str = "") -> list[CpuModelInfo]:
+        return (await self._workshop.cpus(arch)).models()
+
+    async def cpu_features(self, model: str) -> list[str]:
+        from vmherd.hypervisors.qemu import cpus
+
+        return cpus.features(model)
+
+    async def cpu_host(self) -> HostCpuInfo:
+        return (await self._workshop.cpus()).host()
+
+    async def cpu_compare(self, xml: str) -> CpuComparison:
+        return (await self._workshop.cpus()).compare(xml)
+
+    async def cpu_baseline(self, documents: Sequence[str], *, expand: bool = False, migratable: bool = False) -> str:
+        return (await self._workshop.cpus()).baseline(documents, expand=expand, migratable=migratable)
 
     async def images_folder(self) -> Path:
         return self._folders.images

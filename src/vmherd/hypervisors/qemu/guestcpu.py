@@ -47,13 +47,20 @@ def _settle_model(cpu: Cpu, facts: CpuFacts, host: HostCpu | None) -> None:
     if host is None:
         _refuse_relative(cpu)
         return
-    if cpu.check is CpuCheck.PARTIAL and x86.compare(host.whole, of_guest(cpu)) is Comparison.INCOMPATIBLE:
-        text = "the host cannot give the guest all that this CPU has"
-        raise Unsupported(text, place="domain/cpu", hint="'vmherd cpu compare' tells; or use <cpu mode='host-model'/>")
+    if cpu.check is CpuCheck.PARTIAL:
+        _refuse_incompatible(cpu, host)
     x86.update(cpu, host.model)
     x86.translate(cpu, facts.models)
     assert cpu.model is not None  # custom by now
     cpu.model.fallback = CpuFallback.FORBID
+
+
+def _refuse_incompatible(cpu: Cpu, host: HostCpu) -> None:
+    x86, wanted = architecture("x86_64"), of_guest(cpu)
+    if x86.compare(host.whole, wanted) is Comparison.INCOMPATIBLE:
+        missing = ", ".join(x86.lacking(host.whole, wanted))
+        text = f"the host cannot give the guest such a CPU{': it lacks ' if missing else ''}{missing}"
+        raise Unsupported(text, place="domain/cpu", hint="use <cpu mode='host-model'/>, which takes what there is")
 
 
 def _refuse_relative(cpu: Cpu) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vmherd.conf import capabilities as document
-from vmherd.hypervisors.qemu import accel
+from vmherd.cpu.x86.cpuinfo import read_cpuinfo
+from vmherd.hypervisors.qemu import accel, hostcpu
 from vmherd.hypervisors.qemu.capabilities import Capabilities, Machine
 from vmherd.state import host
 from vmherd.util.xmlmodel import render
@@ -12,8 +13,20 @@ from vmherd.util.xmlmodel import render
 def capabilities_xml(caps: Capabilities) -> str:
     """What this host is and can run, best way first; KVM only where it is known to work."""
     here = host.describe()
+    _tell_processor(here.cpu)
     here.secmodels = [document.SecurityModel(model="none", doi="0")]  # guests are not confined by labels
     return render(document.HostCapabilities(host=here, guests=[_guest(caps)]))
+
+
+def _tell_processor(cpu: document.HostCpu) -> None:
+    """Source: virQEMUCapsProbeHostCPU, src/qemu/qemu_capabilities.c"""
+    found, made = hostcpu.processor(), read_cpuinfo().signature
+    if found is None:
+        return
+    cpu.model, cpu.vendor = found.model, found.vendor
+    cpu.features = [document.HostFeature(name=name) for name in found.features]
+    if made:
+        cpu.signature = document.Signature(family=made.family, model=made.model, stepping=made.stepping)
 
 
 def _guest(caps: Capabilities) -> document.Guest:

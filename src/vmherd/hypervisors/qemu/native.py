@@ -29,6 +29,8 @@ from vmherd.hypervisors.qemu import (
     complete,
     displays,
     firmware,
+    guestcpu,
+    hostcpu,
     hostmemory,
     memory,
     swtpm,
@@ -53,6 +55,7 @@ async def write(domain: Domain) -> str:
     complete.complete(domain, caps, new=True, nvram=folders.nvram)
     validate.check(domain, caps)
     validate.check_startable(domain)
+    guestcpu.settle(domain, caps, hostcpu.processor())
     firmware.choose(domain, firmware.installed(), folders.nvram)
     return commands(domain, caps, folders)
 

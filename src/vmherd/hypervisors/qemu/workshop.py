@@ -13,6 +13,7 @@ from vmherd.conf.domain.os import Nvram
 from vmherd.hypervisors.qemu import alias, capabilities, complete, guestcpu, hostcpu, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.config import Config, load_config
+from vmherd.hypervisors.qemu.cpus import Cpus
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.hostcaps import capabilities_xml
 from vmherd.hypervisors.qemu.life import Life
@@ -40,6 +41,11 @@ class Workshop:
 
     async def capabilities_document(self) -> str:
         return capabilities_xml(await self._own_capabilities())
+
+    async def cpus(self, arch: str = "") -> Cpus:
+        """The CPUs of the QEMU for an architecture, by default this host's."""
+        binary = capabilities.find_binary(arch or capabilities.host_arch())
+        return Cpus(await self._load(binary))
 
     async def _own_capabilities(self) -> Capabilities:
         return await self._load(capabilities.find_binary(capabilities.host_arch(), None))

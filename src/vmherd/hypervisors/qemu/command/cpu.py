@@ -126,18 +126,20 @@ def _is_on(told: State | object) -> bool:
 
 
 def _cache(cpu: Cpu) -> Iterator[str]:
+    """QEMU's own models never show the host's caches; only the host's CPU has to be told not to."""
     if cpu.cache is None:
         return
+    hidden = cpu.mode in (CpuMode.HOST_PASSTHROUGH, CpuMode.MAXIMUM)
     match cpu.cache.mode:
         case CacheMode.EMULATE:
             yield "l3-cache=on"
-            yield "host-cache-info=off"
         case CacheMode.PASSTHROUGH:
             yield "host-cache-info=on"
-            yield "l3-cache=off"
-        case CacheMode.DISABLE:
-            yield "host-cache-info=off"
-            yield "l3-cache=off"
+            hidden = False
+    if hidden:
+        yield "host-cache-info=off"
+    if cpu.cache.mode is not CacheMode.EMULATE:
+        yield "l3-cache=off"
 
 
 def _address_bits(cpu: Cpu) -> Iterator[str]:
