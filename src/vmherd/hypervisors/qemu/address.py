@@ -1,4 +1,4 @@
-"""Gives devices their places: ports of virtio-serial lines here, PCI and USB in modules of their own."""
+"""Gives devices their places: ports of virtio-serial lines here, PCI, USB and other buses in modules of their own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vmherd.conf.domain.buses import add_controller
 from vmherd.conf.domain.chardev import ChannelTargetType
 from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.errors import DocumentError
-from vmherd.hypervisors.qemu import bridges, machine, pci
+from vmherd.hypervisors.qemu import bridges, machine, pci, vio, virtio
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 
 #: Of a virtio-serial controller that does not tell (max_ports of QEMU's virtio-serial-pci).
@@ -24,6 +24,8 @@ def assign(domain: Domain, caps: Capabilities) -> None:
     Raises DocumentError where two devices want one place, or nothing is left.
     """
     _virtio_serial(domain)
+    vio.assign(domain)
+    virtio.assign(domain)
     if machine.pci_root(domain):
         pci.assign(domain, caps)
         bridges.describe(domain, caps)

@@ -15,19 +15,19 @@ from vmherd.conf.domain.buses import number_controllers
 from vmherd.conf.domain.chardev import ConsoleTargetType, SerialTargetType, TargetModel
 from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.cpu import Cpu, CpuCheck, CpuFallback, CpuMatch, CpuMode, CpuModel
-from vmherd.conf.domain.disk import DiskDriver
+from vmherd.conf.domain.disk import DiskBus, DiskDriver
 from vmherd.conf.domain.domain import DomainType
 from vmherd.conf.domain.hostdev import HostdevType, MdevModel
 from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.memballoon import Memballoon, MemballoonModel
 from vmherd.conf.domain.net import InterfaceModel, InterfaceType
-from vmherd.conf.domain.panic import PanicModel
+from vmherd.conf.domain.panic import Panic, PanicModel
 from vmherd.conf.domain.seclabel import Seclabel, SeclabelType
 from vmherd.conf.domain.shmem import ShmemModel, ShmemModelRef, ShmemMsi
 from vmherd.conf.domain.storage import EncryptionEngine, StorageFormat, StorageType
 from vmherd.conf.domain.video import Video, VideoModel, VideoType
 from vmherd.conf.domain.vsock import VsockModel
-from vmherd.hypervisors.qemu import address, channels, firmware, machine, memory, sounds, usb
+from vmherd.hypervisors.qemu import address, board, channels, firmware, machine, memory, sounds, usb
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.config import DEFAULTS, Config
 
@@ -70,7 +70,9 @@ def complete(
     _label(domain)
     if domain.devices.vsock:
         domain.devices.vsock.model = domain.devices.vsock.model or VsockModel.VIRTIO
-    domain.devices.memballoon = domain.devices.memballoon or Memballoon(model=MemballoonModel.VIRTIO)
+    if domain.devices.memballoon is None:
+        has_balloon = board.of(domain).has_balloon
+        domain.devices.memballoon = Memballoon(model=MemballoonModel.VIRTIO if has_balloon else MemballoonModel.NONE)
     _controller_models(domain, caps)
     memory.complete(domain, new=new)
     address.assign(domain, caps)
@@ -91,7 +93,12 @@ def _machine(domain: Domain, caps: Capabilities) -> None:
 def _default_controllers(domain: Domain, caps: Capabilities) -> None:
     controllers = domain.devices.controllers
     kinds = {controller.type for controller in controllers}
-    if ControllerType.USB not in kinds and (model := _usb_model(domain, caps)):
+    parts = board.of(domain)
+    if (
+        ControllerType.USB not in kinds
+        and (parts.has_usb or _uses_usb(domain))
+        and (model := board.first(parts.usb, caps))
+    ):
         controllers.append(Controller(type=ControllerType.USB, index=0, model=model))
     if machine.is_q35(domain) and ControllerType.SATA not in kinds:
         controllers.append(Controller(type=ControllerType.SATA, index=0))
@@ -100,21 +107,24 @@ def _default_controllers(domain: Domain, caps: Capabilities) -> None:
         controllers.append(Controller(type=ControllerType.PCI, index=0, model=root))
 
 
-def _usb_model(domain: Domain, caps: Capabilities) -> str | None:
-    if machine.is_i440fx(domain):
-        return "piix3-uhci" if "piix3-usb-uhci" in caps else None
-    if machine.is_q35(domain) or machine.is_virt(domain):
-        known = {"qemu-xhci": "qemu-xhci", "nec-usb-xhci": "nec-xhci", "ich9-usb-ehci1": "ich9-ehci1"}
-        return next((model for flag, model in known.items() if flag in caps), None)
-    return None
+def _uses_usb(domain: Domain) -> bool:
+    devices = domain.devices
+    return bool(
+        devices.hubs
+        or devices.redirdevs
+        or any(each.bus is InputBus.USB for each in devices.inputs)
+        or any(each.target.bus is DiskBus.USB for each in devices.disks)
+        or any(each.type is HostdevType.USB for each in devices.hostdevs)
+    )
 
 
 def _controller_models(domain: Domain, caps: Capabilities) -> None:
+    parts = board.of(domain)
     for controller in domain.devices.controllers:
         if controller.type is ControllerType.USB and controller.model is None:
-            controller.model = _usb_model(domain, caps)
+            controller.model = board.first(parts.usb, caps)
         elif controller.type is ControllerType.SCSI and controller.model is None:
-            controller.model = "lsilogic" if "lsi" in caps and machine.is_x86(domain) else "virtio-scsi"
+            controller.model = board.first(parts.scsi, caps)
 
 
 def _cpu(domain: Domain, caps: Capabilities) -> None:
@@ -160,8 +170,7 @@ _MODELS = frozenset(
 def _nics(domain: Domain, caps: Capabilities) -> None:
     for interface in domain.devices.interfaces:
         if interface.model is None and interface.type is not InterfaceType.HOSTDEV:
-            fallback = "rtl8139" if machine.is_x86(domain) and "rtl8139" in caps else "virtio"
-            interface.model = InterfaceModel(type=fallback)
+            interface.model = InterfaceModel(type=board.first(board.of(domain).cards, caps) or "virtio")
         elif interface.model and interface.model.type.lower() in _MODELS:  # libvirt takes these in any case
             interface.model.type = interface.model.type.lower()
 
@@ -178,19 +187,20 @@ _SERIAL_MODELS = {
     SerialTargetType.ISA: "isa-serial",
     SerialTargetType.USB: "usb-serial",
     SerialTargetType.PCI: "pci-serial",
-    SerialTargetType.SYSTEM: "pl011",
     SerialTargetType.ISA_DEBUG: "isa-debugcon",
 }
 
 
 def _streams(domain: Domain) -> None:
+    parts = board.of(domain)
     for serial in domain.devices.serials:
         target = serial.target
         assert target is not None  # the generic step gives one to each
         if target.type is None:
-            target.type = SerialTargetType.ISA if machine.is_x86(domain) else SerialTargetType.SYSTEM
-        if target.model is None and target.type in _SERIAL_MODELS:
-            target.model = TargetModel(name=_SERIAL_MODELS[target.type])
+            target.type = parts.serial
+        model = _SERIAL_MODELS.get(target.type) or (parts.serial_model if target.type is parts.serial else None)
+        if target.model is None and model:
+            target.model = TargetModel(name=model)
     for console in domain.devices.consoles:
         if console.target and console.target.type is None:
             console.target.type = ConsoleTargetType.SERIAL
@@ -198,7 +208,7 @@ def _streams(domain: Domain) -> None:
 
 def _inputs(domain: Domain) -> None:
     """A PC always has a PS/2 mouse and keyboard."""
-    if not machine.is_x86(domain):
+    if not board.of(domain).has_ps2:
         return
     inputs = domain.devices.inputs
     for kind in (InputType.MOUSE, InputType.KEYBOARD):
@@ -214,14 +224,17 @@ def _implicit_video(domain: Domain, caps: Capabilities) -> None:
     for video in devices.videos:
         if video.model is None or video.model.type is VideoType.DEFAULT:
             video.model = video.model or VideoModel(type=VideoType.DEFAULT)
-            fallback = VideoType.CIRRUS if "cirrus-vga" in caps else VideoType.VGA
-            video.model.type = fallback if machine.is_x86(domain) else VideoType.VIRTIO
+            video.model.type = board.first(board.of(domain).screens, caps) or VideoType.VIRTIO
 
 
 def _panics(domain: Domain) -> None:
-    for panic in domain.devices.panics:
-        if panic.model in (None, PanicModel.DEFAULT) and machine.is_x86(domain):
-            panic.model = PanicModel.ISA
+    """Where the firmware takes a panic in, there is always a device for it."""
+    own, panics = board.of(domain).panic, domain.devices.panics
+    if own and not panics:
+        panics.append(Panic(model=own))
+    for panic in panics:
+        if panic.model in (None, PanicModel.DEFAULT):
+            panic.model = own or (PanicModel.ISA if machine.is_x86(domain) else PanicModel.PVPANIC)
 
 
 #: Bytes of shared memory that tells no size.

@@ -38,13 +38,19 @@ def is_pseries(domain: Domain) -> bool:
     return is_ppc64(domain) and name(domain).startswith("pseries")
 
 
+def is_s390(domain: Domain) -> bool:
+    """IBM Z, whose devices sit on channels."""
+    return domain.os.type.arch == "s390x"
+
+
 def is_microvm(domain: Domain) -> bool:
-    return name(domain) == "microvm"
+    """A PC without what makes a PC: its devices are memory-mapped virtio."""
+    return is_x86(domain) and name(domain) == "microvm"
 
 
 def pci_root(domain: Domain) -> str | None:
     """The model of the root PCI controller; None where the machine has no PCI."""
-    if is_i440fx(domain):
+    if is_i440fx(domain) or is_pseries(domain):
         return "pci-root"
     if is_q35(domain) or is_virt(domain):
         return "pcie-root"
