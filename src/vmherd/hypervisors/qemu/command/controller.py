@@ -76,7 +76,7 @@ def _properties(domain: Domain, controller: Controller) -> Properties:
         case ControllerType.CCID:
             return {"driver": "usb-ccid", "id": alias(controller), **bus(controller, domain)}
     ports: Properties = {"max_ports": controller.ports, "vectors": controller.vectors}
-    name = virtio_name("virtio-serial", controller.model)
+    name = virtio_name("virtio-serial", controller.model, controller)
     return {"driver": name, **virtio(controller.driver), "id": alias(controller), **ports, **bus(controller, domain)}
 
 
@@ -102,7 +102,7 @@ def _scsi(domain: Domain, controller: Controller) -> Properties:
             "iothread": None if driver.iothread is None else f"iothread{driver.iothread}",
             "ioeventfd": driver.ioeventfd,
         }
-    name = virtio_name("virtio-scsi", controller.model)
+    name = virtio_name("virtio-scsi", controller.model, controller)
     counts: Properties = {}
     if driver:
         counts = {

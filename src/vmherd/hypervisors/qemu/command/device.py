@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import (
     CcidAddress,
+    CcwAddress,
     Device,
     HostPciAddress,
     IsaAddress,
@@ -15,6 +16,7 @@ from vmherd.conf.domain.address import (
     SpaprVioAddress,
     UsbAddress,
     VirtioDriver,
+    VirtioMmioAddress,
     VirtioSerialAddress,
 )
 from vmherd.conf.domain.controller import ControllerDriver, ControllerType
@@ -90,6 +92,10 @@ def bus(each: Device, domain: Domain) -> Properties:
             return {"bus": f"{_controller(domain, ControllerType.CCID, address.controller, 'ccid{}')}.0"}
         case SpaprVioAddress() as address:
             return {"reg": address.reg}
+        case CcwAddress() as address:
+            return {"devno": f"{address.cssid or 0:x}.{address.ssid or 0:x}.{address.devno or 0:04x}"}
+        case VirtioMmioAddress():
+            return {}
         case IsaAddress() as address:
             return {"iobase": address.iobase, "irq": address.irq}
         case None:
@@ -125,8 +131,12 @@ def virtio(driver: _VirtioOptions) -> Properties:
     }
 
 
-def virtio_name(name: str, model: object) -> str:
-    """The device type of a virtio device on PCI, with its flavour if it has one."""
+def virtio_name(name: str, model: object, each: Device) -> str:
+    """The device type of a virtio device on its bus; on PCI with its flavour, if the model tells one."""
+    if isinstance(each.address, CcwAddress):
+        return f"{name}-ccw"
+    if isinstance(each.address, VirtioMmioAddress):
+        return f"{name}-device"
     text = str(model or "")
     for flavour in ("-non-transitional", "-transitional"):
         if text.endswith(flavour):

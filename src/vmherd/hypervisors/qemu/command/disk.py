@@ -127,7 +127,7 @@ def _virtio(domain: Domain, disk: Disk) -> Properties:
     assert driver is not None  # completion gives one to each
     kind = "vhost-user-blk" if disk.type is StorageType.VHOSTUSER else "virtio-blk"
     return {
-        "driver": virtio_name(kind, disk.model),
+        "driver": virtio_name(kind, disk.model, disk),
         "iothread": f"iothread{driver.iothread}" if driver.iothread else None,
         "ioeventfd": driver.ioeventfd,
         "event_idx": driver.event_idx,

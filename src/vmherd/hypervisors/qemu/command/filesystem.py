@@ -53,7 +53,7 @@ def _plan9(domain: Domain, each: Filesystem) -> list[str]:
 
 
 def _end(each: Filesystem, kind: str) -> Properties:
-    return {"driver": virtio_name(kind, each.model), **virtio(each.driver), "id": alias(each)}
+    return {"driver": virtio_name(kind, each.model, each), **virtio(each.driver), "id": alias(each)}
 
 
 def _tag(each: Filesystem) -> str | None:

@@ -37,6 +37,6 @@ def _evdev(each: Input) -> Properties:
 
 def _virtio_input(domain: Domain, each: Input) -> Properties:
     passed = each.type is InputType.PASSTHROUGH
-    name = virtio_name("virtio-input-host" if passed else f"virtio-{each.type}", each.model)
+    name = virtio_name("virtio-input-host" if passed else f"virtio-{each.type}", each.model, each)
     device_file = each.source.evdev if passed and each.source else None
     return {"driver": name, **virtio(each.driver), "id": alias(each), "evdev": device_file, **bus(each, domain)}

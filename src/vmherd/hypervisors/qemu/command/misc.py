@@ -30,7 +30,7 @@ def balloon(domain: Domain) -> list[str]:
     if each is None or each.model is MemballoonModel.NONE:
         return []
     end: Properties = {
-        "driver": virtio_name("virtio-balloon", each.model),
+        "driver": virtio_name("virtio-balloon", each.model, each),
         **virtio(each.driver),
         "id": alias(each),
         "deflate-on-oom": each.autodeflate,
@@ -45,7 +45,7 @@ def rngs(domain: Domain, launch: Launch) -> list[str]:
     for rng in domain.devices.rngs:
         args += _rng_source(rng, launch)
         rate = {"max-bytes": rng.rate.bytes, "period": rng.rate.period or 1000} if rng.rate else {}
-        name = virtio_name("virtio-rng", rng.model)
+        name = virtio_name("virtio-rng", rng.model, rng)
         end: Properties = {"driver": name, **virtio(rng.driver), "rng": f"obj{alias(rng)}", "id": alias(rng)}
         args += device({**end, **rate, **bus(rng, domain)})
     return args
@@ -79,7 +79,11 @@ def cryptos(domain: Domain) -> list[str]:
     for each in domain.devices.cryptos:
         backend = {"qom-type": f"cryptodev-backend-{each.backend.model}", "id": f"obj{alias(each)}"}
         args += option("-object", {**backend, "queues": each.backend.queues})
-        end: Properties = {"driver": "virtio-crypto-pci", **virtio(each.driver), "cryptodev": backend["id"]}
+        end: Properties = {
+            "driver": virtio_name("virtio-crypto", None, each),
+            **virtio(each.driver),
+            "cryptodev": backend["id"],
+        }
         args += device({**end, "id": alias(each), **bus(each, domain)})
     return args
 

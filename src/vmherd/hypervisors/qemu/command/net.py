@@ -64,7 +64,7 @@ def _card(domain: Domain, interface: Interface) -> Properties:
     options = interface.driver if is_virtio else None
     queues = options.queues if options and options.queues and options.queues > 1 else None
     return {
-        "driver": virtio_name("virtio-net", model) if is_virtio else model,
+        "driver": virtio_name("virtio-net", model, interface) if is_virtio else model,
         **virtio(options),
         "event_idx": options.event_idx if options else None,
         "tx": _TX_MODES.get(options.txmode or "") if options else None,

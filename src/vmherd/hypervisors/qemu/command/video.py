@@ -56,11 +56,11 @@ def _card(domain: Domain, caps: Capabilities, launch: Launch, video: Video, mode
 def _driver(caps: Capabilities, video: Video, model: VideoModel) -> str:
     if has_helper(video):
         vga = model.primary and "vhost-user-vga" in caps
-        return "vhost-user-vga" if vga else virtio_name("vhost-user-gpu", None)
+        return "vhost-user-vga" if vga else virtio_name("vhost-user-gpu", None, video)
     renders = bool(model.acceleration and model.acceleration.accel3d)
     if model.type is VideoType.VIRTIO and not (model.primary and "virtio-vga" in caps):
         gl = renders and "virtio-gpu-gl-pci" in caps
-        return virtio_name("virtio-gpu-gl" if gl else "virtio-gpu", None)
+        return virtio_name("virtio-gpu-gl" if gl else "virtio-gpu", None, video)
     if model.type is VideoType.VIRTIO and renders and "virtio-vga-gl" in caps:
         return "virtio-vga-gl"
     if model.type is VideoType.QXL and not model.primary:

@@ -18,5 +18,5 @@ def arguments(domain: Domain, launch: Launch) -> list[str]:
         return []
     cid = each.cid = each.cid or ContextId()
     fd, cid.address = launch.opener.vsock(None if cid.auto else cid.address)
-    end = {"driver": virtio_name("vhost-vsock", each.model), **virtio(each.driver), "id": alias(each)}
+    end = {"driver": virtio_name("vhost-vsock", each.model, each), **virtio(each.driver), "id": alias(each)}
     return device({**end, "guest-cid": cid.address, "vhostfd": str(fd), **bus(each, domain)})
