@@ -43,21 +43,22 @@ class Board:
     panic: PanicModel | None = None
 
 
-def _pc(usb: Mapping[str, str], *, is_whole: bool = True) -> Board:
+def _pc(usb: Mapping[str, str]) -> Board:
     return Board(
         usb=usb,
-        has_usb=is_whole,
-        scsi={"lsi": "lsilogic", "": "virtio-scsi"} if is_whole else {"": "virtio-scsi"},
-        cards={"rtl8139": "rtl8139", "": "virtio"} if is_whole else {"": "virtio"},
+        has_usb=True,
+        scsi={"lsi": "lsilogic", "": "virtio-scsi"},
+        cards={"rtl8139": "rtl8139", "": "virtio"},
         screens={"cirrus-vga": VideoType.CIRRUS, "": VideoType.VGA},
         serial=SerialTargetType.ISA,
         serial_model="isa-serial",
-        has_ps2=is_whole,
+        has_ps2=True,
     )
 
 
-_I440FX, _Q35, _MICROVM = _pc(_UHCI), _pc(_XHCI), _pc({}, is_whole=False)
+_I440FX, _Q35 = _pc(_UHCI), _pc(_XHCI)
 _OTHER_PC = replace(_I440FX, has_usb=False, usb={})
+_MICROVM = Board(serial=SerialTargetType.ISA, serial_model="isa-serial")
 _VIRT = Board(usb=_XHCI, has_balloon=False)
 _RISCV = Board(usb=_XHCI, serial_model="16550a")
 _S390 = Board(serial=SerialTargetType.SCLP, serial_model="sclpconsole", panic=PanicModel.S390)

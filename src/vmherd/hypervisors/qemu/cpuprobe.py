@@ -9,12 +9,15 @@ from typing import Any
 
 from vmherd.errors import HypervisorError
 from vmherd.hypervisors.qemu.capabilities import CpuFacts
-from vmherd.hypervisors.qemu.monitor import Monitor
+from vmherd.hypervisors.qemu.monitor import Monitor, Refused
 
 
 async def ask(monitor: Monitor, accelerator: str) -> CpuFacts:
-    """A binary that cannot expand models tells their names only."""
-    told = await monitor.execute("query-cpu-definitions")
+    """A binary that cannot expand models tells their names only; some architectures cannot even do that."""
+    try:
+        told = await monitor.execute("query-cpu-definitions")
+    except Refused:
+        return CpuFacts()
     models = {each["name"]: each.get("unavailable-features", []) for each in told}
     best = "host" if accelerator == "kvm" else "max"
     try:

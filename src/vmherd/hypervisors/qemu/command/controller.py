@@ -37,6 +37,7 @@ _SCSI = {
     "vmpvscsi": "pvscsi",
     "am53c974": "am53c974",
     "dc390": "dc-390",
+    "ibmvscsi": "spapr-vscsi",
 }
 
 

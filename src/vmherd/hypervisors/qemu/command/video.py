@@ -6,6 +6,7 @@ Source: qemuBuildDeviceVideoCmd of libvirt; memory in the unit that each card wa
 from __future__ import annotations
 
 from vmherd.conf.domain import Domain
+from vmherd.conf.domain.address import PciAddress
 from vmherd.conf.domain.video import Video, VideoModel, VideoType
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu.capabilities import Capabilities
@@ -58,7 +59,8 @@ def _driver(caps: Capabilities, video: Video, model: VideoModel) -> str:
         vga = model.primary and "vhost-user-vga" in caps
         return "vhost-user-vga" if vga else virtio_name("vhost-user-gpu", None, video)
     renders = bool(model.acceleration and model.acceleration.accel3d)
-    if model.type is VideoType.VIRTIO and not (model.primary and "virtio-vga" in caps):
+    is_vga = model.primary and "virtio-vga" in caps and isinstance(video.address, PciAddress)
+    if model.type is VideoType.VIRTIO and not is_vga:
         gl = renders and "virtio-gpu-gl-pci" in caps
         return virtio_name("virtio-gpu-gl" if gl else "virtio-gpu", None, video)
     if model.type is VideoType.VIRTIO and renders and "virtio-vga-gl" in caps:
