@@ -193,7 +193,8 @@ async def test_a_guest_with_all_common_devices_works_from_definition_to_oblivion
 
 
 DOCUMENTS = Path(__file__).parents[1] / "data" / "qemu"
-ABSENT = ("kernel-boot", "uefi", "streams-elsewhere")  # want a kernel, a firmware, somebody to talk to
+#: They want a kernel, a firmware, somebody to talk to, huge pages, persistent memory.
+ABSENT = ("kernel-boot", "uefi", "streams-elsewhere", "huge-pages-and-iommu", "memory-modules")
 
 
 def moved(path: Path, folder: Path) -> str:

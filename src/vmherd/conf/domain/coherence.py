@@ -12,7 +12,7 @@ from vmherd.conf.domain.domain import Domain, placed_devices
 from vmherd.conf.domain.os import Firmware, FirmwareFeatureName, Loader, LoaderType, Os
 from vmherd.conf.domain.problem import Problem, duplicates, numbered
 from vmherd.conf.domain.storage import StorageType
-from vmherd.conf.domain.vcpu import NumaMode, Placement
+from vmherd.conf.domain.vcpu import NumaMemory, NumaMode, Placement
 from vmherd.conf.domain.video import VideoType
 
 _MAX_BUS = 0xFF
@@ -110,7 +110,7 @@ def numa_tuning(domain: Domain) -> Iterator[Problem]:
     if tune is None or tune.memory is None:
         return
     place, memory = "domain/numatune/memory", tune.memory
-    if memory.placement is Placement.STATIC and memory.nodeset is None:
+    if memory.placement is not Placement.AUTO and memory.nodeset is None and memory != NumaMemory():
         yield Problem(f"{place}/@nodeset", "the nodes are missing", "add nodeset='0', or use placement='auto'")
     if memory.placement is Placement.AUTO and tune.memnodes:
         yield Problem(f"{place}/@placement", "<memnode> tells nodes, so they are not chosen", "use placement='static'")

@@ -124,12 +124,14 @@ def _limits(domain: Domain) -> None:
 def _placement(domain: Domain) -> None:
     """CPUs and memory follow numad together, unless one of them is pinned."""
     memory = domain.numatune.memory if domain.numatune else None
-    if memory is None or memory.nodeset is not None:
+    if memory is None:
         return
-    if memory.placement is Placement.AUTO and domain.vcpu.cpuset is None:
-        domain.vcpu.placement = Placement.AUTO
-    elif memory.placement is None and domain.vcpu.placement is Placement.AUTO:
+    if memory.placement is None and memory.nodeset is None and domain.vcpu.placement is Placement.AUTO:
         memory.placement = Placement.AUTO
+    if memory.placement is Placement.AUTO:
+        memory.nodeset = None  # chosen anew at each start
+        if domain.vcpu.cpuset is None:
+            domain.vcpu.placement = Placement.AUTO
 
 
 def _iothreads(domain: Domain) -> None:

@@ -13,6 +13,8 @@ from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.conf.domain.memballoon import MemballoonModel
 from vmherd.conf.domain.memdev import MemoryModel
 from vmherd.conf.domain.net import LinkState
+from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.command import base
 from vmherd.hypervisors.qemu.config import Config
 from vmherd.hypervisors.qemu.monitor import Monitor
 
@@ -24,8 +26,10 @@ _LIMITS = {
 }
 
 
-async def adjust(domain: Domain, monitor: Monitor, config: Config) -> None:
-    """Apply passwords, balloon, cables and disk limits.  Raises Refused with QEMU's reason."""
+async def adjust(domain: Domain, caps: Capabilities, monitor: Monitor, config: Config) -> None:
+    """Apply what ends the guest, passwords, balloon, cables and disk limits.  Raises Refused with QEMU's reason."""
+    if base.never_reboots(domain) and "set-action" in caps:
+        await monitor.execute("set-action", {"reboot": "shutdown"})
     await _passwords(domain, monitor, config)
     await _balloon(domain, monitor)
     await _cables(domain, monitor)

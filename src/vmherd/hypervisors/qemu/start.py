@@ -107,7 +107,7 @@ class Start:
             keeper.ensure(self._folders, self._uri)
             async with self._greeted() as monitor:
                 await self._read_back(monitor)
-                await adjust(self._domain, monitor, self._config)
+                await adjust(self._domain, self._caps, monitor, self._config)
                 self._note_document()
                 if not paused:
                     await monitor.execute("cont")

@@ -129,10 +129,17 @@ def monitor(domain: Domain, launch: Launch) -> list[str]:
     return [*args, "-mon", "chardev=charmonitor,id=monitor,mode=control"]
 
 
+def never_reboots(domain: Domain) -> bool:
+    """Whether every end of the guest is that of QEMU.  Source: qemuProcessPrepareAllowReboot of libvirt"""
+    return {str(domain.on_poweroff), str(domain.on_reboot), str(domain.on_crash).removeprefix("coredump-")} == {
+        "destroy"
+    }
+
+
 def power(domain: Domain, caps: Capabilities) -> list[str]:
     """What the end of the guest does to QEMU: it waits for us to see it."""
-    ends = {str(domain.on_poweroff), str(domain.on_reboot), str(domain.on_crash).removeprefix("coredump-")}
-    args = ["-no-reboot"] if ends == {"destroy"} else []
+    # Newer QEMUs are told through the monitor, which can change it while the guest runs.
+    args = ["-no-reboot"] if never_reboots(domain) and "set-action" not in caps else []
     args.append("-no-shutdown")
     if machine.is_x86(domain) and not (domain.features and domain.features.acpi):
         args.append("-no-acpi")

@@ -117,8 +117,8 @@ def _kvm(kvm: Kvm) -> Iterator[str]:
         yield "kvm-hint-dedicated=on"
     if _is_on(kvm.poll_control):
         yield "kvm-poll-control=on"
-    if _is_on(kvm.pv_ipi):
-        yield "kvm-pv-ipi=on"
+    if kvm.pv_ipi and kvm.pv_ipi.state is False:  # guests have it unless told otherwise
+        yield "kvm-pv-ipi=off"
 
 
 def _is_on(told: State | object) -> bool:
