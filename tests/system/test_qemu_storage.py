@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
+import os
+import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -10,9 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from parts import processes
 from test_qemu_devices import echoes, make_echo_disk
 
 from vmherd.api.aio import Host
+from vmherd.conf.domain import parse_domain
+from vmherd.hypervisors.qemu import helpers, storagehelpers
+from vmherd.hypervisors.qemu.command import Launch
 
 pytestmark = pytest.mark.qemu
 
@@ -92,15 +100,87 @@ async def test_a_part_of_a_file_can_be_the_disk(host: Host, image: Path, tmp_pat
     await boots(host, disk(f"<source file='{whole}'>{part}</source>"))
 
 
+SHARED = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
+
+
+async def test_a_guest_boots_from_a_disk_that_another_process_plays(host: Host, image: Path, tmp_path: Path) -> None:
+    path = tmp_path / "vhost.sock"
+    argv = [
+        "qemu-storage-daemon",
+        f"--blockdev=driver=file,filename={image},node-name=file",
+        "--blockdev=driver=qcow2,file=file,node-name=disk",
+        f"--export=type=vhost-user-blk,id=e,node-name=disk,addr.type=unix,addr.path={path}",
+    ]
+    with subprocess.Popen(argv) as server:
+        try:
+            while not path.exists():
+                time.sleep(0.01)
+            source = f"<source type='unix' path='{path}'/>"
+            text = disk(source, type_="vhostuser").replace("qcow2", "raw")
+            await boots(host, text, memory=SHARED)
+        finally:
+            server.terminate()
+
+
+FOLDERS = """
+<filesystem type='mount' accessmode='mapped' multidevs='remap' fmode='0640' dmode='0750'>
+  <driver type='path' wrpolicy='immediate'/><source dir='{0}'/><target dir='plan9'/></filesystem>
+<filesystem type='mount'><driver type='virtiofs' queue='512'/>
+  <binary xattr='on'><cache mode='always'/><sandbox mode='chroot'/><lock posix='on' flock='off'/>
+  <thread_pool size='4'/></binary>
+  <source dir='{0}'/><target dir='virtio'/></filesystem>"""
+
+
+@pytest.mark.skipif(not shutil.which("virtiofsd", path=f"/usr/bin:{helpers.FOLDERS}"), reason="needs virtiofsd")
+@pytest.mark.skipif(os.geteuid() != 0, reason="virtiofsd needs root")
+async def test_folders_are_served_as_long_as_the_guest_lives(host: Host, image: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared folder"
+    shared.mkdir()
+    devices = disk(f"<source file='{image}'/>") + FOLDERS.format(shared)
+    domain = await host.define(GUEST.format(devices=devices, machine="pc", memory=SHARED))
+    await domain.start()
+    assert any("virtiofsd" in line for line in processes(tmp_path).values())
+    await echoes(domain)
+    await domain.poweroff()
+    assert not [line for line in processes(tmp_path).values() if "virtiofsd" in line]
+
+
+async def test_a_folder_becomes_a_disk_to_read(host: Host, image: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "file").write_text("hello")
+    shown = f"""<disk type='dir' device='disk'><driver name='qemu' type='fat'/><source dir='{folder}'/>
+      <target dev='vdb' bus='virtio'/><readonly/></disk>
+      <disk type='dir' device='floppy'><driver name='qemu' type='fat'/><source dir='{folder}'/>
+      <target dev='fda' bus='fdc'/><readonly/></disk>"""
+    await boots(host, disk(f"<source file='{image}'/>") + shown)
+
+
+@pytest.mark.skipif(not shutil.which("qemu-pr-helper"), reason="needs qemu-pr-helper")
+async def test_the_helper_for_reservations_listens_until_the_guest_ends(tmp_path: Path) -> None:
+    """The disks it is for are real SCSI units, which a test has none of."""
+    lun = """<disk type='block' device='lun'><source dev='/dev/sdx'><reservations managed='yes'/></source>
+      <target dev='sda' bus='scsi'/></disk>"""
+    domain = parse_domain(GUEST.format(devices=lun, machine="pc", memory=""))
+    launch = Launch(folder=tmp_path, monitor_fd=0, listen=lambda _: 0, memory=tmp_path)
+    with (tmp_path / "log").open("wb") as log:
+        await storagehelpers.start(domain, launch, log.fileno())
+    socket.socket(socket.AF_UNIX).connect(str(tmp_path / "pr-helper0.sock"))
+    helpers.end_all(tmp_path)
+    async with asyncio.timeout(10):
+        while processes(tmp_path):
+            await asyncio.sleep(0.01)
+
+
 @pytest.fixture
 def nbd(image: Path, tmp_path: Path) -> Iterator[Path]:
     """A server of the image as it is, on a UNIX socket."""
-    socket = tmp_path / "nbd.sock"
-    argv = ["qemu-nbd", "--persistent", "--shared=4", "--format=raw", f"--socket={socket}", "-x", "export", image]
+    path = tmp_path / "nbd.sock"
+    argv = ["qemu-nbd", "--persistent", "--shared=4", "--format=raw", f"--socket={path}", "-x", "export", image]
     server = subprocess.Popen(argv)
-    while not socket.exists():
+    while not path.exists():
         time.sleep(0.01)
-    yield socket
+    yield path
     server.terminate()
     server.wait()
 

@@ -177,7 +177,7 @@ def test_monitors_count_the_whole_group_and_parts_of_it() -> None:
     assert places(guest(head=TUNED.format(f"<cachetune vcpus='0-1'>{SHARE}{monitors}</cachetune>"))) == []
 
 
-DISK = "<disk><target dev='{}' bus='virtio'/>{}</disk>"
+DISK = "<disk><source file='/a'/><target dev='{}' bus='virtio'/>{}</disk>"
 MODULE = "<memory model='{}'>{}<target><size>512</size>{}</target></memory>"
 FILE = "<source><path>/a</path></source>"
 _REQUESTED = "domain/devices/memory[1]/target/requested"
@@ -188,7 +188,7 @@ PCI = "<address type='pci' slot='0x04'/>"
     ("devices", "place"),
     [
         (DISK.format("vda", "") * 2, "domain/devices/disk[2]/target/@dev"),
-        ("<disk><target dev='odd'/></disk>", "domain/devices/disk[1]/target"),
+        ("<disk><source file='/a'/><target dev='odd'/></disk>", "domain/devices/disk[1]/target"),
         ("<disk type='network'><target dev='vda' bus='virtio'/></disk>", "domain/devices/disk[1]/source"),
         (DISK.format("vda", PCI) + DISK.format("vdb", PCI), "domain/devices/disk[2]/address"),
         (
@@ -205,8 +205,8 @@ PCI = "<address type='pci' slot='0x04'/>"
             "domain/devices/disk[2]/wwn",
         ),
         (
-            "<disk><target dev='sda' bus='sata'/><address type='drive' unit='1'/></disk>"
-            "<disk><target dev='sdb' bus='sata'/><address type='drive' unit='1'/></disk>",
+            "<disk><source file='/a'/><target dev='sda' bus='sata'/><address type='drive' unit='1'/></disk>"
+            "<disk><source file='/a'/><target dev='sdb' bus='sata'/><address type='drive' unit='1'/></disk>",
             "domain/devices/disk[2]/address",
         ),
         (
@@ -236,7 +236,7 @@ PCI = "<address type='pci' slot='0x04'/>"
         ("<disk device='lun'><target dev='sda' bus='scsi'/></disk>", "domain/devices/disk[1]/@device"),
         (DISK.format("vda", "<vendor>ACME</vendor>"), "domain/devices/disk[1]/vendor"),
         (
-            DISK.format("vda", "<auth username='a'/><source><auth username='b'/></source>"),
+            DISK.format("vda", "<auth username='a'/>").replace("'/a'/>", "'/a'><auth username='b'/></source>"),
             "domain/devices/disk[1]/auth",
         ),
         (DISK.format("vda", "<address type='pci' slot='0x20'/>"), "domain/devices/disk[1]/address"),

@@ -15,10 +15,13 @@ import pytest
 
 from standins import Numbers
 from vmherd.conf.domain import parse_domain, render
+from vmherd.conf.domain.storage import DiskSource, StorageType
 from vmherd.errors import DocumentError
 from vmherd.hypervisors.qemu import alias, channels, complete, displays, guestcpu, memory, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build
+from vmherd.hypervisors.qemu.command.launch import TlsFolder
+from vmherd.hypervisors.qemu.command.secrets import Vault
 from vmherd.hypervisors.qemu.config import DEFAULTS
 from vmherd.hypervisors.qemu.hostmemory import HostMemory
 
@@ -52,6 +55,7 @@ def arguments(text: str, caps: Capabilities) -> list[str]:
     channels.name(domain, Path("/run/guest"))
     displays.complete(domain, DEFAULTS, Path("/run/guest"), lambda: "/dev/dri/renderD128", Path("/run/guest/dbus.sock"))
     displays.choose_ports(domain, DEFAULTS, lambda ports, _: ports.start)
+    # A host with secrets, pools, certificates and descriptors for whoever asks.
     launch = Launch(
         folder=Path("/run/guest"),
         monitor_fd=9,
@@ -59,6 +63,11 @@ def arguments(text: str, caps: Capabilities) -> list[str]:
         memory=HOST,
         now=NOW,
         tpm_socket=Path("/run/guest/swtpm.sock"),
+        vault=Vault(find=lambda _: b"secret", random=bytes),
+        volume=lambda source: (StorageType.BLOCK, DiskSource(dev=f"/dev/{source.pool}/{source.volume}")),
+        is_cdrom=lambda path: path == "/dev/sr0",
+        nbd_tls=TlsFolder(path="/etc/pki/nbd"),
+        passed={"open": [7, 8]},
     )
     return build(domain, caps, launch)
 

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 
 from vmherd.conf.domain.address import PciAddress
 from vmherd.conf.domain.cpu import AddressMode, CacheMode
-from vmherd.conf.domain.disk import DiskBus, DiskDevice
 from vmherd.conf.domain.domain import Domain, placed_devices
 from vmherd.conf.domain.os import Firmware, FirmwareFeatureName, Loader, LoaderType, Os
 from vmherd.conf.domain.problem import Problem, duplicates, numbered
-from vmherd.conf.domain.storage import StorageType
 from vmherd.conf.domain.vcpu import NumaMemory, NumaMode, Placement
 from vmherd.conf.domain.video import VideoType
 
@@ -120,22 +118,6 @@ def numa_tuning(domain: Domain) -> Iterator[Problem]:
             yield Problem(f"domain/numatune/memnode[{number}]/@mode", text, "use the same mode in both")
 
 
-def disks(domain: Domain) -> Iterator[Problem]:
-    """A LUN is a whole device of the host; only SCSI disks tell vendor and product."""
-    for number, disk in numbered(domain.devices.disks):
-        place = f"domain/devices/disk[{number}]"
-        whole = disk.type in (StorageType.BLOCK, StorageType.NETWORK, StorageType.VOLUME)
-        if disk.device is DiskDevice.LUN and not whole:
-            yield Problem(f"{place}/@device", f"a lun cannot be a {disk.type}", "use type='block' or device='disk'")
-        if (disk.vendor or disk.product) and disk.target.bus is not DiskBus.SCSI:
-            yield Problem(f"{place}/vendor", "only SCSI disks have vendor and product", "use bus='scsi'")
-        if disk.auth is not None and disk.source is not None and disk.source.auth is not None:
-            yield Problem(f"{place}/auth", "<source> has an <auth> too", "keep the one in <source>")
-        encryption = disk.encryption or (disk.source.encryption if disk.source else None)
-        if encryption and (encryption.cipher or encryption.ivgen):
-            yield Problem(f"{place}/encryption", "a cipher is chosen when an image is made, not here", "remove it")
-
-
 def pci_ranges(domain: Domain) -> Iterator[Problem]:
     """A bus has 32 slots with 8 functions each."""
     for place, device in placed_devices(domain.devices):
@@ -214,7 +196,6 @@ RULES = (
     schedulers,
     numa,
     numa_tuning,
-    disks,
     pci_ranges,
     host_devices,
     screens,

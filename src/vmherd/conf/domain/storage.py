@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from vmherd.conf.domain.address import HostPciAddress
-from vmherd.conf.domain.chardev import Reconnect, SocketMode
+from vmherd.conf.domain.chardev import Reconnect
 from vmherd.conf.domain.seclabel import DeviceSeclabel
 from vmherd.util.xmlmodel import Element, UInt, Uuid, YesNo, attr, child, children, text
 
@@ -205,7 +205,7 @@ class ReservationSource(Element, tag="source"):
 
     type: str = attr()
     path: str | None = attr()
-    mode: SocketMode | None = attr()
+    mode: str | None = attr()  # "client": QEMU connects to the helper
 
 
 class Reservations(Element, tag="reservations"):

@@ -88,8 +88,6 @@ def _disks(domain: Domain) -> Iterator[Problem]:
             yield Problem(f"{where}/target", text, "add bus='virtio', 'sata', 'scsi', ...")
         if disk.type is StorageType.NETWORK and (disk.source is None or disk.source.protocol is None):
             yield Problem(f"{where}/source", "a network disk needs a protocol", "add protocol='nbd', 'rbd', ...")
-    serials = [(f"domain/devices/disk[{place}]/wwn", disk.wwn) for place, disk in numbered(disks) if disk.wwn]
-    yield from duplicates(serials, "{} is the wwn of another disk")
 
 
 def _boot_order(domain: Domain) -> Iterator[Problem]:

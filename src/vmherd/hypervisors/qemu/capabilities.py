@@ -20,7 +20,7 @@ from vmherd.hypervisors.qemu.accel import kvm_usable
 from vmherd.util.files import write_atomically
 
 #: Raise it when `probe` learns something new, so that older caches are not believed.
-FORMAT = 5
+FORMAT = 6
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):

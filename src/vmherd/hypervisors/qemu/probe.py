@@ -155,7 +155,12 @@ _BY_COMMAND = {
 
 #: What QEMU cannot be asked for, by the version that brought it (QEMU's change logs).
 _BY_VERSION = {
+    "nbd-tls": (2, 6, 0),
     "cpu.migratable": (2, 12, 0),
+    "drive-nvme": (2, 12, 0),
+    "aio.io_uring": (5, 0, 0),
+    "rbd-encryption": (6, 1, 0),
+    "blockdev.nbd.tls-hostname": (7, 0, 0),
     "smp-dies": (4, 1, 0),
     "netdev.json": (6, 2, 0),
     "device.json+hotplug": (6, 2, 0),

@@ -13,7 +13,6 @@ from vmherd.conf.domain.filesystem import Filesystem, FilesystemBinary
 from vmherd.errors import HostError
 from vmherd.hypervisors.qemu import helpers
 from vmherd.hypervisors.qemu.command import blockdev, disk, filesystem
-from vmherd.hypervisors.qemu.command.device import escape
 from vmherd.hypervisors.qemu.command.launch import Launch
 from vmherd.util.process import identify
 from vmherd.util.sockets import listen_unix
@@ -51,9 +50,12 @@ def _program(each: Filesystem) -> str:
 
 
 def _options(each: Filesystem) -> Iterator[str]:
-    """What virtiofsd takes after -o; a comma in the path is doubled.  Source: virtiofsd(1)"""
+    """What virtiofsd takes after -o.  Source: virtiofsd(1)"""
     binary = each.binary or FilesystemBinary()
-    yield f"source={escape((each.source.dir if each.source else None) or '')}"
+    path = (each.source.dir if each.source else None) or ""
+    if "," in path:
+        raise HostError(f"virtiofsd serves no folder with a comma: {path!r}", hint="rename it, or leave <driver> out")
+    yield f"source={path}"
     if binary.cache:
         yield f"cache={binary.cache.mode}"
     if binary.sandbox:
@@ -76,8 +78,8 @@ async def _start_reservations(folder: Path, log: int) -> None:
     if program is None:
         raise HostError("qemu-pr-helper is not installed", hint="apt install qemu-system-common")
     path = folder / f"{blockdev.MANAGED_HELPER}.sock"
-    # Its own pid file would be one for all guests.
-    argv = [program, "-k", path.name, "-f", f"{blockdev.MANAGED_HELPER}.pid"]
+    # It wants a whole path, for which an address may have no room; its working folder is the guest's.
+    argv = [program, "-k", f"/proc/self/cwd/{path.name}"]
     process = helpers.start(argv, path.stem, folder, log=log)
     for _ in range(_TRIES):
         if path.exists() or identify(process.pid) != process:

@@ -15,10 +15,11 @@ from vmherd.conf.domain.problem import numbered, refuse
 from vmherd.conf.domain.vcpu import NumaMode
 from vmherd.cpu.x86.map import x86_map
 from vmherd.errors import Unsupported
-from vmherd.hypervisors.qemu import diskrules, fit, rules, topology
+from vmherd.hypervisors.qemu import fit, rules, topology
 from vmherd.hypervisors.qemu.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.machine import is_pseries, is_q35, is_x86
+from vmherd.hypervisors.qemu.rules import disks
 
 #: Elements of <devices> that no argument is made for yet: better refused than forgotten.
 _NOT_YET = {
@@ -40,7 +41,7 @@ def check_startable(domain: Domain) -> None:
 
     A document may be kept before this driver can run it, as one may be kept whose disks are not there yet.
     """
-    refuse([*diskrules.images(domain), *_not_yet(domain)], "domain", Unsupported)
+    refuse([*disks.images(domain), *_not_yet(domain)], "domain", Unsupported)
 
 
 def check_enforced(domain: Domain) -> None:
@@ -62,7 +63,7 @@ def problems(domain: Domain, caps: Capabilities, kvm: Verdict) -> Iterator[Probl
     yield from topology.problems(domain)
     for rule in (*fit.RULES, *rules.RULES):
         yield from rule(domain)
-    for rule_of_binary in (*diskrules.RULES, *rules.OF_BINARY):
+    for rule_of_binary in rules.OF_BINARY:
         yield from rule_of_binary(domain, caps)
 
 
@@ -181,7 +182,7 @@ def _not_enforced(domain: Domain) -> Iterator[Problem]:
         if getattr(domain, name):
             yield Problem(f"domain/{tag}", f"<{tag}> is not enforced by the QEMU driver yet", "remove it")
     yield from _unbound_memory(domain)
-    yield from diskrules.not_here_yet(domain)
+    yield from disks.not_here_yet(domain)
     for number, interface in numbered(domain.devices.interfaces):
         for name in ("bandwidth", "filterref"):
             if getattr(interface, name):

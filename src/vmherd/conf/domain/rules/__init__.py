@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from vmherd.conf.domain.domain import Domain
 from vmherd.conf.domain.problem import Problem
-from vmherd.conf.domain.rules import cpus, features, inputs, labels, screens, streams, tuning
+from vmherd.conf.domain.rules import cpus, disks, features, inputs, labels, screens, streams, tuning
 
 Rule = Callable[[Domain], Iterator[Problem]]
 
@@ -20,5 +20,6 @@ RULES: tuple[Rule, ...] = (
     *screens.RULES,
     *streams.RULES,
     *inputs.RULES,
+    *disks.RULES,
     *labels.RULES,
 )

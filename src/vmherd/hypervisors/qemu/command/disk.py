@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import DriveAddress
 from vmherd.conf.domain.controller import ControllerType
+from vmherd.conf.domain.defaults import sources_of
 from vmherd.conf.domain.disk import BlockIo, Disk, DiskBus, DiskDevice, ErrorPolicy
 from vmherd.conf.domain.os import BootDevice
 from vmherd.conf.domain.storage import StorageType
@@ -28,8 +29,10 @@ def arguments(domain: Domain, launch: Launch) -> list[str]:
     """
     order = dict(boot_order(domain))
     args = _floppy_controller(domain, order)
-    chains = blockdev.plan(domain, launch).chains
-    for place, (disk, images) in enumerate(zip(domain.devices.disks, chains, strict=True)):
+    plan = blockdev.plan(domain, launch)
+    for _ in range(plan.next_fdset):
+        next(launch.fdsets)  # the first ones are those of disks
+    for place, (disk, images) in enumerate(zip(domain.devices.disks, plan.chains, strict=True)):
         if disk.transient and disk.transient.share_backing:
             continue
         if disk.target.bus is DiskBus.SD:
@@ -43,8 +46,8 @@ def arguments(domain: Domain, launch: Launch) -> list[str]:
 
 def reservations(domain: Domain, launch: Launch) -> list[str]:
     """The helper for persistent reservations, if a disk leaves it to us."""
-    images = (image for images in blockdev.plan(domain, launch).chains for image in images)
-    if not any(image.source.reservations and image.source.reservations.managed for image in images):
+    wanted = [source.reservations for disk in domain.devices.disks for source in sources_of(disk)]
+    if not any(each and each.managed for each in wanted):
         return []
     return blockdev.helper(blockdev.MANAGED_HELPER, launch.reach(launch.folder / f"{blockdev.MANAGED_HELPER}.sock"))
 

@@ -12,7 +12,9 @@ from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.rules import (
     controllers,
     cpus,
+    disks,
     features,
+    filesystems,
     iommu,
     memory,
     modules,
@@ -38,4 +40,10 @@ RULES: tuple[Rule, ...] = (
 )
 
 #: Those that depend on the binary, too.
-OF_BINARY: tuple[RuleOfBinary, ...] = (*memory.RULES, *modules.RULES, *iommu.RULES)
+OF_BINARY: tuple[RuleOfBinary, ...] = (
+    *memory.RULES,
+    *modules.RULES,
+    *iommu.RULES,
+    *disks.RULES,
+    *filesystems.RULES,
+)

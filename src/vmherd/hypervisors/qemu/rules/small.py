@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from vmherd.conf.domain import Domain, Problem
 from vmherd.conf.domain.address import IsaAddress, PciAddress
-from vmherd.conf.domain.disk import DiskBus, DiskDevice
 from vmherd.conf.domain.input import InputBus, InputModel, InputType
 from vmherd.conf.domain.memballoon import MemballoonModel
 from vmherd.conf.domain.panic import Panic, PanicModel
@@ -73,17 +72,4 @@ def keys(domain: Domain) -> Iterator[Problem]:
         yield Problem("domain/keywrap", "only s390x machines wrap keys", "remove it")
 
 
-_REMOVABLE = (DiskDevice.CDROM, DiskDevice.FLOPPY)
-
-
-def drives(domain: Domain) -> Iterator[Problem]:
-    """Trays belong to drives with media, virtio's flavours to virtio."""
-    for number, disk in numbered(domain.devices.disks):
-        place = f"domain/devices/disk[{number}]"
-        if disk.target.tray and disk.device not in _REMOVABLE:
-            yield Problem(f"{place}/target/@tray", "only CD-ROM and floppy drives have a tray", "remove tray")
-        if disk.model and disk.model.startswith("virtio") and disk.target.bus is not DiskBus.VIRTIO:
-            yield Problem(f"{place}/@model", f"{disk.model} is not on bus {disk.target.bus}", "use bus='virtio'")
-
-
-RULES = (inputs, watchdog, balloon, panics, keys, drives)
+RULES = (inputs, watchdog, balloon, panics, keys)
