@@ -20,7 +20,6 @@ from test_qemu_devices import echoes, make_echo_disk
 from vmherd.api.aio import Host
 from vmherd.conf.domain import parse_domain
 from vmherd.hypervisors.qemu import helpers, storagehelpers
-from vmherd.hypervisors.qemu.command import Launch
 
 pytestmark = pytest.mark.qemu
 
@@ -162,9 +161,8 @@ async def test_the_helper_for_reservations_listens_until_the_guest_ends(tmp_path
     lun = """<disk type='block' device='lun'><source dev='/dev/sdx'><reservations managed='yes'/></source>
       <target dev='sda' bus='scsi'/></disk>"""
     domain = parse_domain(GUEST.format(devices=lun, machine="pc", memory=""))
-    launch = Launch(folder=tmp_path, monitor_fd=0, listen=lambda _: 0, memory=tmp_path)
     with (tmp_path / "log").open("wb") as log:
-        await storagehelpers.start(domain, launch, log.fileno())
+        await storagehelpers.start(domain, tmp_path, log.fileno())
     socket.socket(socket.AF_UNIX).connect(str(tmp_path / "pr-helper0.sock"))
     helpers.end_all(tmp_path)
     async with asyncio.timeout(10):

@@ -48,7 +48,7 @@ def test_every_bad_value_is_told_with_its_line_not_just_the_first() -> None:
 
 
 def test_what_nobody_reads_is_a_warning_with_the_likely_name() -> None:
-    text = HEAD + "  <devices><disk><targt/><target dev='vda' buss='ide'/></disk></devices>\n  <xyz/>\n</domain>"
+    text = HEAD + "  <devices><disk><source file='/a'/><targt/><target dev='vda' buss='ide'/></disk></devices>\n  <xyz/>\n</domain>"
     assert found(text) == [
         ("warning", 5, "domain/devices/disk/targt"),
         ("warning", 5, "domain/devices/disk/target/@buss"),
@@ -62,7 +62,7 @@ def test_a_rule_broken_by_a_device_names_its_place_in_the_text_though_completion
     text = HEAD + (
         "  <devices>\n"
         "    <disk device='lun'><target dev='sdb' bus='scsi'/></disk>\n"
-        "    <disk><target dev='sda' bus='scsi'/></disk>\n"
+        "    <disk><source file='/a'/><target dev='sda' bus='scsi'/></disk>\n"
         "  </devices>\n"
         "</domain>\n"
     )

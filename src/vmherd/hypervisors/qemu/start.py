@@ -167,7 +167,7 @@ class Start:
         return argv
 
     async def _start_helpers(self, launch: command.Launch, log: int) -> None:
-        await storagehelpers.start(self._domain, launch, log)
+        await storagehelpers.start(self._domain, launch.folder, log)
         if tpm := swtpm.emulator(self._domain):
             await swtpm.start(tpm, launch, self._folders.tpm(self._uuid), log)
 

@@ -13,7 +13,6 @@ from vmherd.conf.domain.filesystem import Filesystem, FilesystemBinary
 from vmherd.errors import HostError
 from vmherd.hypervisors.qemu import helpers
 from vmherd.hypervisors.qemu.command import blockdev, disk, filesystem
-from vmherd.hypervisors.qemu.command.launch import Launch
 from vmherd.util.process import identify
 from vmherd.util.sockets import listen_unix
 
@@ -21,23 +20,24 @@ from vmherd.util.sockets import listen_unix
 _TRIES, _PAUSE = 1000, 0.01
 
 
-async def start(domain: Domain, launch: Launch, log: int) -> None:
+async def start(domain: Domain, folder: Path, log: int) -> None:
     """Start what the guest's devices need.  Raises HostError if a program is missing or does not start.
 
-    ``log`` is the descriptor of the guest's log.  What was started before a failure is ended with the guest's folder.
+    ``folder`` is the guest's own, ``log`` the descriptor of its log.  What was started before a failure is ended with
+    the folder.
     """
     for each in domain.devices.filesystems:
         if filesystem.is_virtiofs(each) and not (each.source and each.source.socket):
-            _start_virtiofs(each, launch, log)
-    if disk.reservations(domain, launch):
-        await _start_reservations(launch.folder, log)
+            _start_virtiofs(each, folder, log)
+    if disk.leaves_reservations(domain):
+        await _start_reservations(folder, log)
 
 
-def _start_virtiofs(each: Filesystem, launch: Launch, log: int) -> None:
-    path = filesystem.socket(each, launch.folder)
+def _start_virtiofs(each: Filesystem, folder: Path, log: int) -> None:
+    path = filesystem.socket(each, folder)
     with listen_unix(path) as server:
         argv = [_program(each), f"--fd={server.fileno()}", "-o", ",".join(_options(each)), *_pool(each)]
-        helpers.start(argv, path.stem, launch.folder, log=log, fds=[server.fileno()])
+        helpers.start(argv, path.stem, folder, log=log, fds=[server.fileno()])
 
 
 def _program(each: Filesystem) -> str:

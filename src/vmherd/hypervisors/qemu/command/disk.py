@@ -46,10 +46,15 @@ def arguments(domain: Domain, launch: Launch) -> list[str]:
 
 def reservations(domain: Domain, launch: Launch) -> list[str]:
     """The helper for persistent reservations, if a disk leaves it to us."""
-    wanted = [source.reservations for disk in domain.devices.disks for source in sources_of(disk)]
-    if not any(each and each.managed for each in wanted):
+    if not leaves_reservations(domain):
         return []
     return blockdev.helper(blockdev.MANAGED_HELPER, launch.reach(launch.folder / f"{blockdev.MANAGED_HELPER}.sock"))
+
+
+def leaves_reservations(domain: Domain) -> bool:
+    """Whether the helper for persistent reservations is ours to start."""
+    wanted = [source.reservations for disk in domain.devices.disks for source in sources_of(disk)]
+    return any(each is not None and each.managed for each in wanted)
 
 
 def _backend(disk: Disk, images: list[Image], launch: Launch) -> tuple[Properties, list[str]]:
