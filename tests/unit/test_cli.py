@@ -93,6 +93,7 @@ def test_the_uri_may_stand_before_or_after_the_command(capsys: pytest.CaptureFix
         (["list", "-c", "test:///\0"], 2, "written as %XX"),
         (["lits"], 2, "Did you mean 'list'"),
         (["console", "web"], 1, "does not support"),
+        (["cpu", "models"], 1, "does not support"),
         (["create", "a/b", "-s", "1G"], 2, "cannot be the name of a guest"),
         (["create", "x", "-s", "much"], 2, "is no size"),
         (["create", "x"], 2, "say what it boots"),

@@ -102,3 +102,30 @@ def test_linux_words_for_features_are_understood() -> None:
     assert (intel.features, amd.features) == (common | {"spec-ctrl"}, common | {"ibrs"})
     assert (intel.vendor, intel.signature) == ("Intel", Signature(6, 94, 3))
     assert read_cpuinfo("").features == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("arch", "cpu", "refused"),
+    [
+        ("riscv64", "<cpu><model>rv64</model></cpu>", ""),
+        ("aarch64", "<cpu><model>cortex-a57</model></cpu>", ""),
+        ("aarch64", "<cpu mode='host-model'/>", "cannot have the host's model"),
+        ("ppc64le", "<cpu><model>POWER7_v2.3</model></cpu>", ""),
+        ("ppc64le", "<cpu><model>POWER10</model></cpu>", "has no CPU model 'POWER10'"),
+        ("aarch64", "<cpu match='minimum'><model>cortex-a57</model></cpu>", "does not tell"),
+    ],
+)
+def test_qemu_is_trusted_with_cpus_of_other_architectures(arch: str, cpu: str, refused: str) -> None:
+    text = f"<domain type='kvm'><name>a</name><memory>1</memory><os><type arch='{arch}'>hvm</type></os>{cpu}</domain>"
+    domain = parse_domain(text)
+    complete_cpu(domain.cpu)
+    facts = CpuFacts(models={"POWER7": []} if arch == "ppc64le" else {})
+    caps = Capabilities(binary="qemu", version=(8, 0, 0), arch=arch, cpus={"kvm": facts})
+    if refused:
+        with pytest.raises(Unsupported, match=refused):
+            settle(domain, caps)
+        return
+    settle(domain, caps)
+    assert domain.cpu is not None
+    assert domain.cpu.model is not None
+    assert domain.cpu.model.name in ("rv64", "cortex-a57", "POWER7")

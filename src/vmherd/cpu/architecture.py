@@ -102,15 +102,20 @@ def baseline(
     return found
 
 
-def architecture(name: str) -> Architecture:
-    """The architecture of this name.  Raises NotSupported if nothing is known of its CPUs."""
+def find(name: str) -> Architecture | None:
+    """The architecture of this name; None if nothing is known of its CPUs."""
     from vmherd.cpu.arm import Arm
     from vmherd.cpu.ppc64 import Ppc64
     from vmherd.cpu.s390 import S390
     from vmherd.cpu.x86.architecture import X86
 
     kinds: tuple[type[Architecture], ...] = (X86, Ppc64, Arm, S390)
-    for kind in kinds:
-        if name in kind.names:
-            return kind()
-    raise NotSupported(f"CPUs of architecture {name!r}", "no")
+    return next((kind() for kind in kinds if name in kind.names), None)
+
+
+def architecture(name: str) -> Architecture:
+    """As `find`, but raises NotSupported."""
+    found = find(name)
+    if found is None:
+        raise NotSupported(f"CPUs of architecture {name!r}", "no")
+    return found

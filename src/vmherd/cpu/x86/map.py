@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from vmherd.errors import DocumentError
+
+if TYPE_CHECKING:
+    from vmherd.cpu.data.x86_models import Entry
 
 #: A register of a CPUID leaf, (leaf, subleaf, register); of a model-specific one, (index,).
 Register = tuple[int, int, str] | tuple[int]
@@ -65,10 +69,7 @@ class Map:
         for entry in x86_models.MODELS:
             self.models[entry.name] = self._model(entry)
 
-    def _model(self, entry: object) -> Model:
-        from vmherd.cpu.data.x86_models import Entry
-
-        assert isinstance(entry, Entry)
+    def _model(self, entry: Entry) -> Model:
         inherited = self.models[entry.base].features if entry.base else frozenset[str]()
         return Model(
             name=entry.name,

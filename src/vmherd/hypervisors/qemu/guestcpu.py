@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.cpu import Cpu, CpuCheck, CpuFallback, CpuFeature, CpuMatch, CpuMode, FeaturePolicy
-from vmherd.cpu.architecture import Comparison, architecture
+from vmherd.conf.domain.domain import DomainType
+from vmherd.cpu.architecture import Comparison, architecture, find
 from vmherd.cpu.definition import Definition, of_guest
 from vmherd.cpu.x86.map import x86_map
 from vmherd.errors import Unsupported
@@ -71,14 +72,20 @@ def _refuse_relative(cpu: Cpu) -> None:
 
 
 def _settle_other(domain: Domain, cpu: Cpu, facts: CpuFacts) -> None:
-    """QEMU compares and combines CPUs of other architectures itself."""
+    """QEMU knows best which CPUs of other architectures it can give; what depends on the host needs KVM.
+
+    Source: qemuBuildCpuModelArgStr of libvirt; compatibility modes of POWER are not made yet.
+    """
+    power = domain.os.type.arch in ("ppc64", "ppc64le")
+    if cpu.mode is CpuMode.HOST_MODEL and (not power or domain.type is not DomainType.KVM or cpu.model):
+        text = f"a {domain.os.type.arch} guest cannot have the host's model"
+        raise Unsupported(text, place="domain/cpu/@mode", hint="use mode='host-passthrough', or name a <model>")
     if cpu.mode is CpuMode.CUSTOM:
-        arch = architecture(domain.os.type.arch or "")
-        arch.convert_legacy(cpu)
-        if facts.models:
-            arch.translate(cpu, facts.models)
-        if cpu.match is CpuMatch.MINIMUM:
-            _refuse_relative(cpu)
+        _refuse_relative(cpu)
+        if arch := find(domain.os.type.arch or ""):
+            arch.convert_legacy(cpu)
+            if facts.models:
+                arch.translate(cpu, facts.models)
 
 
 def _told(features: list[CpuFeature], host: HostCpu | None) -> Iterator[CpuFeature]:
