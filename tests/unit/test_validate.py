@@ -48,7 +48,8 @@ def test_every_bad_value_is_told_with_its_line_not_just_the_first() -> None:
 
 
 def test_what_nobody_reads_is_a_warning_with_the_likely_name() -> None:
-    text = HEAD + "  <devices><disk><source file='/a'/><targt/><target dev='vda' buss='ide'/></disk></devices>\n  <xyz/>\n</domain>"
+    disk = "<disk><source file='/a'/><targt/><target dev='vda' buss='ide'/></disk>"
+    text = f"{HEAD}  <devices>{disk}</devices>\n  <xyz/>\n</domain>"
     assert found(text) == [
         ("warning", 5, "domain/devices/disk/targt"),
         ("warning", 5, "domain/devices/disk/target/@buss"),
