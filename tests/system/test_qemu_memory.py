@@ -175,11 +175,13 @@ async def test_each_kind_of_module_is_there(host: Host, tmp_path: Path) -> None:
 
 async def test_nodes_are_backed_one_by_one(host: Host, tmp_path: Path) -> None:
     tune = "<numatune><memory mode='strict' nodeset='0'/></numatune>"
-    await started(host, document("<memory unit='MiB'>192</memory>" + tune + NODES))
+    filled = "<memoryBacking><allocation mode='immediate'/></memoryBacking>"  # by threads beside the memory
+    await started(host, document("<memory unit='MiB'>192</memory>" + tune + filled + NODES))
     found = {each["id"]: each for each in await ask(tmp_path, "query-memdev")}
     assert {name: each["size"] >> 20 for name, each in found.items()} == {"ram-node0": 128, "ram-node1": 64}
     assert [found[name]["share"] for name in sorted(found)] == [False, True]
     assert found["ram-node0"]["policy"] == "bind"
+    assert found["ram-node0"]["prealloc"]
     assert found["ram-node0"]["host-nodes"] == [0]
 
 

@@ -55,6 +55,33 @@ def test_a_way_back_between_nodes_is_as_long_as_the_way_there() -> None:
     assert told == [[(0, 10), (1, 21)], [(0, 31), (1, 10), (2, 12)], [(1, 12), (2, 10)]]
 
 
+@pytest.mark.parametrize(
+    ("told", "vcpu", "memory"),
+    [
+        ("<vcpu placement='auto' cpuset='1'>2</vcpu>", " placement='auto'", "mode='strict' placement='auto'"),
+        (
+            "<vcpu>2</vcpu><numatune><memory placement='auto' nodeset='1'/></numatune>",
+            " placement='auto'",
+            "mode='strict' placement='auto'",
+        ),
+        (
+            "<vcpu cpuset='1'>2</vcpu><numatune><memory placement='auto'/></numatune>",
+            " placement='static' cpuset='1'",
+            "mode='strict' placement='auto'",
+        ),
+        (
+            "<vcpu>2</vcpu><numatune><memory placement='static' nodeset='1'/></numatune>",
+            " placement='static'",
+            "mode='strict' nodeset='1'",
+        ),
+    ],
+)
+def test_cpus_and_memory_are_placed_together(told: str, vcpu: str, memory: str) -> None:
+    text = render(completed(head="<memory>4096</memory>" + told))
+    assert f"<vcpu{vcpu}>2</vcpu>" in text
+    assert f"<memory {memory}/>" in text
+
+
 def test_a_page_size_for_the_only_node_is_that_of_the_guest() -> None:
     page = "<memoryBacking><hugepages><page size='2048' nodeset='0'/></hugepages></memoryBacking>"
     assert "nodeset" not in render(completed(head="<memory>4096</memory>" + page))

@@ -146,6 +146,11 @@ PAGES = SOUND + "<memoryBacking><hugepages>{}</hugepages></memoryBacking>"
             TUNED.format("<memorytune vcpus='0'><node id='0' bandwidth='101'/></memorytune>"),
             "cputune/memorytune[1]/node[1]/@bandwidth",
         ),
+        (SOUND + "<numatune><memory mode='preferred'/></numatune>", "numatune/memory/@nodeset"),
+        (
+            SOUND + "<keywrap><cipher name='aes' state='on'/><cipher name='aes' state='off'/></keywrap>",
+            "keywrap/cipher[2]",
+        ),
         (SOUND + "<clock offset='timezone'/>", "clock/@timezone"),
         (SOUND + "<clock offset='absolute'/>", "clock/@start"),
         (SOUND + "<clock offset='variable' adjustment='soon'/>", "clock/@adjustment"),

@@ -10,7 +10,7 @@ from vmherd.conf.domain.cpu import AddressMode, CacheMode
 from vmherd.conf.domain.domain import Domain, placed_devices
 from vmherd.conf.domain.os import Firmware, FirmwareFeatureName, Loader, LoaderType, Os
 from vmherd.conf.domain.problem import Problem, duplicates, numbered
-from vmherd.conf.domain.vcpu import NumaMemory, NumaMode, Placement
+from vmherd.conf.domain.vcpu import NumaMode, Placement
 from vmherd.conf.domain.video import VideoType
 
 _MAX_BUS = 0xFF
@@ -108,7 +108,7 @@ def numa_tuning(domain: Domain) -> Iterator[Problem]:
     if tune is None or tune.memory is None:
         return
     place, memory = "domain/numatune/memory", tune.memory
-    if memory.placement is not Placement.AUTO and memory.nodeset is None and memory != NumaMemory():
+    if memory.placement is not Placement.AUTO and memory.nodeset is None:
         yield Problem(f"{place}/@nodeset", "the nodes are missing", "add nodeset='0', or use placement='auto'")
     if memory.placement is Placement.AUTO and tune.memnodes:
         yield Problem(f"{place}/@placement", "<memnode> tells nodes, so they are not chosen", "use placement='static'")
@@ -116,6 +116,13 @@ def numa_tuning(domain: Domain) -> Iterator[Problem]:
         if (memory.mode is NumaMode.RESTRICTIVE) != (node.mode is NumaMode.RESTRICTIVE):
             text = "'restrictive' is for <memory> and all <memnode> alike"
             yield Problem(f"domain/numatune/memnode[{number}]/@mode", text, "use the same mode in both")
+
+
+def keys(domain: Domain) -> Iterator[Problem]:
+    """A key is wrapped or not."""
+    told = domain.keywrap.ciphers if domain.keywrap else []
+    names = [(f"domain/keywrap/cipher[{number}]", str(key.name)) for number, key in numbered(told)]
+    yield from duplicates(names, "{} is told twice", "keep one")
 
 
 def pci_ranges(domain: Domain) -> Iterator[Problem]:
@@ -196,6 +203,7 @@ RULES = (
     schedulers,
     numa,
     numa_tuning,
+    keys,
     pci_ranges,
     host_devices,
     screens,

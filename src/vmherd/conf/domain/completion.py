@@ -14,7 +14,7 @@ from vmherd.conf.domain.domain import Domain
 from vmherd.conf.domain.features import HypervMode
 from vmherd.conf.domain.memory import MemTune
 from vmherd.conf.domain.os import BootDevice, BootFrom, FirmwareFeature, FirmwareFeatureName, LoaderType, Os
-from vmherd.conf.domain.vcpu import IoThread, Placement
+from vmherd.conf.domain.vcpu import IoThread, NumaMemory, NumaMode, NumaTune, Placement
 
 _UNLIMITED = (2**53 - 1) * 1024  # VIR_DOMAIN_MEMORY_PARAM_UNLIMITED: no limit at all
 
@@ -42,6 +42,8 @@ def complete(
     _limits(domain)
     _placement(domain)
     _iothreads(domain)
+    if domain.keywrap:
+        domain.keywrap.ciphers.sort(key=lambda key: key.name)
     resctrl.complete(domain)
     rooms.complete(domain)
     timing.complete(domain)
@@ -122,16 +124,30 @@ def _limits(domain: Domain) -> None:
 
 
 def _placement(domain: Domain) -> None:
-    """CPUs and memory follow numad together, unless one of them is pinned."""
-    memory = domain.numatune.memory if domain.numatune else None
-    if memory is None:
+    """CPUs and memory follow numad together, unless one of them is pinned; what numad chooses is no one's to tell."""
+    vcpu, tune = domain.vcpu, domain.numatune
+    if vcpu.placement is Placement.AUTO:
+        vcpu.cpuset = None
+        domain.numatune = tune = tune or NumaTune()
+        tune.memory = tune.memory or NumaMemory(placement=Placement.AUTO)
+    if tune is None:
         return
+    for node in tune.memnodes:
+        node.mode = node.mode or NumaMode.STRICT
+    if tune.memory is not None:
+        _memory_placement(domain, tune.memory)
+
+
+def _memory_placement(domain: Domain, memory: NumaMemory) -> None:
+    memory.mode = memory.mode or NumaMode.STRICT
     if memory.placement is None and memory.nodeset is None and domain.vcpu.placement is Placement.AUTO:
         memory.placement = Placement.AUTO
-    if memory.placement is Placement.AUTO:
-        memory.nodeset = None  # chosen anew at each start
-        if domain.vcpu.cpuset is None:
-            domain.vcpu.placement = Placement.AUTO
+    if memory.placement is not Placement.AUTO:
+        memory.placement = None
+        return
+    memory.nodeset = None
+    if domain.vcpu.cpuset is None:
+        domain.vcpu.placement = Placement.AUTO
 
 
 def _iothreads(domain: Domain) -> None:

@@ -5,6 +5,8 @@ Source: https://libvirt.org/formatdomain.html#launch-security
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from vmherd.util.xmlmodel import Element, Hex4, Switch, UInt, YesNo, attr, children, leaf
 
 
@@ -23,10 +25,15 @@ class S390Pv(Element, tag="launchSecurity", when={"type": "s390-pv"}):
     """IBM Secure Execution."""
 
 
-class WrappingKey(Element, tag="cipher"):
-    """``name`` is ``aes`` or ``dea``."""
+class WrappedKey(StrEnum):
+    """Which key, in libvirt's order."""
 
-    name: str = attr()
+    AES = "aes"
+    DEA = "dea"
+
+
+class WrappingKey(Element, tag="cipher"):
+    name: WrappedKey = attr()
     state: Switch = attr()
 
 
