@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from vmherd.conf.domain import Domain, parse_domain, render
-from vmherd.errors import DocumentError
-from vmherd.hypervisors.qemu import complete
-from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.conf.domaincaps import Custom, DomainCapabilities
+from vmherd.errors import DocumentError, InvalidArgument
+from vmherd.hypervisors.qemu import complete, domaincaps
+from vmherd.hypervisors.qemu.capabilities import Capabilities, CpuFacts, Machine
+from vmherd.util.xmlmodel import parse
 
 FLAGS = frozenset({"pci-ohci", "qemu-xhci", "rtl8139", "pcie-root-port", "pcie-pci-bridge"})
 
@@ -89,3 +91,39 @@ def test_vio_devices_get_registers_of_their_kind() -> None:
     text = render(completed("ppc64", "pseries", devices))
     registers = ["0x30000000", "0x30001000", "0x00001000", "0x00003000"]
     assert [register for register in registers if f"reg='{register}'" not in text] == []
+
+
+def told(arch: str, machine: str, kind: str = "", flags: frozenset[str] = FLAGS) -> DomainCapabilities:
+    machines = [Machine(name="virt-7.2", alias="virt", max_cpus=512), Machine(name="pc-q35-7.2", alias="q35")]
+    facts = CpuFacts(models={"max": [], "fast": ["avx"]})
+    caps = Capabilities(
+        binary="/qemu", version=(7, 2, 0), arch=arch, machines=machines, flags=flags, cpus={"tcg": facts}
+    )
+    return parse(DomainCapabilities, domaincaps.tell(caps, arch, machine, kind))
+
+
+def test_what_guests_can_have_is_what_the_binary_can_do() -> None:
+    found = told("aarch64", "virt", "qemu", FLAGS | {"vnc", "VGA", "rng-builtin"})
+    assert (found.machine, found.vcpu and found.vcpu.max) == ("virt-7.2", 512)
+    assert found.devices is not None
+    assert found.devices.graphics is not None
+    assert found.devices.graphics.of("type") == ["vnc"]
+    assert found.devices.video is not None
+    assert found.devices.video.of("modelType") == ["vga", "none"]
+    assert found.devices.rng is not None
+    assert found.devices.rng.of("backendModel") == ["builtin"]
+    assert found.cpu is not None
+    [custom] = [mode for mode in found.cpu.modes if isinstance(mode, Custom)]
+    assert [(model.name, model.usable) for model in custom.models] == [("fast", "no"), ("max", "yes")]
+
+
+def test_disks_sit_on_buses_that_the_machine_has() -> None:
+    buses = {machine: told(arch, machine).devices for arch, machine in (("aarch64", "virt"), ("x86_64", "q35"))}
+    found = {name: each.disk.of("bus") for name, each in buses.items() if each and each.disk}
+    assert found == {"virt": ["scsi", "virtio", "usb"], "q35": ["fdc", "scsi", "virtio", "usb"]}
+
+
+@pytest.mark.parametrize(("machine", "kind"), [("none", ""), ("", ""), ("virt", "xen")])
+def test_what_is_not_there_cannot_be_told_of(machine: str, kind: str) -> None:
+    with pytest.raises(InvalidArgument):
+        told("aarch64", machine, kind)

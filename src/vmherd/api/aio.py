@@ -78,6 +78,14 @@ class Host:
         """The host's capabilities document, as XML."""
         return await self._driver.capabilities()
 
+    async def domain_capabilities(
+        self, *, emulator: str = "", arch: str = "", machine: str = "", domain_type: str = ""
+    ) -> str:
+        """What guests can have of one emulator and machine, as XML; what is not told is this host's best."""
+        return await self._driver.domain_capabilities(
+            emulator=emulator, arch=arch, machine=machine, domain_type=domain_type
+        )
+
     async def check(self) -> list[HostCheck]:
         """What the driver needs of the host, each with what is missing and how to get it."""
         return await self._driver.check_host()

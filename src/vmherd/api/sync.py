@@ -72,6 +72,14 @@ class Host:
         """The host's capabilities document, as XML."""
         return self._loop.run(self._wrapped.capabilities())
 
+    def domain_capabilities(
+        self, *, emulator: str = "", arch: str = "", machine: str = "", domain_type: str = ""
+    ) -> str:
+        """What guests can have of one emulator and machine, as XML; what is not told is this host's best."""
+        return self._loop.run(
+            self._wrapped.domain_capabilities(emulator=emulator, arch=arch, machine=machine, domain_type=domain_type)
+        )
+
     def check(self) -> list[HostCheck]:
         """What the driver needs of the host, each with what is missing and how to get it."""
         return self._loop.run(self._wrapped.check())

@@ -56,6 +56,8 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "validate": Entry("validate", "Tell everything that is wrong with XML documents."),
     },
     "The host": {
+        "capabilities": Entry("host", "Print what the host is and which guests it can run."),
+        "domcapabilities": Entry("host", "Print what guests can have: CPUs, firmware, devices."),
         "cpu": Entry("cpu", "Show CPU models and features, compare and combine CPUs."),
     },
     "This program": {

@@ -33,6 +33,28 @@ async def doctor_command(host: Host, as_json: bool) -> int:
     return 5 if any(check.status is CheckStatus.FAIL for check in checks) else 0
 
 
+@click.command("capabilities")
+@with_host
+async def capabilities_command(host: Host) -> None:
+    """Print what the host is and which guests it can run, as XML."""
+    click.echo(await host.capabilities(), nl=False)
+
+
+@click.command("domcapabilities")
+@click.option("--emulator", default="", metavar="FILE", help="The hypervisor's binary.")
+@click.option("--arch", default="", help="The guests' architecture.")
+@click.option("--machine", default="", help="Their machine type.")
+@click.option("--virttype", default="", metavar="TYPE", help="kvm or qemu.")
+@with_host
+async def domcapabilities_command(host: Host, emulator: str, arch: str, machine: str, virttype: str) -> None:
+    """Print what guests can have, as XML: CPUs, firmware, devices.
+
+    What is not told is the host's own, or its best.
+    """
+    found = await host.domain_capabilities(emulator=emulator, arch=arch, machine=machine, domain_type=virttype)
+    click.echo(found, nl=False)
+
+
 def _show(check: HostCheck, width: int) -> None:
     word, colour = _SIGNS[check.status]
     indent = " " * (width + 8)

@@ -58,6 +58,12 @@ class HypervisorDriver:
         """The host's capabilities document, as XML."""
         self._unsupported("capabilities")
 
+    async def domain_capabilities(
+        self, *, emulator: str = "", arch: str = "", machine: str = "", domain_type: str = ""
+    ) -> str:
+        """What guests can have of one emulator and machine, as XML; what is not told is this host's best."""
+        self._unsupported("domain_capabilities")
+
     async def check_host(self) -> list[HostCheck]:
         """What this driver needs of the host, each with what is missing and how to get it."""
         self._unsupported("check_host")

@@ -116,6 +116,11 @@ class QemuDriver(LocalDriver):
 
         return await doctor.checks(self._folders)
 
+    async def domain_capabilities(
+        self, *, emulator: str = "", arch: str = "", machine: str = "", domain_type: str = ""
+    ) -> str:
+        return await self._workshop.domain_capabilities(emulator, arch, machine, domain_type)
+
     async def cpu_models(self, arch: str = "") -> list[CpuModelInfo]:
         return (await self._workshop.cpus(arch)).models()
 

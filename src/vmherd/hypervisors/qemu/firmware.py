@@ -154,10 +154,15 @@ def _fits(build: Descriptor, domain: Domain) -> bool:
     wanted = _INTERFACES[domain.os.firmware] if domain.os.firmware else None
     return (
         wanted in build.interface_types
-        and any(_is_board(target, domain) for target in build.targets)
+        and is_for(build, domain)
         and _keeps_state_as_wanted(build.mapping, domain)
         and all(_offers(build, feature, enabled) for feature, enabled in _demands(domain))
     )
+
+
+def is_for(build: Descriptor, domain: Domain) -> bool:
+    """Whether a build runs on a domain's machine."""
+    return any(_is_board(target, domain) for target in build.targets)
 
 
 def _is_board(target: Target, domain: Domain) -> bool:

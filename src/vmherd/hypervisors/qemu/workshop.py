@@ -42,6 +42,13 @@ class Workshop:
     async def capabilities_document(self) -> str:
         return capabilities_xml(await self._own_capabilities())
 
+    async def domain_capabilities(self, emulator: str, arch: str, machine: str, domain_type: str) -> str:
+        """What guests can have, as XML; raises InvalidArgument for a machine or type that is none."""
+        from vmherd.hypervisors.qemu import domaincaps  # the only one who asks is an installer
+
+        binary = capabilities.find_binary(arch or capabilities.host_arch(), emulator or None)
+        return domaincaps.tell(await self._load(binary), arch, machine, domain_type)
+
     async def cpus(self, arch: str = "") -> Cpus:
         """The CPUs of the QEMU for an architecture, by default this host's."""
         binary = capabilities.find_binary(arch or capabilities.host_arch())
