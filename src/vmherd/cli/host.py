@@ -36,7 +36,9 @@ async def doctor_command(host: Host, as_json: bool) -> int:
 @click.command("capabilities")
 @with_host
 async def capabilities_command(host: Host) -> None:
-    """Print what the host is and which guests it can run, as XML."""
+    """Print what the host is and which guests it can run.
+
+    The document is libvirt's <capabilities>."""
     click.echo(await host.capabilities(), nl=False)
 
 
@@ -47,9 +49,9 @@ async def capabilities_command(host: Host) -> None:
 @click.option("--virttype", default="", metavar="TYPE", help="kvm or qemu.")
 @with_host
 async def domcapabilities_command(host: Host, emulator: str, arch: str, machine: str, virttype: str) -> None:
-    """Print what guests can have, as XML: CPUs, firmware, devices.
+    """Print what guests can have: CPUs, firmware, devices.
 
-    What is not told is the host's own, or its best.
+    The document is libvirt's <domainCapabilities>.  What is not told is the host's own, or its best.
     """
     found = await host.domain_capabilities(emulator=emulator, arch=arch, machine=machine, domain_type=virttype)
     click.echo(found, nl=False)
