@@ -95,7 +95,7 @@ set_up_packages() {
     fi
 }
 
-# Python packages: those to run, or with those to develop
+# Python packages: those to run, with those to develop, or with those to fuzz, too
 
 uv() {
     UV_PROJECT_ENVIRONMENT=$venv VIRTUAL_ENV=$venv UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-1} \
@@ -132,13 +132,17 @@ other_index() {
 
 # The lock names files on pypi.org.  Another index has them elsewhere; their hashes tell that they are the same.
 install_python_packages() {
-    local group=--dev index
-    [ "$1" = dev ] || group=--no-dev
+    local groups index
+    case $1 in
+    run) groups=(--no-dev) ;;
+    dev) groups=(--dev) ;;
+    fuzz) groups=(--dev --group fuzz) ;;
+    esac
     index=$(other_index)
     if [ -z "$index" ]; then
-        uv sync --frozen --inexact "$group"
+        uv sync --frozen --inexact "${groups[@]}"
     else
-        uv export --frozen --no-emit-project "$group" | uv pip install --default-index "$index" --require-hashes -r - &&
+        uv export --frozen --no-emit-project "${groups[@]}" | uv pip install --default-index "$index" --require-hashes -r - &&
             uv pip install --default-index "$index" --no-deps -e .
     fi
 }
@@ -151,7 +155,8 @@ make_python_environment() {
     { install_uv && install_python_packages "$1"; } ||
         die "the Python packages could not be installed" "check the network; the index-url of pip's settings is used"
     fingerprint > "$venv/.set-up-$1"
-    [ "$1" != dev ] || cp "$venv/.set-up-dev" "$venv/.set-up-run"
+    [ "$1" != fuzz ] || cp "$venv/.set-up-fuzz" "$venv/.set-up-dev"
+    [ "$1" = run ] || cp "$venv/.set-up-$1" "$venv/.set-up-run"
 }
 
 set_up_python() {

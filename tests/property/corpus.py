@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,9 +22,12 @@ _KVM = Verdict(usable=True, reason="")
 #: What QEMU 7.2 of Debian 12 can do.
 CAPABILITIES = msgspec.json.decode((_DATA / "qemu" / "capabilities-7.2.json").read_bytes(), type=Capabilities)
 
-#: Domain documents that vmherd takes.
-DOMAINS = [path.read_text() for folder in ("domain", "qemu") for path in sorted((_DATA / folder).glob("*.xml"))]
-DOMAINS = [text for text in DOMAINS if text.lstrip().startswith("<domain")]
+#: Every document that vmherd takes, and those of domains.
+DOCUMENTS = [path.read_text() for path in sorted(_DATA.glob("*/*.xml")) if path.parent.name != "hostile"]
+DOMAINS = [text for text in DOCUMENTS if re.match(r"\s*<domain[\s>]", text)]
+
+#: What was found to break something once.
+HOSTILE = sorted((_DATA / "hostile").glob("*.xml"))
 
 
 def complete_for_qemu(domain: Domain) -> None:
@@ -42,7 +46,3 @@ def arguments(domain: Domain) -> list[str]:
     host = HostMemory(files=folder)
     launch = Launch(folder=folder, monitor_fd=9, opener=Numbers(), memory=host, now=datetime.now(UTC))
     return build(domain, CAPABILITIES, launch)
-
-
-#: Every document that vmherd takes.
-DOCUMENTS = DOMAINS

@@ -231,6 +231,14 @@ PCI = "<address type='pci' slot='0x04'/>"
         ("<graphics type='vnc'><listen type='network'/></graphics>", "domain/devices/graphics[1]/listen[1]"),
         ("<graphics type='rdp'><listen type='socket'/></graphics>", "domain/devices/graphics[1]/listen[1]"),
         (
+            "<graphics type='vnc'><listen type='address' socket='/a'/></graphics>",
+            "domain/devices/graphics[1]/listen[1]/@socket",
+        ),
+        (
+            "<graphics type='vnc'><listen type='none' network='a'/></graphics>",
+            "domain/devices/graphics[1]/listen[1]/@network",
+        ),
+        (
             "<graphics type='vnc' socket='/a'><listen type='socket' socket='/b'/></graphics>",
             "domain/devices/graphics[1]/listen[1]",
         ),

@@ -209,7 +209,7 @@ def _listens(graphics: Graphics) -> None:
     if first.type is ListenType.ADDRESS:
         first.address = first.address or graphics.listen
     graphics.listen = graphics.listen or first.address
-    if graphics.type is GraphicsType.VNC:
+    if graphics.type is GraphicsType.VNC and first.type is ListenType.SOCKET:
         graphics.socket = graphics.socket or first.socket
 
 

@@ -171,6 +171,12 @@ def _graphics(domain: Domain) -> Iterator[Problem]:
 
 
 def _listens(graphics: Graphics, place: str) -> Iterator[Problem]:
+    """Source of the attributes of each type: virDomainGraphicsListenDefParseXML"""
+    for number, listen in numbered(graphics.listens):
+        if listen.network and listen.type is not ListenType.NETWORK:
+            yield Problem(f"{place}/listen[{number}]/@network", f"type {listen.type!s} has no network", "remove it")
+        if listen.socket and listen.type is not ListenType.SOCKET:
+            yield Problem(f"{place}/listen[{number}]/@socket", f"type {listen.type!s} has no socket", "remove it")
     for number, listen in numbered(graphics.listens):
         where = f"{place}/listen[{number}]"
         if listen.type is ListenType.NETWORK and not listen.network:

@@ -9,7 +9,7 @@ from lxml import etree
 from vmherd.errors import DocumentError
 from vmherd.util.xmlmodel.declared import Field, declared
 from vmherd.util.xmlmodel.document import DEFAULT_LIMITS, Limits, load
-from vmherd.util.xmlmodel.faults import fault, missing, too_deep, unmatched
+from vmherd.util.xmlmodel.faults import another, fault, missing, too_deep, unmatched
 from vmherd.util.xmlmodel.fields import Element, Kind
 from vmherd.util.xmlmodel.parser import Children, group, parser_of
 from vmherd.util.xmlmodel.scalars import TEXT, SizeCodec
@@ -96,7 +96,10 @@ def _child(node: etree._Element, children: Children, field: Field, _: type[Eleme
     tags = list(dict.fromkeys(map(field.tag_of, field.classes)))
     present = next((tag for tag in tags if tag in children), None)
     if present is not None:
-        yield from _one_of(children[present][0], [each for each in field.classes if field.tag_of(each) == present])
+        first, *others = children[present]
+        yield from _one_of(first, [each for each in field.classes if field.tag_of(each) == present])
+        if field.spec.alone:
+            yield from map(another, others)
     elif field.required:
         yield missing(node, " or ".join(f"<{tag}>" for tag in tags))
 
