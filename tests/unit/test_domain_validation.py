@@ -229,6 +229,10 @@ PCI = "<address type='pci' slot='0x04'/>"
             "domain/devices/serial/source/reconnect",
         ),
         ("<graphics type='vnc'><listen type='network'/></graphics>", "domain/devices/graphics[1]/listen[1]"),
+        (
+            DISK.format("vda", "<backingStore type='network'><source name='a'/></backingStore>"),
+            "domain/devices/disk[1]/backingStore/source",
+        ),
         ("<graphics type='rdp'><listen type='socket'/></graphics>", "domain/devices/graphics[1]/listen[1]"),
         (
             "<graphics type='vnc'><listen type='address' socket='/a'/></graphics>",
@@ -282,6 +286,10 @@ def test_a_device_that_cannot_be_is_refused(devices: str, place: str) -> None:
         ("<loader type='rom'>/a</loader><nvram>/b</nvram>", "domain/os/nvram"),
         ("<loader type='pflash' stateless='yes'>/a</loader><nvram>/b</nvram>", "domain/os/nvram"),
         ("<firmware><feature enabled='yes' name='secure-boot'/></firmware>", "domain/os/firmware"),
+        (
+            "<loader type='pflash'>/a</loader><nvram type='network'><source name='a'/></nvram>",
+            "domain/os/nvram/source",
+        ),
     ],
 )
 def test_firmware_that_contradicts_itself_is_refused(os: str, place: str) -> None:

@@ -86,7 +86,7 @@ def _disks(domain: Domain) -> Iterator[Problem]:
         if disk.target.bus is None:
             text = f"no bus is told, and {disk.target.dev!r} does not suggest one"
             yield Problem(f"{where}/target", text, "add bus='virtio', 'sata', 'scsi', ...")
-        if disk.type is StorageType.NETWORK and (disk.source is None or disk.source.protocol is None):
+        if disk.type is StorageType.NETWORK and disk.source is None:
             yield Problem(f"{where}/source", "a network disk needs a protocol", "add protocol='nbd', 'rbd', ...")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from vmherd.conf.domain.domain import Domain
 from vmherd.conf.domain.problem import Problem
-from vmherd.conf.domain.rules import cpus, disks, features, inputs, labels, screens, streams, tuning
+from vmherd.conf.domain.rules import cpus, disks, features, inputs, labels, screens, sources, streams, tuning
 
 Rule = Callable[[Domain], Iterator[Problem]]
 
@@ -21,5 +21,6 @@ RULES: tuple[Rule, ...] = (
     *streams.RULES,
     *inputs.RULES,
     *disks.RULES,
+    *sources.RULES,
     *labels.RULES,
 )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from vmherd.conf.domain.address import DriveAddress, UnassignedAddress
 from vmherd.conf.domain.defaults import sources_of
-from vmherd.conf.domain.disk import Disk, DiskBus, DiskDevice, DiskDriver, IoTune
+from vmherd.conf.domain.disk import BackingStore, Disk, DiskBus, DiskDevice, DiskDriver, IoTune, Mirror
 from vmherd.conf.domain.domain import Domain
 from vmherd.conf.domain.problem import Problem, duplicates, numbered
 from vmherd.conf.domain.rules.sources import source_problems
@@ -26,6 +26,17 @@ def disks(domain: Domain) -> Iterator[Problem]:
             yield from rule(disk, place)
         if disk.source is not None:
             yield from source_problems(disk.type, disk.source, disk.auth, f"{place}/source")
+        yield from _layers(disk.backing_store, f"{place}/backingStore")
+        yield from _layers(disk.mirror, f"{place}/mirror")
+
+
+def _layers(first: BackingStore | Mirror | None, place: str) -> Iterator[Problem]:
+    """The images below or beside a disk's own."""
+    layer = first
+    while layer is not None:
+        if layer.type is not None and layer.source is not None:
+            yield from source_problems(layer.type, layer.source, None, f"{place}/source")
+        layer, place = layer.backing_store, f"{place}/backingStore"
 
 
 def _image(disk: Disk, place: str) -> Iterator[Problem]:

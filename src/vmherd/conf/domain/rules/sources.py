@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from vmherd.conf.domain.domain import Domain
+from vmherd.conf.domain.os import NvramNetwork
 from vmherd.conf.domain.problem import Problem, duplicates, numbered
 from vmherd.conf.domain.storage import (
     Auth,
@@ -43,9 +45,18 @@ def source_problems(type_: StorageType, source: DiskSource, auth: Auth | None, p
         yield from _reservations(source.reservations, f"{place}/reservations")
 
 
+def nvram(domain: Domain) -> Iterator[Problem]:
+    """UEFI variables on a server are reached as the image of a disk is."""
+    kept = domain.os.nvram
+    if isinstance(kept, NvramNetwork):
+        yield from source_problems(StorageType.NETWORK, kept.source, None, "domain/os/nvram/source")
+
+
 def _network(source: DiskSource, place: str) -> Iterator[Problem]:
     name = source.name or ""
-    if not name and source.protocol not in (NetProtocol.NBD, None):
+    if source.protocol is None:
+        yield Problem(place, "a network source needs a protocol", "add protocol='nbd', 'rbd', ...")
+    elif not name and source.protocol is not NetProtocol.NBD:
         yield Problem(f"{place}/@name", f"a source of protocol {source.protocol} has a name", "add name='...'")
     elif source.protocol in _IN_TWO and name.find("/") < 1:
         yield Problem(f"{place}/@name", f"{name!r} names no image in a pool", "write name='POOL/IMAGE'")
@@ -123,3 +134,6 @@ def _reservations(wanted: Reservations, place: str) -> Iterator[Problem]:
     if source is None or source.type != "unix" or not source.path or source.mode != "client":
         text = "the socket of the helper is missing"
         yield Problem(f"{place}/source", text, "add <source type='unix' path='/...' mode='client'/>")
+
+
+RULES = (nvram,)
