@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from vmherd.conf.domain.address import PciAddress
+from vmherd.conf.domain.address import DriveAddress, PciAddress
 from vmherd.conf.domain.cpu import AddressMode, CacheMode
 from vmherd.conf.domain.domain import Domain, placed_devices
+from vmherd.conf.domain.hostdev import HostdevType
 from vmherd.conf.domain.os import Firmware, FirmwareFeatureName, Loader, LoaderType, Os
 from vmherd.conf.domain.problem import Problem, duplicates, numbered
 from vmherd.conf.domain.vcpu import NumaMode, Placement
@@ -147,6 +148,20 @@ def host_devices(domain: Domain) -> Iterator[Problem]:
     yield from duplicates(sources, "this device is handed over twice")
 
 
+def scsi_addresses(domain: Domain) -> Iterator[Problem]:
+    """Disks and devices of the host share the places of a SCSI controller."""
+    disks = [(f"disk[{n}]", each) for n, each in numbered(domain.devices.disks) if each.target.bus is DiskBus.SCSI]
+    handed = [(f"hostdev[{n}]", each) for n, each in numbered(domain.devices.hostdevs) if each.type is HostdevType.SCSI]
+    places = [
+        (f"domain/devices/{name}/address", (address.controller, address.bus, address.target, address.unit))
+        for name, each in (*disks, *handed)
+        if isinstance(address := each.address, DriveAddress)
+    ]
+    if handed:  # of disks alone, another rule tells
+        hint = "leave out the <address> of one of the two"
+        yield from duplicates(places, "SCSI address {} is taken by another device", hint, show=str)
+
+
 def screens(domain: Domain) -> Iterator[Problem]:
     """One video card is the primary one, and "none" stands alone."""
     models = [video.model for video in domain.devices.videos if video.model is not None]
@@ -206,6 +221,7 @@ RULES = (
     keys,
     pci_ranges,
     host_devices,
+    scsi_addresses,
     screens,
     labels,
     smbios,

@@ -21,6 +21,7 @@ DEVICES = {
     "pci-expander-bus": "pxb",
     "pcie-expander-bus": "pxb-pcie",
 }
+BUSES = frozenset({*DEVICES, "pcie-root-port"})
 ROOT_PORTS = ("pcie-root-port", "ioh3420")
 #: An expander takes bus numbers from the end; one stays free for what sits behind each.
 _LAST_BUS = 256

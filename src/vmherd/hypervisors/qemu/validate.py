@@ -15,7 +15,7 @@ from vmherd.conf.domain.problem import numbered, refuse
 from vmherd.conf.domain.vcpu import NumaMode
 from vmherd.cpu.x86.map import x86_map
 from vmherd.errors import Unsupported
-from vmherd.hypervisors.qemu import fit, rules, topology
+from vmherd.hypervisors.qemu import cards, fit, handover, rules, topology
 from vmherd.hypervisors.qemu.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.machine import is_pseries, is_q35, is_x86
@@ -24,7 +24,6 @@ from vmherd.hypervisors.qemu.rules import disks
 #: Elements of <devices> that no argument is made for yet: better refused than forgotten.
 _NOT_YET = {
     "leases": "lease",
-    "hostdevs": "hostdev",
 }
 
 
@@ -41,7 +40,7 @@ def check_startable(domain: Domain) -> None:
 
     A document may be kept before this driver can run it, as one may be kept whose disks are not there yet.
     """
-    refuse([*disks.images(domain), *_not_yet(domain)], "domain", Unsupported)
+    refuse([*disks.images(domain), *cards.unstartable(domain), *_not_yet(domain)], "domain", Unsupported)
 
 
 def check_enforced(domain: Domain) -> None:
@@ -60,7 +59,8 @@ def problems(domain: Domain, caps: Capabilities, kvm: Verdict) -> Iterator[Probl
     yield from _secure_boot(domain)
     yield from _shared_memory(domain, caps)
     yield from _ends(domain)
-    yield from topology.problems(domain)
+    for problems_of in (topology.problems, cards.problems, handover.problems):
+        yield from problems_of(domain)
     for rule in (*fit.RULES, *rules.RULES):
         yield from rule(domain)
     for rule_of_binary in rules.OF_BINARY:
@@ -155,11 +155,6 @@ def _not_yet(domain: Domain) -> Iterator[Problem]:
     if isinstance(sev, Sev) and (sev.cbitpos is None or sev.reduced_phys_bits is None):
         text = "the host's numbers for it are not found out yet"
         yield Problem("domain/launchSecurity", text, "add <cbitpos> and <reducedPhysBits>, as query-sev tells them")
-    for number, interface in numbered(domain.devices.interfaces):
-        if interface.type not in _NICS:
-            text = f"network cards of type {str(interface.type)!r} are not supported yet"
-            hint = "use <interface type='user'>, which reaches the outside without rights"
-            yield Problem(f"domain/devices/interface[{number}]/@type", text, hint)
 
 
 #: Limits that control groups set.
@@ -188,7 +183,3 @@ def _not_enforced(domain: Domain) -> Iterator[Problem]:
             if getattr(interface, name):
                 place = f"domain/devices/interface[{number}]/{name}"
                 yield Problem(place, f"<{name}> is not enforced by the QEMU driver yet", "remove it")
-
-
-#: Network cards that need nothing beyond QEMU.
-_NICS = ("user", "mcast", "client", "server", "udp")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from vmherd.conf.domain import Domain
-from vmherd.conf.domain.controller import Controller, ControllerType
+from vmherd.conf.domain.controller import Controller, ControllerTarget, ControllerType
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import machine
+from vmherd.hypervisors.qemu.bridges import BUSES
 from vmherd.hypervisors.qemu.command.device import Properties, alias, bus, device, virtio, virtio_name
 
 #: libvirt's order: bridges before what sits behind them.
@@ -116,28 +117,19 @@ def _scsi(domain: Domain, controller: Controller) -> Properties:
 
 
 def _pci(domain: Domain, controller: Controller) -> Properties:
-    target = controller.target
-    place = bus(controller, domain)
+    """What leads to another bus, or to several."""
+    target = controller.target or ControllerTarget()
+    if controller.model not in BUSES or controller.pci_model is None:
+        raise _unknown(controller)
+    end: Properties = {"driver": controller.pci_model.name, "id": alias(controller), **bus(controller, domain)}
     match controller.model:
-        case "pcie-root-port":
-            assert target is not None  # completion numbers every root port
-            name = controller.pci_model.name if controller.pci_model else "pcie-root-port"
-            return {
-                "driver": name,
-                "port": target.port,
-                "chassis": target.chassis,
-                "id": alias(controller),
-                "hotplug": target.hotplug,
-                **place,
-            }
-        case "pcie-to-pci-bridge":
-            return {"driver": "pcie-pci-bridge", "id": alias(controller), **place}
+        case "pcie-root-port" | "pcie-switch-downstream-port":
+            return {**end, "port": target.port, "chassis": target.chassis, "hotplug": target.hotplug}
         case "pci-bridge":
-            number = target.chassis_nr if target and target.chassis_nr else controller.index
-            return {"driver": "pci-bridge", "chassis_nr": number, "id": alias(controller), **place}
-        case "dmi-to-pci-bridge":
-            return {"driver": "i82801b11-bridge", "id": alias(controller), **place}
-    raise _unknown(controller)
+            return {**end, "chassis_nr": target.chassis_nr}
+        case "pci-expander-bus" | "pcie-expander-bus":
+            return {**end, "bus_nr": target.bus_nr, "numa_node": target.node}
+    return end
 
 
 def _unknown(controller: Controller) -> Unsupported:

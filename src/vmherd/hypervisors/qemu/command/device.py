@@ -80,7 +80,12 @@ def bus(each: Device, domain: Domain) -> Properties:
             root = machine.pci_root(domain) == "pcie-root"
             board = "pcie.0" if root else "pci.0"  # whatever the document calls it
             name = _controller(domain, ControllerType.PCI, address.bus, "pci.{}") if address.bus else board
-            found: Properties = {"bus": name, "multifunction": True if address.multifunction else None, "addr": place}
+            found: Properties = {
+                "bus": name,
+                "multifunction": address.multifunction,
+                "addr": place,
+                "acpi-index": each.acpi.index if each.acpi else None,
+            }
             return found | _rom(each)
         case UsbAddress() as address:
             usb = _controller(domain, ControllerType.USB, address.bus, "usb{}" if address.bus else "usb")

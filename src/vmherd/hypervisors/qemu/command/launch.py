@@ -12,6 +12,7 @@ from typing import Protocol
 from vmherd.conf.domain.storage import DiskSource, Secret, StorageType
 from vmherd.conf.domain.video import Video
 from vmherd.errors import Unsupported
+from vmherd.hypervisors.qemu.command.hostside import HostSide
 from vmherd.hypervisors.qemu.command.secrets import Vault
 from vmherd.hypervisors.qemu.config import DEFAULTS, Config
 from vmherd.hypervisors.qemu.hostmemory import HostMemory
@@ -63,6 +64,9 @@ class Launch:
     the host has of it.  ``now`` is the time of the start, in the host's time zone.  ``incoming`` is the URI that the
     state of a guest comes from which runs already, or "".
 
+    ``host`` is the other end of network cards and host devices, ``fdsets`` numbers the sets of descriptors that QEMU
+    opens as if they were files.
+
     Of storage: ``vault`` finds and encrypts secrets, ``volume`` says what a volume of a pool is on this host,
     ``is_cdrom`` whether a device of the host is a CD-ROM drive, ``user_id`` and ``group_id`` which number a name has
     (for NFS), ``nbd_tls`` where certificates for NBD are.  ``passed`` are descriptors of images by their group.
@@ -75,6 +79,7 @@ class Launch:
     monitor_fd: int
     opener: Opener
     memory: HostMemory
+    host: HostSide
     now: datetime
     incoming: str = ""
     reach: Callable[[Path], str] = str
