@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import count, islice
 from pathlib import Path
 
+from vmherd.conf.domain.hostdev import ScsiSource
+from vmherd.conf.domain.net import Interface
 from vmherd.conf.domain.video import Video
+from vmherd.hypervisors.qemu.command.netdev import queues
 
 
 class Numbers:
-    """Numbers in place of open descriptors."""
+    """Numbers in place of open descriptors; those of network cards and host devices count from 201 on."""
+
+    def __init__(self) -> None:
+        self._numbers = count(201)
 
     def listen(self, _: Path) -> int:
         return 101
@@ -30,3 +38,20 @@ class Numbers:
 
     def gpu(self, _: Video) -> int:
         return 109
+
+    def tap(self, interface: Interface) -> Sequence[int]:
+        return list(islice(self._numbers, queues(interface) or 1))
+
+    vhost_net = tap
+
+    def vdpa(self, _: Interface) -> int:
+        return next(self._numbers)
+
+    def passt(self, _: Interface) -> Path:
+        return Path("/run/guest/passt.sock")
+
+    def vhost_scsi(self) -> int:
+        return next(self._numbers)
+
+    def scsi_generic(self, _: ScsiSource) -> str:
+        return "/dev/sg3"

@@ -43,6 +43,6 @@ def arguments(domain: Domain) -> list[str]:
     domain.id = 1
     alias.assign(domain)
     folder = Path("/run/guest")
-    host = HostMemory(files=folder)
-    launch = Launch(folder=folder, monitor_fd=9, opener=Numbers(), memory=host, now=datetime.now(UTC))
+    host, numbers = HostMemory(files=folder), Numbers()
+    launch = Launch(folder=folder, monitor_fd=9, opener=numbers, host=numbers, memory=host, now=datetime.now(UTC))
     return build(domain, CAPABILITIES, launch)

@@ -255,8 +255,8 @@ def test_more_usb_devices_than_ports_get_a_hub(caps: Capabilities) -> None:
     assert port(hub) == "0:1"
     assert [port(each) for each in domain.devices.inputs[:3]] == ["0:2", "0:1.1", "0:1.2"]
     alias.assign(domain)
-    host = HostMemory(files=DATA)
-    launch = Launch(folder=DATA, monitor_fd=9, opener=Numbers(), memory=host, now=datetime.now(UTC))
+    host, numbers = HostMemory(files=DATA), Numbers()
+    launch = Launch(folder=DATA, monitor_fd=9, opener=numbers, host=numbers, memory=host, now=datetime.now(UTC))
     argv = build(domain, caps, launch)
     hub_argument = '{"driver":"usb-hub","id":"hub0","bus":"usb.0","port":"1"}'
     assert argv.index(hub_argument) < next(n for n, word in enumerate(argv) if '"1.1"' in word)

@@ -18,6 +18,7 @@ from vmherd.conf.domain import parse_domain, render
 from vmherd.conf.domain.storage import DiskSource, StorageType
 from vmherd.errors import DocumentError
 from vmherd.hypervisors.qemu import alias, channels, complete, displays, guestcpu, memory, validate
+from vmherd.hypervisors.qemu.accel import Verdict
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build
 from vmherd.hypervisors.qemu.command.launch import TlsFolder
@@ -46,7 +47,7 @@ NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone(timedelta(hours=2)))
 def arguments(text: str, caps: Capabilities) -> list[str]:
     domain = parse_domain(text)
     complete.complete(domain, caps, new=True)
-    validate.check(domain, caps)
+    validate.check(domain, caps, kvm=Verdict(usable=True, reason=""))
     validate.check_startable(domain)
     guestcpu.settle(domain, caps)
     domain.id = 1
@@ -55,11 +56,13 @@ def arguments(text: str, caps: Capabilities) -> list[str]:
     channels.name(domain, Path("/run/guest"))
     displays.complete(domain, DEFAULTS, Path("/run/guest"), lambda: "/dev/dri/renderD128", Path("/run/guest/dbus.sock"))
     displays.choose_ports(domain, DEFAULTS, lambda ports, _: ports.start)
+    numbers = Numbers()
     # A host with secrets, pools, certificates and descriptors for whoever asks.
     launch = Launch(
         folder=Path("/run/guest"),
         monitor_fd=9,
-        opener=Numbers(),
+        opener=numbers,
+        host=numbers,
         memory=HOST,
         now=NOW,
         tpm_socket=Path("/run/guest/swtpm.sock"),
@@ -107,6 +110,7 @@ def machine(devices: str, *, kind: str = "pc") -> str:
 
 DISK = "<disk type='file'><source file='/a'/><target dev='sda' bus='{}'/>{}</disk>"
 NIC = "<interface type='user'>"
+BRIDGE = "<interface type='bridge'><source bridge='br0'/>"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ NIC = "<interface type='user'>"
         (machine("", kind="vax"), "domain/os/type/@machine"),
         (machine("").replace("'qemu'", "'xen'"), "domain/@type"),
         (machine("").replace(">hvm<", ">exe<"), "domain/os/type"),
-        (machine("<interface type='bridge'><source bridge='br0'/></interface>"), "domain/devices/interface[1]/@type"),
+        (machine("<interface type='vds'/>"), "domain/devices/interface[1]/@type"),
         (machine("").replace("'x86_64'", "'aarch64'"), "domain/os/type/@arch"),
         (machine(DISK.format("ide", "<readonly/>")), "domain/devices/disk[1]/readonly"),
         (machine("").replace("<os>", "<os><smbios mode='sysinfo'/>"), "domain/os/smbios"),
@@ -143,7 +147,14 @@ def test_what_cannot_run_is_refused_with_its_place(text: str, place: str, caps: 
         (machine(DISK.format("virtio", "<transient/>")), "domain/devices/disk[1]/transient"),
         (machine(f"{NIC}<bandwidth><inbound average='9'/></bandwidth></interface>"),
          "domain/devices/interface[1]/bandwidth"),
-        (machine(f"{NIC}<filterref filter='clean-traffic'/></interface>"), "domain/devices/interface[1]/filterref"),
+        (machine(f"{BRIDGE}<filterref filter='clean-traffic'/></interface>"), "domain/devices/interface[1]/filterref"),
+        (machine(f"{BRIDGE}<script path='/bin/up'/></interface>"), "domain/devices/interface[1]/script"),
+        (machine("<interface type='network'><source network='default'/></interface>"),
+         "domain/devices/interface[1]/@type"),
+        (machine("<interface type='vhostuser'><source type='unix' path='/a' mode='client'/><model type='virtio'/>"
+                 "</interface>"), "domain/devices/interface[1]/@type"),
+        (machine("<hostdev mode='subsystem' type='scsi' rawio='yes'><source><adapter name='scsi_host1'/>"
+                 "<address bus='0' target='0' unit='0'/></source></hostdev>"), "domain/devices/hostdev[1]/@rawio"),
     ],
 )  # fmt: skip
 def test_a_promise_that_nothing_keeps_is_refused(text: str, place: str, caps: Capabilities) -> None:

@@ -50,6 +50,7 @@ def launch(host: HostMemory = HOST, incoming: str = "") -> Launch:
         folder=Path("/run"),
         monitor_fd=9,
         opener=Numbers(),
+        host=Numbers(),
         memory=host,
         now=datetime(2026, 1, 2, tzinfo=UTC),
         incoming=incoming,

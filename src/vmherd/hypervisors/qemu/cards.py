@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from vmherd.conf.domain import Domain, Problem
+from vmherd.conf.domain.memdev import MemoryAccess
 from vmherd.conf.domain.net import Interface, InterfaceSource, InterfaceType, IpAddress, TeamingType
 from vmherd.conf.domain.problem import numbered
 
@@ -46,6 +47,49 @@ def unstartable(domain: Domain) -> Iterator[Problem]:
     for number, interface in numbered(domain.devices.interfaces):
         for rule in (_powers, _filters):
             yield from rule(interface, f"domain/devices/interface[{number}]")
+
+
+#: Settings of a card that take more than QEMU and a network device.
+_NOT_YET = {
+    "bandwidth": "bandwidth",
+    "filterref": "filterref",
+    "virtualport": "virtualport",
+    "vlan": "vlan",
+    "coalesce": "coalesce",
+    "script": "script",
+    "downscript": "downscript",
+    "trust_guest_rx_filters": "@trustGuestRxFilters",
+}
+_KINDS_NOT_YET = {
+    _T.NETWORK: "there are no virtual networks yet: use type='bridge' with a bridge of the host, or type='user'",
+    _T.DIRECT: "macvtap devices are not made yet: use type='bridge' with a bridge of the host",
+    _T.HOSTDEV: "its MAC address is not set yet: use <hostdev mode='subsystem' type='pci'>",
+}
+
+
+def not_here_yet(domain: Domain) -> Iterator[Problem]:
+    """What libvirt does for a card beside QEMU, and this driver does not do yet."""
+    for number, interface in numbered(domain.devices.interfaces):
+        place = f"domain/devices/interface[{number}]"
+        for name, tag in _NOT_YET.items():
+            if getattr(interface, name):
+                yield Problem(
+                    f"{place}/{tag}", f"{tag.lstrip('@')} is not enforced by the QEMU driver yet", "remove it"
+                )
+        if hint := _KINDS_NOT_YET.get(interface.type):
+            yield Problem(f"{place}/@type", f"cards of type {str(interface.type)!r} cannot be started yet", hint)
+        if interface.type is _T.VHOSTUSER and not _shares_memory(domain):
+            text = "the program that switches the packets must reach the guest's memory"
+            hint = "add <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
+            yield Problem(f"{place}/@type", text, hint)
+
+
+def _shares_memory(domain: Domain) -> bool:
+    backing = domain.memory_backing
+    if backing and backing.access and backing.access.mode is MemoryAccess.SHARED:
+        return True
+    cells = domain.cpu.numa.cells if domain.cpu and domain.cpu.numa else []
+    return bool(cells) and all(cell.mem_access is MemoryAccess.SHARED for cell in cells)
 
 
 def _kind(interface: Interface, place: str) -> Iterator[Problem]:

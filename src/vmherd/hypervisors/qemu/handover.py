@@ -52,6 +52,15 @@ def problems(domain: Domain) -> Iterator[Problem]:
     yield from _only_one(domain)
 
 
+def not_here_yet(domain: Domain) -> Iterator[Problem]:
+    """What libvirt does for a host device beside QEMU, and this driver does not do yet."""
+    for number, hostdev in numbered(domain.devices.hostdevs):
+        for name in ("sgio", "rawio"):
+            if getattr(hostdev, name):
+                place = f"domain/devices/hostdev[{number}]/@{name}"
+                yield Problem(place, f"{name} is not enforced by the QEMU driver yet", "remove it")
+
+
 def _source(hostdev: Hostdev, place: str) -> Iterator[Problem]:
     match hostdev.source:
         case None:

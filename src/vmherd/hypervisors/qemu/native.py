@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
 from vmherd.conf.domain import Domain
+from vmherd.conf.domain.hostdev import ScsiSource
+from vmherd.conf.domain.net import Interface
 from vmherd.conf.domain.os import Nvram
 from vmherd.conf.domain.tpm import EmulatorTpm, TpmVersion
 from vmherd.conf.domain.video import Video
@@ -41,6 +43,7 @@ from vmherd.hypervisors.qemu.command import backing, security
 from vmherd.hypervisors.qemu.command.device import escape
 from vmherd.hypervisors.qemu.config import DEFAULTS
 from vmherd.hypervisors.qemu.folders import Folders, for_uri
+from vmherd.hypervisors.qemu.prepared import scsi_generic
 from vmherd.hypervisors.qemu.resources import FIRST_CID, VSOCK, cancel_file
 
 _SOCKET = re.compile(r"(socket,id=[^,]+),fd=([0-9]+)")
@@ -77,6 +80,7 @@ def commands(domain: Domain, caps: Capabilities, folders: Folders) -> str:
         monitor_fd=paths.listen(folder / "monitor.sock"),
         opener=paths,
         memory=host,
+        host=_Nobody(paths),
         now=datetime.now().astimezone(),
         tpm_socket=folder / "swtpm.sock",
     )
@@ -112,6 +116,36 @@ def _tpm(backend: EmulatorTpm, socket: Path) -> Iterator[str]:
     version = ["--tpm2"] if backend.version is TpmVersion.V2_0 else []
     ctrl = ["--ctrl", f"type=unixio,path={socket}", "--tpmstate", f"dir={state}"]
     yield shlex.join(["swtpm", "socket", *version, *ctrl, "--terminate", "--daemon"])
+
+
+class _Nobody:
+    """Without vmherd nobody makes network devices, starts routers or takes devices from the host."""
+
+    def __init__(self, paths: _Paths) -> None:
+        self._paths = paths
+
+    def tap(self, interface: Interface) -> Sequence[int]:
+        raise self._refusal(f"network cards of type {str(interface.type)!r}")
+
+    vhost_net = tap
+
+    def vdpa(self, interface: Interface) -> int:
+        assert interface.source is not None
+        assert interface.source.dev is not None  # validation asks for it
+        return self._paths.listen(Path(interface.source.dev))
+
+    def passt(self, _: Interface) -> Path:
+        raise self._refusal("network cards with passt")
+
+    def vhost_scsi(self) -> int:
+        raise self._refusal("SCSI targets of the kernel")
+
+    def scsi_generic(self, source: ScsiSource) -> str:
+        return scsi_generic(source)
+
+    def _refusal(self, what: str) -> Unsupported:
+        hint = "let vmherd run the guest: 'vmherd create'; or use <interface type='user'>"
+        return Unsupported(f"{what} take more than a command", place="domain/devices", hint=hint)
 
 
 class _Paths:

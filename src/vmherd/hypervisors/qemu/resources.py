@@ -37,25 +37,26 @@ class Resources:
         self._ours = ours
         self._port_locks = port_locks
 
-    def _keep(self, fd: int) -> int:
+    def inherit(self, fd: int) -> int:
+        """Hand on what somebody else opened."""
         self.inherited.append(fd)
         self._ours.callback(os.close, fd)
         return fd
 
     def _open(self, path: Path, flags: int) -> int:
         try:
-            return self._keep(os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o600))
+            return self.inherit(os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o600))
         except OSError as problem:
             raise HostError(f"cannot open {path}: {problem.strerror}", hint="correct the path or its rights") from None
 
     def port(self, candidates: Iterable[int], address: str) -> int:
         """A free TCP port, ours while QEMU lives."""
         port, fd = ports.reserve(self._port_locks, candidates, address)
-        self._keep(fd)
+        self.inherit(fd)
         return port
 
     def listen(self, path: Path) -> int:
-        return self._keep(listen_unix(path).detach())
+        return self.inherit(listen_unix(path).detach())
 
     def reach(self, path: Path) -> str:
         """A name of a socket that fits into an address: QEMU has no other way to one deep down."""

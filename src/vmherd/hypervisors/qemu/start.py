@@ -42,6 +42,7 @@ from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.hostmemory import HostMemory
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
+from vmherd.hypervisors.qemu.prepared import Prepared
 from vmherd.hypervisors.qemu.resources import Resources
 from vmherd.state.domains import DomainTable, Entry, Live
 from vmherd.util.files import on_host, write_atomically
@@ -97,13 +98,13 @@ class Start:
             with ExitStack() as ours:  # what QEMU inherits, we close
                 resources = Resources(ours, self._folders.ports)
                 self._make_folder()
+                log = ours.enter_context(self._folders.guest_log(self._domain.name).open("ab"))
                 self._prepare_displays(resources)
-                launch = self._prepare(resources)
+                launch = await self._prepare(resources, log.fileno())
                 env = command.environment(self._domain, launch, os.environ)
                 argv = self._arguments(launch, resources)
-                with self._folders.guest_log(self._domain.name).open("ab") as log:
-                    await self._start_helpers(launch, log.fileno())
-                    await self._spawn(argv, env, resources.inherited, undo, log)
+                await self._start_helpers(launch, log.fileno())
+                await self._spawn(argv, env, resources.inherited, undo, log)
             keeper.ensure(self._folders, self._uri)
             async with self._greeted() as monitor:
                 await self._read_back(monitor)
@@ -133,13 +134,16 @@ class Start:
         displays.complete(self._domain, self._config, folder, displays.rendernode, folder / "dbus.sock")
         displays.choose_ports(self._domain, self._config, resources.port)
 
-    def _prepare(self, resources: Resources) -> command.Launch:
+    async def _prepare(self, resources: Resources, log: int) -> command.Launch:
         folder = self._folders.guest(self._uuid)
+        host = Prepared(self._domain, folder, self._folders.ports, resources)
+        await host.prepare(log)
         return command.Launch(
             folder=folder,
             monitor_fd=resources.listen(self._folders.control(self._uuid)),
             opener=resources,
             memory=self._host_memory(),
+            host=host,
             now=datetime.now().astimezone(),
             reach=resources.reach,
             vault=Vault(key=self._key),

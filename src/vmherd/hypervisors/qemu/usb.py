@@ -103,6 +103,7 @@ def _devices(domain: Domain) -> Iterator[Device]:
     yield from (each for each in devices.inputs if each.bus is InputBus.USB)
     yield from (each for each in devices.serials if each.target and each.target.type is SerialTargetType.USB)
     yield from (each for each in devices.sounds if each.model is SoundModel.USB)
+    yield from (each for each in devices.interfaces if each.model and each.model.type == "usb-net")
     yield from devices.redirdevs
 
 

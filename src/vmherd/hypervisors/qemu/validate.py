@@ -178,8 +178,5 @@ def _not_enforced(domain: Domain) -> Iterator[Problem]:
             yield Problem(f"domain/{tag}", f"<{tag}> is not enforced by the QEMU driver yet", "remove it")
     yield from _unbound_memory(domain)
     yield from disks.not_here_yet(domain)
-    for number, interface in numbered(domain.devices.interfaces):
-        for name in ("bandwidth", "filterref"):
-            if getattr(interface, name):
-                place = f"domain/devices/interface[{number}]/{name}"
-                yield Problem(place, f"<{name}> is not enforced by the QEMU driver yet", "remove it")
+    yield from cards.not_here_yet(domain)
+    yield from handover.not_here_yet(domain)

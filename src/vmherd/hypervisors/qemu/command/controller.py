@@ -117,19 +117,21 @@ def _scsi(domain: Domain, controller: Controller) -> Properties:
 
 
 def _pci(domain: Domain, controller: Controller) -> Properties:
-    """What leads to another bus, or to several."""
+    """What leads to another bus, or to several; which settings a model has, validation saw to."""
     target = controller.target or ControllerTarget()
     if controller.model not in BUSES or controller.pci_model is None:
         raise _unknown(controller)
-    end: Properties = {"driver": controller.pci_model.name, "id": alias(controller), **bus(controller, domain)}
-    match controller.model:
-        case "pcie-root-port" | "pcie-switch-downstream-port":
-            return {**end, "port": target.port, "chassis": target.chassis, "hotplug": target.hotplug}
-        case "pci-bridge":
-            return {**end, "chassis_nr": target.chassis_nr}
-        case "pci-expander-bus" | "pcie-expander-bus":
-            return {**end, "bus_nr": target.bus_nr, "numa_node": target.node}
-    return end
+    return {
+        "driver": controller.pci_model.name,
+        "port": target.port,
+        "chassis": target.chassis,
+        "chassis_nr": target.chassis_nr,
+        "bus_nr": target.bus_nr,
+        "id": alias(controller),
+        "numa_node": target.node,
+        "hotplug": target.hotplug,
+        **bus(controller, domain),
+    }
 
 
 def _unknown(controller: Controller) -> Unsupported:
