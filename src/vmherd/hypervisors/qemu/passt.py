@@ -48,7 +48,7 @@ async def start(interface: Interface, folder: Path, log: int) -> None:
 
 def arguments(interface: Interface, path: Path) -> list[str]:
     """Its options: it is started in the folder of its socket, which may be deeper than an address has room for."""
-    args = ["--one-off", "--socket", path.name]
+    args = ["--one-off", "--socket", path.name, "--pid", str(path.with_suffix(".pid"))]
     if interface.mtu:
         args += ["--mtu", str(interface.mtu.size)]
     if interface.source and interface.source.dev:

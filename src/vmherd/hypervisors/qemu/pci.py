@@ -268,11 +268,12 @@ def _mark_shared_slots(domain: Domain) -> None:
 
 
 def _check_order(domain: Domain) -> None:
-    """A bridge sits on a bus whose number is lower than that of its own."""
+    """A conventional bridge sits on a bus whose number is lower than that of its own."""
     for each in _bridges(domain):
-        if isinstance(each.address, PciAddress) and (each.index or 0) <= (each.address.bus or 0):
+        place = each.address
+        if each.model == "pci-bridge" and isinstance(place, PciAddress) and (each.index or 0) <= (place.bus or 0):
             raise DocumentError(
-                f"PCI controller {each.index} cannot sit on bus {each.address.bus}, which comes behind it",
+                f"PCI bridge {each.index} cannot sit on bus {place.bus}, which comes behind it",
                 place="domain/devices/controller/address/@bus",
                 hint="give it a higher index, or leave <address> out",
             )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from vmherd.conf.domain import Domain
+from vmherd.conf.domain.address import PciAddress
 from vmherd.conf.domain.controller import Controller, ControllerTarget, ControllerType
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import machine
@@ -46,12 +49,24 @@ def arguments(domain: Domain) -> list[str]:
     """Every controller that the machine does not have by itself, and the USB hubs."""
     args: list[str] = []
     for kind in _ORDER:
-        for controller in domain.devices.controllers:
-            if controller.type is kind and not _is_built_in(domain, controller):
+        of_kind = [each for each in domain.devices.controllers if each.type is kind]
+        for controller in _by_bus(of_kind) if kind is ControllerType.PCI else of_kind:
+            if not _is_built_in(domain, controller):
                 args += device(_properties(domain, controller))
     for hub in domain.devices.hubs:
         args += device({"driver": "usb-hub", "id": alias(hub), **bus(hub, domain)})
     return args
+
+
+def _by_bus(controllers: list[Controller]) -> Iterator[Controller]:
+    """In their order, but none before the one whose bus it sits on."""
+    waiting, there = list(controllers), {0}
+    while waiting:
+        ready = (each for each in waiting if not isinstance(each.address, PciAddress) or each.address.bus in there)
+        found = next(ready, waiting[0])
+        waiting.remove(found)
+        there.add(found.index or 0)
+        yield found
 
 
 def _is_built_in(domain: Domain, controller: Controller) -> bool:
