@@ -193,10 +193,19 @@ async def test_a_guest_with_all_common_devices_works_from_definition_to_oblivion
 
 
 DOCUMENTS = Path(__file__).parents[1] / "data" / "qemu"
-#: They want a kernel, a firmware, somebody to talk to, huge pages, persistent memory, secrets and disks of the host.
+#: They want a kernel, a firmware, somebody to talk to, huge pages, persistent memory, secrets, disks and other devices
+#: of the host, or KVM.
 ABSENT = (
-    "kernel-boot", "uefi", "streams-elsewhere", "huge-pages-and-iommu", "memory-modules", "servers", "images",
-)  # fmt: skip
+    "kernel-boot",
+    "uefi",
+    "streams-elsewhere",
+    "huge-pages-and-iommu",
+    "memory-modules",
+    "servers",
+    "images",
+    "host-devices",
+    "network-kinds",
+)
 
 
 def moved(path: Path, folder: Path) -> str:
