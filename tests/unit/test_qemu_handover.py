@@ -17,7 +17,8 @@ from vmherd.conf.domain.hostdev import HostUsbAddress, UsbId, UsbSource
 from vmherd.conf.domain.net import Interface
 from vmherd.conf.domain.storage import StartupPolicy
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu import cards, handover, hostpci, hostusb, passt, rebind
+from vmherd.hypervisors.qemu import hostpci, hostusb, passt, rebind
+from vmherd.hypervisors.qemu.rules import cards, hostdevs
 from vmherd.util.xmlmodel import parse
 
 CARD = HostPciAddress(domain=0, bus=3, slot=7, function=1)
@@ -228,7 +229,7 @@ def places(devices: str) -> list[str]:
         "<domain type='qemu'><name>a</name><memory>65536</memory>"
         f"<os><type arch='x86_64' machine='pc'>hvm</type></os><devices>{devices}</devices></domain>"
     )
-    found = [*cards.problems(domain), *cards.unstartable(domain), *handover.problems(domain)]
+    found = [*cards.problems(domain), *cards.unstartable(domain), *hostdevs.problems(domain)]
     assert all(each.text for each in found)
     return [each.place.removeprefix("domain/devices/").replace("[1]", "") for each in found]
 

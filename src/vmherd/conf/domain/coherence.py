@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from vmherd.conf.domain.address import DriveAddress, PciAddress
 from vmherd.conf.domain.cpu import AddressMode, CacheMode
+from vmherd.conf.domain.disk import DiskBus
 from vmherd.conf.domain.domain import Domain, placed_devices
 from vmherd.conf.domain.hostdev import HostdevType
 from vmherd.conf.domain.os import Firmware, FirmwareFeatureName, Loader, LoaderType, Os

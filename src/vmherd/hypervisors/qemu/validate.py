@@ -15,11 +15,11 @@ from vmherd.conf.domain.problem import numbered, refuse
 from vmherd.conf.domain.vcpu import NumaMode
 from vmherd.cpu.x86.map import x86_map
 from vmherd.errors import Unsupported
-from vmherd.hypervisors.qemu import cards, fit, handover, rules, topology
+from vmherd.hypervisors.qemu import fit, rules
 from vmherd.hypervisors.qemu.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.machine import is_pseries, is_q35, is_x86
-from vmherd.hypervisors.qemu.rules import disks
+from vmherd.hypervisors.qemu.rules import cards, disks, hostdevs
 
 #: Elements of <devices> that no argument is made for yet: better refused than forgotten.
 _NOT_YET = {
@@ -59,8 +59,6 @@ def problems(domain: Domain, caps: Capabilities, kvm: Verdict) -> Iterator[Probl
     yield from _secure_boot(domain)
     yield from _shared_memory(domain, caps)
     yield from _ends(domain)
-    for problems_of in (topology.problems, cards.problems, handover.problems):
-        yield from problems_of(domain)
     for rule in (*fit.RULES, *rules.RULES):
         yield from rule(domain)
     for rule_of_binary in rules.OF_BINARY:
@@ -179,4 +177,4 @@ def _not_enforced(domain: Domain) -> Iterator[Problem]:
     yield from _unbound_memory(domain)
     yield from disks.not_here_yet(domain)
     yield from cards.not_here_yet(domain)
-    yield from handover.not_here_yet(domain)
+    yield from hostdevs.not_here_yet(domain)

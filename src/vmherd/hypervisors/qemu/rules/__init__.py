@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator
 from vmherd.conf.domain import Domain, Problem
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.rules import (
+    bridges,
+    cards,
     controllers,
     cpus,
     disks,
     features,
     filesystems,
+    hostdevs,
     iommu,
     memory,
     modules,
@@ -33,6 +36,9 @@ RULES: tuple[Rule, ...] = (
     *features.RULES,
     *timers.RULES,
     *controllers.RULES,
+    *bridges.RULES,
+    *cards.RULES,
+    *hostdevs.RULES,
     *screens.RULES,
     *streams.RULES,
     *small.RULES,

@@ -38,7 +38,7 @@ _NEEDED = {
 def problems(domain: Domain) -> Iterator[Problem]:
     """Every network card that QEMU cannot make as it is described."""
     for number, interface in numbered(domain.devices.interfaces):
-        for rule in _RULES:
+        for rule in _OF_CARD:
             yield from rule(interface, f"domain/devices/interface[{number}]")
 
 
@@ -225,10 +225,13 @@ def _scripts(interface: Interface, place: str) -> Iterator[Problem]:
             yield Problem(f"{place}/{name}", text, "remove it, or use type='ethernet'")
 
 
-_RULES: tuple[Callable[[Interface, str], Iterator[Problem]], ...] = (
+_OF_CARD: tuple[Callable[[Interface, str], Iterator[Problem]], ...] = (
     _kind,
     _abilities,
     _model,
     _user,
     _scripts,
 )
+
+
+RULES = (problems,)

@@ -24,7 +24,7 @@ from vmherd.conf.domain.hostdev import (
 )
 from vmherd.conf.domain.net import Interface, InterfaceType, TeamingType
 from vmherd.conf.domain.problem import numbered
-from vmherd.hypervisors.qemu import hostdevs
+from vmherd.hypervisors.qemu import hostdevs as handed
 
 _T = HostdevType
 #: A World Wide Port Name: "naa.", then 16 digits of which the first tells its kind.
@@ -155,8 +155,11 @@ def _card(interface: Interface, place: str) -> Iterator[Problem]:
 
 
 def _only_one(domain: Domain) -> Iterator[Problem]:
-    devices = hostdevs.of(domain)
+    devices = handed.of(domain)
     if sum(bool(each.ramfb) for each in devices) > 1:
         yield Problem("domain/devices/hostdev/@ramfb", "only one device shows the first screen", "leave it on one")
     if sum(each.model is MdevModel.VFIO_AP for each in devices) > 1:
         yield Problem("domain/devices/hostdev/@model", "only one vfio-ap device works", "keep one")
+
+
+RULES = (problems,)

@@ -83,3 +83,6 @@ def _target(domain: Domain, each: Controller, place: str) -> Iterator[Problem]:
     cells = domain.cpu.numa.cells if domain.cpu and domain.cpu.numa else []
     if target.node is not None and target.node not in {cell.id for cell in cells}:
         yield Problem(f"{place}/target/node", f"there is no NUMA node {target.node}", "add <numa> to <cpu>")
+
+
+RULES = (problems,)
