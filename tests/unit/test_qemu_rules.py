@@ -94,6 +94,18 @@ FEATURES = [
     ("<clock><timer name='rtc' track='boot'/></clock>", "domain/clock/timer[1]/@track"),
     ("<clock><timer name='armvtimer'/></clock>", "domain/clock/timer[1]/@name"),
 ]
+NUMA = "<cpu><numa><cell cpus='0' memory='32' unit='MiB'/><cell cpus='{}' memory='32' unit='MiB'/></numa></cpu>"
+MEMORY = [
+    (NUMA.format("0-1"), "domain/cpu/numa/cell[2]/@cpus"),
+    (
+        NUMA.format("1") + "<numatune><memnode cellid='1' nodeset='0'/><memnode cellid='1' nodeset='1'/></numatune>",
+        "domain/numatune/memnode[2]/@cellid",
+    ),
+    (
+        "<memoryBacking><hugepages><page size='0'/></hugepages></memoryBacking>",
+        "domain/memoryBacking/hugepages/page[1]",
+    ),
+]
 LABELS = [
     ("<seclabel type='static'><label>a</label></seclabel>", "domain/seclabel[1]/@model"),
     ("<sysinfo type='fwcfg'><entry name='mine'>x</entry></sysinfo>", "domain/sysinfo[1]/entry[1]/@name"),
@@ -101,7 +113,7 @@ LABELS = [
 ]
 
 
-@pytest.mark.parametrize(("head", "place"), CPU + TUNING + FEATURES + LABELS)
+@pytest.mark.parametrize(("head", "place"), CPU + TUNING + FEATURES + MEMORY + LABELS)
 def test_what_the_machine_cannot_be_is_refused(caps: Capabilities, head: str, place: str) -> None:
     assert refused(caps, head=head).startswith(place)
 
@@ -109,6 +121,10 @@ def test_what_the_machine_cannot_be_is_refused(caps: Capabilities, head: str, pl
 DEVICES = [
     ("<controller type='ide' index='1'/>", "controller[1]/@index"),
     ("<controller type='fdc' index='1'/>", "controller[1]/@index"),
+    ("<controller type='usb' model='none'/><controller type='usb' index='1' model='qemu-xhci'/>", "controller[2]"),
+    ("<disk type='file' device='cdrom'><target dev='vda' bus='virtio'/></disk>", "disk[1]/@device"),
+    ("<hub type='pci'/>", "hub/@type"),
+    ("<redirdev bus='pci' type='spicevmc'/>", "redirdev/@bus"),
     ("<controller type='sata' index='0' model='fast'/>", "controller[1]/@model"),
     ("<controller type='usb' index='0' model='piix3-uhci' ports='4'/>", "controller[1]/@ports"),
     ("<controller type='scsi' model='lsilogic'><driver queues='2'/></controller>", "controller[1]/driver/@queues"),

@@ -102,6 +102,9 @@ def numa(domain: Domain) -> Iterator[Problem]:
     for number, node in numbered(domain.numatune.memnodes if domain.numatune else []):
         if node.cellid not in ids:
             yield Problem(f"domain/numatune/memnode[{number}]/@cellid", f"there is no node {node.cellid}")
+    tuned = numbered(domain.numatune.memnodes if domain.numatune else [])
+    places = [(f"domain/numatune/memnode[{number}]/@cellid", node.cellid) for number, node in tuned]
+    yield from duplicates(places, "node {} is tuned twice")
 
 
 def numa_tuning(domain: Domain) -> Iterator[Problem]:

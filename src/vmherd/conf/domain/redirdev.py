@@ -5,14 +5,20 @@ Source: https://libvirt.org/formatdomain.html#redirected-devices
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from vmherd.conf.domain.address import Device
 from vmherd.conf.domain.chardev import ChardevSource, ChardevType, Protocol
 from vmherd.conf.domain.scalars import UpperHex2, UpperHex4, UsbVersion
 from vmherd.util.xmlmodel import Element, YesNo, attr, child, children
 
 
+class RedirBus(StrEnum):
+    USB = "usb"
+
+
 class Redirdev(Device, tag="redirdev"):
-    bus: str = attr(default="usb", always=True)
+    bus: RedirBus = attr(default=RedirBus.USB, always=True)
     type: ChardevType = attr()
     sources: list[ChardevSource] = children()
     protocol: Protocol | None = child()
@@ -32,5 +38,9 @@ class Redirfilter(Element, tag="redirfilter"):
     rules: list[RedirRule] = children()
 
 
+class HubType(StrEnum):
+    USB = "usb"
+
+
 class Hub(Device, tag="hub"):
-    type: str = attr()
+    type: HubType = attr()

@@ -53,6 +53,9 @@ def pages(domain: Domain) -> Iterator[Problem]:
     backing = domain.memory_backing
     told = backing.hugepages.pages if backing and backing.hugepages else []
     place = "domain/memoryBacking/hugepages/page"
+    for number, page in numbered(told):
+        if page.size == 0:
+            yield Problem(f"{place}[{number}]/@size", "a page has a size", "write size='2' unit='MiB'")
     if sum(page.nodeset is None for page in told) > 1:
         text = "two sizes are for the whole guest"
         yield Problem(place, text, "give nodeset to all but one, and a guest with one node no nodeset")

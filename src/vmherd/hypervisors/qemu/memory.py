@@ -41,8 +41,8 @@ def _assign_cpus(domain: Domain) -> None:
     cells = domain.cpu.numa.cells if domain.cpu and domain.cpu.numa else []
     taken = {cpu for cell in cells[1:] for cpu in cell.cpus or ()}
     if cells:
-        rest = set(range(domain.vcpu.count)) | set(cells[0].cpus or ())
-        cells[0].cpus = tuple(sorted(rest - taken)) or None
+        rest = set(range(domain.vcpu.count)) - taken
+        cells[0].cpus = tuple(sorted(rest | set(cells[0].cpus or ()))) or None
 
 
 def _assign_slots(domain: Domain) -> None:

@@ -16,7 +16,7 @@ from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.disk import DiskBus
 from vmherd.conf.domain.hostdev import HostdevType
 from vmherd.conf.domain.input import InputBus
-from vmherd.conf.domain.redirdev import Hub
+from vmherd.conf.domain.redirdev import Hub, HubType
 from vmherd.conf.domain.sound import SoundModel
 from vmherd.errors import DocumentError
 
@@ -128,7 +128,7 @@ def _add_hubs(domain: Domain, ports: int, devices: int) -> None:
     lacking = devices - ports - _HUB_PORTS * len(domain.devices.hubs)
     if lacking > 0:
         count = -(-(lacking + 1) // (_HUB_PORTS - 1))
-        domain.devices.hubs += [Hub(type="usb") for _ in range(count)]
+        domain.devices.hubs += [Hub(type=HubType.USB) for _ in range(count)]
 
 
 def _depth(device: Device) -> tuple[int, bool]:

@@ -19,6 +19,15 @@ _PIIX = ("piix3", "piix4", "ich6")
 _SCSI_ONLY = ("queues", "cmd_per_lun", "max_sectors", "ioeventfd", "iothread")
 
 
+def usb_or_none(domain: Domain) -> Iterator[Problem]:
+    """The controller of model "none" says that there is no USB."""
+    usb = [(number, each) for number, each in numbered(domain.devices.controllers) if each.type is ControllerType.USB]
+    if any(each.model == "none" for _, each in usb):
+        for number, _ in usb[1:]:
+            text = "one of the controllers is of model 'none', which means no USB at all"
+            yield Problem(f"domain/devices/controller[{number}]", text, "remove it, or the one of model 'none'")
+
+
 def controllers(domain: Domain) -> Iterator[Problem]:
     threads = {each.id for each in domain.iothreadids} or set(range(1, (domain.iothreads or 0) + 1))
     for number, each in numbered(domain.devices.controllers):
@@ -59,4 +68,4 @@ def _scsi(each: Controller, threads: set[int], place: str) -> Iterator[Problem]:
         )
 
 
-RULES = (controllers,)
+RULES = (usb_or_none, controllers)

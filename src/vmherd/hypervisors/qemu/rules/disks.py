@@ -111,7 +111,7 @@ def _io(_: Domain, disk: Disk, place: str, caps: Capabilities) -> Iterator[Probl
 def _iothread(domain: Domain, disk: Disk, place: str, _: Capabilities) -> Iterator[Problem]:
     """Only virtio disks on PCI and CCW leave the main loop."""
     thread = disk.driver.iothread if disk.driver else None
-    if not thread:
+    if thread is None:
         return
     where = f"{place}/driver/@iothread"
     if disk.target.bus is not DiskBus.VIRTIO:
@@ -127,6 +127,8 @@ def _iothread(domain: Domain, disk: Disk, place: str, _: Capabilities) -> Iterat
 def _place(domain: Domain, disk: Disk, place: str, _: Capabilities) -> Iterator[Problem]:
     """Where a disk can be plugged in."""
     address, bus, where = disk.address, disk.target.bus, f"{place}/address"
+    if bus is DiskBus.VIRTIO and disk.device is DiskDevice.CDROM:
+        yield Problem(f"{place}/@device", "a virtio disk cannot be taken out", "use bus='sata' or bus='scsi'")
     if bus is DiskBus.USB and address and not isinstance(address, UsbAddress):
         yield Problem(f"{where}/@type", "a disk on USB has an address on USB", "use type='usb'")
     if not isinstance(address, DriveAddress):
@@ -156,6 +158,9 @@ def _lun(_: Domain, disk: Disk, place: str, __: Capabilities) -> Iterator[Proble
     if disk.source and disk.source.protocol not in (None, NetProtocol.ISCSI):
         text = f"a lun is reached through iSCSI, not {disk.source.protocol}"
         yield Problem(f"{place}/source/@protocol", text, "use protocol='iscsi', or device='disk'")
+    if disk.driver and disk.driver.type not in (None, StorageFormat.RAW):
+        text = f"a lun is the host's device as it is, no {disk.driver.type} image"
+        yield Problem(f"{place}/driver/@type", text, "use type='raw', or device='disk'")
     for name in ("wwn", "vendor", "product", "serial"):
         if getattr(disk, name) is not None and (name != "serial" or disk.target.bus is DiskBus.SCSI):
             yield Problem(f"{place}/{name}", "a lun tells its own", "remove it")
