@@ -46,16 +46,20 @@ _SCSI = {
 
 
 def arguments(domain: Domain) -> list[str]:
-    """Every controller that the machine does not have by itself, and the USB hubs."""
+    """Every controller that the machine does not have by itself, and the USB hubs, before what may sit on them."""
     args: list[str] = []
     for kind in _ORDER:
+        args += _hubs(domain) if kind is ControllerType.CCID else []
         of_kind = [each for each in domain.devices.controllers if each.type is kind]
         for controller in _by_bus(of_kind) if kind is ControllerType.PCI else of_kind:
             if not _is_built_in(domain, controller):
                 args += device(_properties(domain, controller))
-    for hub in domain.devices.hubs:
-        args += device({"driver": "usb-hub", "id": alias(hub), **bus(hub, domain)})
     return args
+
+
+def _hubs(domain: Domain) -> list[str]:
+    hubs = domain.devices.hubs
+    return [word for hub in hubs for word in device({"driver": "usb-hub", "id": alias(hub), **bus(hub, domain)})]
 
 
 def _by_bus(controllers: list[Controller]) -> Iterator[Controller]:
