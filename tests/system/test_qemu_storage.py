@@ -144,6 +144,17 @@ async def test_folders_are_served_as_long_as_the_guest_lives(host: Host, image: 
     assert not [line for line in processes(tmp_path).values() if "virtiofsd" in line]
 
 
+async def test_what_may_be_missing_is_left_out(host: Host, image: Path, tmp_path: Path) -> None:
+    missing = f"<source file='{tmp_path}/gone' startupPolicy='optional'/>"
+    drive = f"<disk type='file' device='cdrom'>{missing}<target dev='hda' bus='ide'/></disk>"
+    xml = await boots(
+        host, disk(f"<source file='{image}'/>") + drive + f"<disk>{missing}<target dev='vdb' bus='virtio'/></disk>"
+    )
+    assert "/gone" not in xml
+    assert "'hda'" in xml
+    assert "'vdb'" not in xml
+
+
 async def test_a_folder_becomes_a_disk_to_read(host: Host, image: Path, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

@@ -10,9 +10,10 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 
+from vmherd.conf.domain import Domain
 from vmherd.conf.domain.defaults import sources_of
-from vmherd.conf.domain.disk import Disk
-from vmherd.conf.domain.storage import DiskSource, StartupPolicy
+from vmherd.conf.domain.disk import Disk, DiskDevice
+from vmherd.conf.domain.storage import StartupPolicy
 from vmherd.errors import HostError
 
 #: linux/cdrom.h: ask a drive for its state, that of the disc that is in it
@@ -54,12 +55,22 @@ def _number(name: str, kind: str) -> int:
     raise HostError(f"there is no {kind} {name!r}", hint=f"write the number instead: +1000, or create the {kind}")
 
 
+def leave_out_missing(domain: Domain) -> None:
+    """Start without what may be missing, and is: a drive then is empty, a disk is not there at all."""
+    disks = domain.devices.disks
+    for disk in [each for each in disks if _is_optional(each) and not all(map(os.path.exists, local_paths(each)))]:
+        if disk.device in (DiskDevice.CDROM, DiskDevice.FLOPPY):
+            disk.source, disk.backing_store = None, None
+        else:
+            disks.remove(disk)
+
+
+def _is_optional(disk: Disk) -> bool:
+    return disk.source is not None and disk.source.startup_policy is StartupPolicy.OPTIONAL
+
+
 def local_paths(disk: Disk) -> Iterator[str]:
-    """The files, devices and folders of this host that must be there: of the disk's image and of those below it."""
+    """The files, devices and folders of this host that a disk is made of: of its image and of those below."""
     for source in sources_of(disk):
-        if (path := _path(source)) and source.startup_policy in (None, StartupPolicy.MANDATORY):
+        if path := source.file or source.dev or source.dir:
             yield path
-
-
-def _path(source: DiskSource) -> str | None:
-    return source.file or source.dev or source.dir

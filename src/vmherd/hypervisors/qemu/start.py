@@ -93,6 +93,7 @@ class Start:
             undo.callback(self._fail)
             if fresh := firmware.prepare(self._domain, self._folders.nvram):
                 undo.callback(fresh.unlink)
+            images.leave_out_missing(self._domain)
             _require_files(self._domain)
             memory.align(self._domain)
             with ExitStack() as ours:  # what QEMU inherits, we close

@@ -19,7 +19,7 @@ from vmherd.hypervisors.qemu import fit, rules
 from vmherd.hypervisors.qemu.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.machine import is_pseries, is_q35, is_x86
-from vmherd.hypervisors.qemu.rules import cards, disks, hostdevs
+from vmherd.hypervisors.qemu.rules import cards, disks, filesystems, hostdevs
 
 #: Elements of <devices> that no argument is made for yet: better refused than forgotten.
 _NOT_YET = {
@@ -176,5 +176,6 @@ def _not_enforced(domain: Domain) -> Iterator[Problem]:
             yield Problem(f"domain/{tag}", f"<{tag}> is not enforced by the QEMU driver yet", "remove it")
     yield from _unbound_memory(domain)
     yield from disks.not_here_yet(domain)
+    yield from filesystems.not_here_yet(domain)
     yield from cards.not_here_yet(domain)
     yield from hostdevs.not_here_yet(domain)

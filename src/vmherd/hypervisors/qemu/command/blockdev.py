@@ -292,14 +292,14 @@ def _tls(name: str, launch: Launch) -> list[str]:
 
 def _storage_node(image: Image, launch: Launch) -> Properties:
     """QEMU opens it for writing only when it has to; it may always discard, the format node decides."""
-    passed = image.fdset is not None
+    # QEMU reads first and opens anew to write, for which a set has another descriptor; a single one is told at once.
+    single = image.fdset is not None and len(_passed(image, launch)) == 1
     return {
         **_place(image, launch),
         "node-name": image.storage,
         "cache": _cache(image),
-        # A descriptor is taken from the set by its mode, so that it must be told from the beginning.
-        "read-only": image.readonly if passed else None,
-        "auto-read-only": None if passed else True,
+        "read-only": image.readonly if single else None,
+        "auto-read-only": None if single else True,
         "discard": "unmap",
     }
 

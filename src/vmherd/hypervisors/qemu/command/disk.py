@@ -29,10 +29,8 @@ def arguments(domain: Domain, launch: Launch) -> list[str]:
     """
     order = dict(boot_order(domain))
     args = _floppy_controller(domain, order)
-    plan = blockdev.plan(domain, launch)
-    for _ in range(plan.next_fdset):
-        next(launch.fdsets)  # the first ones are those of disks
-    for place, (disk, images) in enumerate(zip(domain.devices.disks, plan.chains, strict=True)):
+    chains = blockdev.plan(domain, launch).chains
+    for place, (disk, images) in enumerate(zip(domain.devices.disks, chains, strict=True)):
         if disk.transient and disk.transient.share_backing:
             continue
         if disk.target.bus is DiskBus.SD:

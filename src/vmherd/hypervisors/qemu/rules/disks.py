@@ -5,6 +5,7 @@ Source: qemuValidateDomainDeviceDefDisk in qemu_validate.c, qemuDomainValidateSt
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 
@@ -12,7 +13,17 @@ from vmherd.conf.domain import Domain, Problem
 from vmherd.conf.domain.address import CcwAddress, DriveAddress, PciAddress, UsbAddress
 from vmherd.conf.domain.controller import ControllerType
 from vmherd.conf.domain.defaults import sources_of
-from vmherd.conf.domain.disk import Disk, DiskBus, DiskCache, DiskDevice, DiskDriver, DiskIo, IoTune, SnapshotMode
+from vmherd.conf.domain.disk import (
+    Disk,
+    DiskBus,
+    DiskCache,
+    DiskDevice,
+    DiskDriver,
+    DiskIo,
+    DiskSgio,
+    IoTune,
+    SnapshotMode,
+)
 from vmherd.conf.domain.problem import numbered
 from vmherd.conf.domain.rules.disks import is_empty
 from vmherd.conf.domain.storage import (
@@ -274,6 +285,11 @@ def not_here_yet(domain: Domain) -> Iterator[Problem]:
         if disk.transient:
             text = "changes to a transient disk are not thrown away yet"
             yield Problem(f"{place}/transient", text, "remove <transient/>, and keep a copy")
+        if disk.sgio is DiskSgio.UNFILTERED:
+            text = "kernels no longer let a disk have SCSI commands unfiltered"
+            yield Problem(f"{place}/@sgio", text, "use rawio='yes', as root")
+        if disk.rawio and os.geteuid() != 0:
+            yield Problem(f"{place}/@rawio", "only root may send any SCSI command", "remove it, or use qemu:///system")
         if disk.type is StorageType.VOLUME and not is_empty(disk):
             hint = "name the image itself: type='file' and <source file='...'/>"
             yield Problem(f"{place}/@type", "this program has no storage pools yet", hint)

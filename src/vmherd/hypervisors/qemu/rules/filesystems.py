@@ -5,6 +5,7 @@ Source: qemuValidateDomainDeviceDefFS of libvirt
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from vmherd.conf.domain import Domain, Problem
@@ -81,6 +82,17 @@ def _virtiofs(domain: Domain, each: Filesystem, place: str, caps: Capabilities) 
     elif source.socket and each.binary is not None:
         yield Problem(f"{place}/binary", "the process runs already", "remove it, or name the folder")
     yield from sharing.required(domain, "a virtiofs file system")
+
+
+def not_here_yet(domain: Domain) -> Iterator[Problem]:
+    """What this host cannot serve."""
+    for number, each in numbered(domain.devices.filesystems):
+        place = f"domain/devices/filesystem[{number}]"
+        if each.driver and each.driver.type is FilesystemDriverType.HANDLE:
+            yield Problem(f"{place}/driver/@type", "QEMU has given up the driver 'handle'", "use type='path'")
+        if is_virtiofs(each) and not (each.source and each.source.socket) and os.geteuid() != 0:
+            text = "virtiofsd can be started by root only"
+            yield Problem(f"{place}/driver/@type", text, "leave <driver> out, for 9p, or use qemu:///system")
 
 
 RULES = (filesystems,)
