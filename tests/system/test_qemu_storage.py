@@ -20,6 +20,7 @@ from test_qemu_devices import echoes, make_echo_disk
 from vmherd.api.aio import Host
 from vmherd.conf.domain import parse_domain
 from vmherd.hypervisors.qemu import helpers, storagehelpers
+from vmherd.hypervisors.qemu.monitor import connected
 
 pytestmark = pytest.mark.qemu
 
@@ -29,7 +30,7 @@ GUEST = """
   <memory unit='MiB'>64</memory>
   {memory}
   <iothreads>2</iothreads>
-  <os><type arch='x86_64' machine='{machine}'>hvm</type></os>
+  <os><type arch='x86_64' machine='{machine}'>hvm</type></os><features><acpi/></features>
   <devices>{devices}<serial type='pty'/><memballoon model='none'/></devices>
 </domain>
 """
@@ -142,6 +143,48 @@ async def test_folders_are_served_as_long_as_the_guest_lives(host: Host, image: 
     await echoes(domain)
     await domain.poweroff()
     assert not [line for line in processes(tmp_path).values() if "virtiofsd" in line]
+
+
+WRITING = "<driver name='qemu' type='qcow2' copy_on_read='on'/>"
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "driver"),
+    [
+        ("dev='vda' bus='virtio'", "<transient/>", WRITING),
+        ("dev='sda' bus='sata'", "<transient/>", ""),
+        ("dev='vda' bus='virtio'", "<transient shareBacking='yes'/>", ""),
+        ("dev='sda' bus='usb'", "<transient shareBacking='yes'/>", ""),
+    ],
+)
+async def test_what_a_guest_writes_to_a_transient_disk_is_gone_with_it(
+    host: Host, image: Path, tmp_path: Path, target: str, kind: str, driver: str
+) -> None:
+    before, text = image.read_bytes(), disk(f"<source file='{image}'/>", target=target, more=kind)
+    text = text.replace("<driver name='qemu' type='qcow2'/>", driver or "<driver name='qemu' type='qcow2'/>")
+    domain = await host.define(GUEST.format(devices=text, machine="pc", memory=""))
+    await domain.start()
+    await echoes(domain)
+    overlay = image.with_name(f"{image.name}.TRANSIENT-store")
+    drive = "usb-disk0" if "usb" in target else "sata0-0-0" if "sata" in target else "virtio-disk0"
+    async with connected(tmp_path / "run" / "guests" / domain.uuid / "monitor.sock") as monitor:
+        words = f'qemu-io -d /machine/peripheral/{drive} "write 512 1k"'
+        await monitor.execute("human-monitor-command", {"command-line": words})
+        blocks = await monitor.execute("query-block")
+    assert str(overlay) in str(blocks)
+    assert overlay.stat().st_size > 0
+    await domain.poweroff()
+    assert not overlay.exists()
+    assert image.read_bytes() == before
+
+
+async def test_guests_share_an_image_whose_changes_each_throws_away(host: Host, image: Path) -> None:
+    shared = disk(f"<source file='{image}'/>", more="<transient shareBacking='yes'/>")
+    text = GUEST.format(devices=shared, machine="pc", memory="")
+    guests = [await host.create(text.replace(">store<", f">{name}<")) for name in ("one", "two")]
+    for guest in guests:
+        await echoes(guest)
+    assert len(list(image.parent.glob("*.TRANSIENT-*"))) == 2
 
 
 async def test_what_may_be_missing_is_left_out(host: Host, image: Path, tmp_path: Path) -> None:

@@ -144,7 +144,6 @@ def test_what_cannot_run_is_refused_with_its_place(text: str, place: str, caps: 
         (machine("").replace("<os>", "<cputune><shares>9</shares></cputune><os>"), "domain/cputune"),
         (machine("").replace("<os>", "<memtune><hard_limit>9</hard_limit></memtune><os>"), "domain/memtune"),
         (machine("").replace("<os>", "<blkiotune><weight>9</weight></blkiotune><os>"), "domain/blkiotune"),
-        (machine(DISK.format("virtio", "<transient/>")), "domain/devices/disk[1]/transient"),
         (machine(f"{NIC}<bandwidth><inbound average='9'/></bandwidth></interface>"),
          "domain/devices/interface[1]/bandwidth"),
         (machine(f"{BRIDGE}<filterref filter='clean-traffic'/></interface>"), "domain/devices/interface[1]/filterref"),

@@ -13,7 +13,7 @@ from contextlib import suppress
 from vmherd.driver.types import CrashedReason, PausedReason, RunningReason, ShutdownReason, ShutoffReason, State
 from vmherd.errors import Busy, DomainNotFound, HypervisorError
 from vmherd.events import DomainEvent, Lifecycle
-from vmherd.hypervisors.qemu import helpers, hostmemory, rebind
+from vmherd.hypervisors.qemu import helpers, hostmemory, leftovers, rebind
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.state.domains import DomainTable, Entry, Live, mark_stopped, set_state
@@ -195,6 +195,7 @@ class Life:
             # Gone before anybody can start it again: `begin` sees the record only after this transaction.
             helpers.end_all(self._folders.guest(uuid))
             rebind.give_back(self._folders.guest(uuid))
+            leftovers.remove_all(self._folders.guest(uuid))
             shutil.rmtree(self._folders.guest(uuid), ignore_errors=True)
             hostmemory.remove(self._folders.ram(uuid), uuid)
             if entry.record.config is None and reason in _EXPECTED:

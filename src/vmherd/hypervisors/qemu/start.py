@@ -32,6 +32,7 @@ from vmherd.hypervisors.qemu import (
     memory,
     storagehelpers,
     swtpm,
+    transient,
 )
 from vmherd.hypervisors.qemu.adjust import adjust
 from vmherd.hypervisors.qemu.capabilities import Capabilities
@@ -109,6 +110,7 @@ class Start:
             keeper.ensure(self._folders, self._uri)
             async with self._greeted() as monitor:
                 await self._read_back(monitor)
+                await transient.cover(self._domain, monitor, launch)
                 await adjust(self._domain, self._caps, monitor, self._config)
                 self._note_document()
                 if not paused:

@@ -227,8 +227,14 @@ def _is_closed(disk: Disk) -> bool:
 
 def arguments(image: Image, launch: Launch) -> list[str]:
     """The nodes of one image, after the objects they need."""
-    args = _objects(image, launch) + option("-blockdev", _storage_node(image, launch))
-    return args + _slice_node(image) + option("-blockdev", _format_node(image))
+    args = _objects(image, launch)
+    return args + [word for node in nodes(image, launch) for word in option("-blockdev", node)]
+
+
+def nodes(image: Image, launch: Launch) -> list[Properties]:
+    """The nodes of one image, the lowest first."""
+    part = [_slice_node(image)] if _has_slice_node(image) else []
+    return [_storage_node(image, launch), *part, _format_node(image)]
 
 
 def copy_on_read(image: Image, disk: Disk) -> tuple[str, list[str]]:
@@ -336,21 +342,23 @@ def _cache(image: Image) -> Properties | None:
     return None if mode is None else {"direct": mode[0], "no-flush": mode[1]}
 
 
-def _slice_node(image: Image) -> list[str]:
-    """The part of the storage in which the image is; plain raw data needs no node of its own for that."""
+def _has_slice_node(image: Image) -> bool:
+    """Plain raw data needs no node of its own for a part of its storage."""
+    return image.slice is not None and (image.format is not StorageFormat.RAW or image.is_luks)
+
+
+def _slice_node(image: Image) -> Properties:
+    """The part of the storage in which the image is."""
     part = image.slice
-    if part is None or (image.format is StorageFormat.RAW and not image.is_luks):
-        return []
-    node: Properties = {
+    return {
         "driver": "raw",
         "node-name": f"{image.node}-slice-sto",
-        "offset": part.offset,
-        "size": part.size,
+        "offset": part.offset if part else None,
+        "size": part.size if part else None,
         "file": image.storage,
         "auto-read-only": True,
         "discard": "unmap",
     }
-    return option("-blockdev", node)
 
 
 def _format_node(image: Image) -> Properties:
@@ -362,7 +370,7 @@ def _format_node(image: Image) -> Properties:
         "discard": None if discard is DiskDiscard.DEFAULT else discard,
         "detect-zeroes": image.detect_zeroes,
         **_format(image),
-        "file": f"{image.node}-slice-sto" if _slice_node(image) else image.storage,
+        "file": f"{image.node}-slice-sto" if _has_slice_node(image) else image.storage,
     }
     # None stands for what is left out; that there is no image below has to be told.
     bottom = image.last and image.format in _LAYERED

@@ -38,8 +38,13 @@ def arguments(domain: Domain, launch: Launch) -> list[str]:
             continue
         backend, words = _backend(disk, images, launch)
         index = None if _is_floppy(disk) else order.get(place)
-        args += words + device({**_device(domain, disk), **_identity(disk), **backend, **_rest(disk, index)})
+        args += words + device(frontend(domain, disk, backend, index))
     return args
+
+
+def frontend(domain: Domain, disk: Disk, backend: Properties, boot_index: int | None) -> Properties:
+    """The device; ``backend`` is what it reads from."""
+    return {**_device(domain, disk), **_identity(disk), **backend, **_rest(disk, boot_index)}
 
 
 def reservations(domain: Domain, launch: Launch) -> list[str]:

@@ -282,9 +282,6 @@ def not_here_yet(domain: Domain) -> Iterator[Problem]:
     """What QEMU could do, but this program does not hand to it yet."""
     for number, disk in numbered(domain.devices.disks):
         place = f"domain/devices/disk[{number}]"
-        if disk.transient:
-            text = "changes to a transient disk are not thrown away yet"
-            yield Problem(f"{place}/transient", text, "remove <transient/>, and keep a copy")
         if disk.sgio is DiskSgio.UNFILTERED:
             text = "kernels no longer let a disk have SCSI commands unfiltered"
             yield Problem(f"{place}/@sgio", text, "use rawio='yes', as root")
