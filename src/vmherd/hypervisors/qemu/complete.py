@@ -25,6 +25,7 @@ from vmherd.conf.domain.panic import Panic, PanicModel
 from vmherd.conf.domain.seclabel import Seclabel, SeclabelType
 from vmherd.conf.domain.shmem import ShmemModel, ShmemModelRef, ShmemMsi
 from vmherd.conf.domain.storage import EncryptionEngine, StorageFormat, StorageType
+from vmherd.conf.domain.tpm import EmulatorTpm, TpmModel, TpmVersion
 from vmherd.conf.domain.video import Video, VideoModel, VideoType
 from vmherd.conf.domain.vsock import VsockModel
 from vmherd.hypervisors.qemu import address, board, channels, firmware, machine, memory, sounds, usb
@@ -68,6 +69,7 @@ def complete(
     _panics(domain)
     _shared_memory(domain)
     _label(domain)
+    _tpms(domain)
     if domain.devices.vsock:
         domain.devices.vsock.model = domain.devices.vsock.model or VsockModel.VIRTIO
     if domain.devices.memballoon is None:
@@ -225,6 +227,18 @@ def _implicit_video(domain: Domain, caps: Capabilities) -> None:
         if video.model is None or video.model.type is VideoType.DEFAULT:
             video.model = video.model or VideoModel(type=VideoType.DEFAULT)
             video.model.type = board.first(board.of(domain).screens, caps) or VideoType.VIRTIO
+
+
+def _tpms(domain: Domain) -> None:
+    """The model of the machine; the version that it has always had on a PC with TIS, else the newer one.
+
+    Source: qemuDomainTPMDefPostParse of libvirt
+    """
+    for tpm in domain.devices.tpms:
+        tpm.model = tpm.model or (TpmModel.SPAPR if machine.is_pseries(domain) else TpmModel.TIS)
+        if isinstance(tpm.backend, EmulatorTpm) and tpm.backend.version is None:
+            old = tpm.model is TpmModel.TIS and machine.is_x86(domain)
+            tpm.backend.version = TpmVersion.V1_2 if old else TpmVersion.V2_0
 
 
 def _panics(domain: Domain) -> None:

@@ -16,7 +16,19 @@ from vmherd.conf.moments import Origin, Parent
 from vmherd.conformance import Case
 from vmherd.cpu.definition import Definition
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu import accel, alias, command, complete, facts, firmware, guestcpu, madeup, memory, validate
+from vmherd.hypervisors.qemu import (
+    accel,
+    alias,
+    command,
+    complete,
+    facts,
+    firmware,
+    guestcpu,
+    madeup,
+    memory,
+    swtpm,
+    validate,
+)
 from vmherd.hypervisors.qemu.capabilities import Capabilities, CpuFacts, Machine
 from vmherd.hypervisors.qemu.config import Config
 
@@ -92,6 +104,8 @@ def _accepted(case: Case, config: Config, *, new: bool, running: bool = False) -
     nvram = Path(case.facts["config"]["nvramDir"])
     complete.complete(domain, caps, new=new, running=running, nvram=nvram, config=config)
     validate.check(domain, caps, kvm=accel.Verdict(bool(case.facts["host"]["kvm"]), "as told"))
+    if versions := case.host.get("swtpm_versions"):
+        swtpm.require(domain, versions)
     return domain
 
 

@@ -151,7 +151,10 @@ class QemuDriver(LocalDriver):
         if variables and not keep_nvram:
             with on_host("remove the guest's UEFI variables"):
                 variables.unlink(missing_ok=True)
+        entry = self.table.get(uuid)
         await super().domain_undefine(uuid)
+        if entry.live is None:  # else it is forgotten when it ends
+            self._workshop.forget_tpm(uuid, entry.record.config or "")
 
     # Lifecycle
 

@@ -6,6 +6,7 @@ end them as well, whatever became of who started them.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,6 +22,8 @@ from vmherd.util.process import ProcessId, identify, send_signal, spawn
 FOLDERS = "/usr/lib/qemu:/usr/libexec"
 
 _SUFFIX = ".helper"
+#: How often we look whether a helper listens, and the seconds between.
+_TRIES, _PAUSE = 1000, 0.01
 
 
 def start(argv: Sequence[str], name: str, folder: Path, *, log: int, fds: Sequence[int] = ()) -> ProcessId:
@@ -32,6 +35,16 @@ def start(argv: Sequence[str], name: str, folder: Path, *, log: int, fds: Sequen
     process = identify(pid) or ProcessId(pid, 0, "")
     write_atomically(folder / f"{name}{_SUFFIX}", msgspec.json.encode(process))
     return process
+
+
+async def listening(helper: ProcessId, socket: Path) -> None:
+    """Wait until a helper has made its socket.  Raises HostError if it ends before, or takes too long."""
+    for _ in range(_TRIES):
+        if socket.exists() or identify(helper.pid) != helper:
+            break
+        await asyncio.sleep(_PAUSE)
+    if not socket.exists():
+        raise HostError(f"the helper that makes {socket.name} did not start", hint="the guest's log has its last words")
 
 
 def end_all(folder: Path) -> None:

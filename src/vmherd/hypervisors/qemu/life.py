@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from vmherd.driver.types import CrashedReason, PausedReason, RunningReason, ShutdownReason, ShutoffReason, State
 from vmherd.errors import Busy, DomainNotFound, HypervisorError
@@ -200,6 +201,8 @@ class Life:
             hostmemory.remove(self._folders.ram(uuid), uuid)
             if entry.record.config is None and reason in _EXPECTED:
                 self._folders.guest_log(entry.name).unlink(missing_ok=True)
+            if entry.record.config is None and self._folders.tpm(uuid).exists():
+                _forget_tpm(live.xml, self._folders.tpm(uuid))
             return [entry.event(Lifecycle.STOPPED, _STOPPED[reason])]
 
         self.change(uuid, run, step)
@@ -273,6 +276,12 @@ class Life:
     def gone(self, entry: Entry) -> bool:
         """Whether the record says that it runs while its process is no more."""
         return entry.live is not None and entry.live.pid > 0 and not is_alive(process_of(entry.live))
+
+
+def _forget_tpm(xml: str, state: Path) -> None:
+    from vmherd.hypervisors.qemu import swtpm  # few guests have a TPM
+
+    swtpm.forget(xml, state)
 
 
 def _unasked_end(live: Live) -> ShutoffReason:

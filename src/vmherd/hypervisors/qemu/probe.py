@@ -109,6 +109,10 @@ _BY_TYPE = {
     "virtio-scsi-pci": "virtio-scsi-pci",
     "virtio-tablet-device": "virtio-tablet",
     "virtio-vga": "virtio-vga",
+    "virtio-vga-gl": "virtio-vga-gl",
+    "virtio-gpu-gl-pci": "virtio-gpu-gl-pci",
+    "vhost-user-vga": "vhost-user-vga",
+    "vhost-user-gpu": "vhost-user-gpu",
     "vmgenid": "vmgenid",
     "vmware-svga": "vmware-svga",
     "x3130-upstream": "x3130-upstream",
@@ -147,6 +151,8 @@ _BY_COMMAND = {
     "query-cpu-definitions": "query-cpu-definitions",
     "query-cpu-model-expansion": "query-cpu-model-expansion",
     "query-dirty-rate": "query-dirty-rate",
+    "query-spice": "spice",
+    "query-vnc": "vnc",
     "query-hotpluggable-cpus": "query-hotpluggable-cpus",
     "query-stats": "query-stats",
     "query-stats-schemas": "query-stats-schemas",
@@ -156,6 +162,7 @@ _BY_COMMAND = {
 #: What QEMU cannot be asked for, by the version that brought it (QEMU's change logs).
 _BY_VERSION = {
     "nbd-tls": (2, 6, 0),
+    "compat-deprecated": (6, 0, 0),
     "cpu.migratable": (2, 12, 0),
     "drive-nvme": (2, 12, 0),
     "aio.io_uring": (5, 0, 0),

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from vmherd.conf.domain.video import Video
-from vmherd.errors import HostError, Unsupported
-from vmherd.hypervisors.qemu import ports
+from vmherd.errors import HostError
+from vmherd.hypervisors.qemu import gpuhelper, ports
 from vmherd.util.sockets import fits, listen_unix
 
 #: VHOST_VSOCK_SET_GUEST_CID of linux/vhost.h: _IOW(0xAF, 0x60, __u64).
@@ -30,12 +30,17 @@ def cancel_file(tpm: Path) -> Path:
 
 
 class Resources:
-    """Everything opened is in ``inherited``, and closed here when ``ours`` is: QEMU has it by then."""
+    """Everything opened is in ``inherited``, and closed here when ``ours`` is: QEMU has it by then.
 
-    def __init__(self, ours: ExitStack, port_locks: Path) -> None:
+    ``folder`` is the guest's, ``port_locks`` where ports are locked; helpers write to ``log``.
+    """
+
+    def __init__(self, ours: ExitStack, *, folder: Path, port_locks: Path, log: int) -> None:
         self.inherited: list[int] = []
         self._ours = ours
+        self._folder = folder
         self._port_locks = port_locks
+        self._log = log
 
     def inherit(self, fd: int) -> int:
         """Hand on what somebody else opened."""
@@ -92,8 +97,4 @@ class Resources:
         raise HostError("the context id of the guest's vsock is taken", hint="use <cid auto='yes'/>")
 
     def gpu(self, video: Video) -> int:
-        raise Unsupported(
-            "helpers that render for a graphics card are not started yet",
-            place="domain/devices/video/driver/@name",
-            hint="remove <driver name='vhostuser'/>",
-        )
+        return self._keep(gpuhelper.start(video, self._folder, self._log).detach())

@@ -24,6 +24,7 @@ from vmherd.errors import HostError, HypervisorError
 from vmherd.hypervisors.qemu import (
     channels,
     command,
+    dbusdaemon,
     displays,
     firmware,
     hostmemory,
@@ -98,9 +99,10 @@ class Start:
             _require_files(self._domain)
             memory.align(self._domain)
             with ExitStack() as ours:  # what QEMU inherits, we close
-                resources = Resources(ours, self._folders.ports)
                 self._make_folder()
                 log = ours.enter_context(self._folders.guest_log(self._domain.name).open("ab"))
+                folder = self._folders.guest(self._uuid)
+                resources = Resources(ours, folder=folder, port_locks=self._folders.ports, log=log.fileno())
                 self._prepare_displays(resources)
                 launch = await self._prepare(resources, log.fileno())
                 env = command.environment(self._domain, launch, os.environ)
@@ -134,7 +136,7 @@ class Start:
 
     def _prepare_displays(self, resources: Resources) -> None:
         folder = self._folders.guest(self._uuid)
-        displays.complete(self._domain, self._config, folder, displays.rendernode, folder / "dbus.sock")
+        displays.complete(self._domain, self._config, folder, displays.rendernode, dbusdaemon.socket(folder))
         displays.choose_ports(self._domain, self._config, resources.port)
 
     async def _prepare(self, resources: Resources, log: int) -> command.Launch:
@@ -175,8 +177,8 @@ class Start:
 
     async def _start_helpers(self, launch: command.Launch, log: int) -> None:
         await storagehelpers.start(self._domain, launch.folder, log)
-        if tpm := swtpm.emulator(self._domain):
-            await swtpm.start(tpm, launch, self._folders.tpm(self._uuid), log)
+        await dbusdaemon.start(self._domain, launch.folder, log)
+        await swtpm.start(self._domain, launch, self._folders.tpm(self._uuid), log)
 
     async def _spawn(
         self, argv: list[str], env: dict[str, str], fds: list[int], undo: AsyncExitStack, log: IO[bytes]

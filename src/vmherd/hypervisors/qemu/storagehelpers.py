@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,11 +12,7 @@ from vmherd.conf.domain.filesystem import Filesystem, FilesystemBinary
 from vmherd.errors import HostError
 from vmherd.hypervisors.qemu import helpers
 from vmherd.hypervisors.qemu.command import blockdev, disk, filesystem
-from vmherd.util.process import identify
 from vmherd.util.sockets import listen_unix
-
-#: How often we look whether a helper listens, and the seconds between.
-_TRIES, _PAUSE = 1000, 0.01
 
 
 async def start(domain: Domain, folder: Path, log: int) -> None:
@@ -80,10 +75,4 @@ async def _start_reservations(folder: Path, log: int) -> None:
     path = folder / f"{blockdev.MANAGED_HELPER}.sock"
     # It wants a whole path, for which an address may have no room; its working folder is the guest's.
     argv = [program, "-k", f"/proc/self/cwd/{path.name}"]
-    process = helpers.start(argv, path.stem, folder, log=log)
-    for _ in range(_TRIES):
-        if path.exists() or identify(process.pid) != process:
-            break
-        await asyncio.sleep(_PAUSE)
-    if not path.exists():
-        raise HostError("qemu-pr-helper did not start", hint="the guest's log has its last words")
+    await helpers.listening(helpers.start(argv, path.stem, folder, log=log), path)

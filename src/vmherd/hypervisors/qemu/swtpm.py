@@ -6,11 +6,14 @@ Source: swtpm(8), swtpm_setup(8)
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
-from vmherd.conf.domain import Domain
+import msgspec
+
+from vmherd.conf.domain import Domain, parse_domain
 from vmherd.conf.domain.tpm import EmulatorTpm, PcrBanks, TpmVersion
-from vmherd.errors import HostError
+from vmherd.errors import HostError, Unsupported
 from vmherd.hypervisors.qemu import helpers
 from vmherd.hypervisors.qemu.command.launch import Launch
 from vmherd.util.command import run
@@ -25,14 +28,18 @@ def emulator(domain: Domain) -> EmulatorTpm | None:
     return next((tpm.backend for tpm in domain.devices.tpms if isinstance(tpm.backend, EmulatorTpm)), None)
 
 
-async def start(backend: EmulatorTpm, launch: Launch, state: Path, log: int) -> None:
-    """Run the TPM, whose state is in the folder ``state``; it listens at once.
+async def start(domain: Domain, launch: Launch, state: Path, log: int) -> None:
+    """Run the emulated TPM of a guest, whose state is in the folder ``state``; it listens at once.
 
-    It ends when QEMU lets go of the socket.  Raises HostError.
+    It ends when QEMU lets go of the socket.  Raises HostError, Unsupported.
     """
+    backend = emulator(domain)
+    if backend is None:
+        return
     program = shutil.which("swtpm")
     if program is None or launch.tpm_socket is None:
         raise HostError("swtpm is not installed, which an emulated TPM needs", hint=_HINT)
+    require(domain, await _versions(program))
     if _make_folder(state):
         await _manufacture(backend, state)
     with listen_unix(launch.tpm_socket) as server:
@@ -45,10 +52,36 @@ async def start(backend: EmulatorTpm, launch: Launch, state: Path, log: int) -> 
         helpers.start([program, "socket", *words], "swtpm", launch.folder, log=log, fds=fds)
 
 
+def require(domain: Domain, versions: Collection[str]) -> None:
+    """Raise Unsupported for a TPM of a version that swtpm does not emulate."""
+    backend = emulator(domain)
+    if backend and backend.version not in versions:
+        told = ", ".join(sorted(versions)) or "none"
+        text = f"swtpm of this host does not emulate a TPM {backend.version}"
+        raise Unsupported(text, place="domain/devices/tpm/backend/@version", hint=f"it emulates: {told}")
+
+
+async def _versions(program: str) -> list[str]:
+    """What swtpm says that it emulates."""
+    told = msgspec.json.decode(await run([program, "socket", "--print-capabilities"]), type=_Told)
+    return [feature.removeprefix("tpm-") for feature in told.features]
+
+
+class _Told(msgspec.Struct):
+    features: list[str]
+
+
 def _make_folder(state: Path) -> bool:
     """Whether the TPM is new."""
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     return not any(state.iterdir())
+
+
+def forget(xml: str, state: Path) -> None:
+    """Remove the state of a guest that nobody has defined any more, unless its document wants it kept."""
+    backend = emulator(parse_domain(xml)) if xml else None
+    if backend is None or not backend.persistent_state:
+        shutil.rmtree(state, ignore_errors=True)
 
 
 def _version(backend: EmulatorTpm) -> list[str]:

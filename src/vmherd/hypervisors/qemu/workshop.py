@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vmherd.conf.domain import Domain, parse_domain
 from vmherd.conf.domain.os import Nvram
-from vmherd.hypervisors.qemu import alias, capabilities, complete, guestcpu, hostcpu, validate
+from vmherd.hypervisors.qemu import alias, capabilities, complete, guestcpu, hostcpu, swtpm, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.config import Config, load_config
 from vmherd.hypervisors.qemu.cpus import Cpus
@@ -71,6 +71,11 @@ class Workshop:
         caps = await self._capabilities(domain)
         complete.complete(domain, caps, new=True, nvram=self._folders.nvram, config=self._config)
         validate.check(domain, caps)
+
+    def forget_tpm(self, uuid: str, config: str) -> None:
+        """Remove what the emulated TPM of a definition remembers, unless the document wants it kept."""
+        if self._folders.tpm(uuid).exists():
+            swtpm.forget(config, self._folders.tpm(uuid))
 
     def variables(self, config: str | None) -> Path | None:
         """The file of a definition's UEFI variables, if it is there."""

@@ -19,6 +19,7 @@ from vmherd.hypervisors.qemu.rules import (
     filesystems,
     hostdevs,
     iommu,
+    lines,
     memory,
     modules,
     passthrough,
@@ -26,6 +27,7 @@ from vmherd.hypervisors.qemu.rules import (
     small,
     streams,
     timers,
+    tpms,
 )
 
 Rule = Callable[[Domain], Iterator[Problem]]
@@ -43,6 +45,7 @@ RULES: tuple[Rule, ...] = (
     *streams.RULES,
     *small.RULES,
     *passthrough.RULES,
+    *tpms.RULES,
 )
 
 #: Those that depend on the binary, too.
@@ -52,4 +55,6 @@ OF_BINARY: tuple[RuleOfBinary, ...] = (
     *iommu.RULES,
     *disks.RULES,
     *filesystems.RULES,
+    *tpms.OF_BINARY,
+    *lines.OF_BINARY,
 )
