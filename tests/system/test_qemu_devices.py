@@ -205,6 +205,8 @@ ABSENT = (
     "images",
     "host-devices",
     "network-kinds",
+    "spice",
+    "tpm-and-logs",
 )
 
 

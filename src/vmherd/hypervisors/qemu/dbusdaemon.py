@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.graphics import GraphicsType
@@ -46,6 +45,6 @@ async def start(domain: Domain, folder: Path, log: int) -> None:
     if program is None:
         raise HostError("dbus-daemon is not installed, which a D-Bus display needs", hint="apt install dbus-daemon")
     config = folder / "dbus.conf"
-    write_atomically(config, _CONFIG.format(escape(str(path))).encode())
+    write_atomically(config, _CONFIG.format(path.name).encode())
     argv = [program, f"--config-file={config}", "--nofork", "--nopidfile", "--nosyslog"]
     await helpers.listening(helpers.start(argv, "dbus", folder, log=log), path)

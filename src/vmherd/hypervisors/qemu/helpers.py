@@ -22,6 +22,7 @@ from vmherd.util.process import ProcessId, identify, send_signal, spawn
 FOLDERS = "/usr/lib/qemu:/usr/libexec"
 
 _SUFFIX = ".helper"
+_HINT = "the guest's log has its last words"
 #: How often we look whether a helper listens, and the seconds between.
 _TRIES, _PAUSE = 1000, 0.01
 
@@ -40,11 +41,17 @@ def start(argv: Sequence[str], name: str, folder: Path, *, log: int, fds: Sequen
 async def listening(helper: ProcessId, socket: Path) -> None:
     """Wait until a helper has made its socket.  Raises HostError if it ends before, or takes too long."""
     for _ in range(_TRIES):
-        if socket.exists() or identify(helper.pid) != helper:
-            break
+        if _listens(helper, socket):
+            return
         await asyncio.sleep(_PAUSE)
-    if not socket.exists():
-        raise HostError(f"the helper that makes {socket.name} did not start", hint="the guest's log has its last words")
+    raise HostError(f"{socket.name} does not appear", hint=_HINT)
+
+
+def _listens(helper: ProcessId, socket: Path) -> bool:
+    """Whether the socket is there.  Raises HostError if the helper is not."""
+    if not socket.exists() and identify(helper.pid) != helper:
+        raise HostError(f"the helper that makes {socket.name} did not start", hint=_HINT)
+    return socket.exists()
 
 
 def end_all(folder: Path) -> None:

@@ -97,4 +97,4 @@ class Resources:
         raise HostError("the context id of the guest's vsock is taken", hint="use <cid auto='yes'/>")
 
     def gpu(self, video: Video) -> int:
-        return self._keep(gpuhelper.start(video, self._folder, self._log).detach())
+        return self.inherit(gpuhelper.start(video, self._folder, self._log).detach())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.graphics import Graphics, GraphicsType
 from vmherd.errors import Unsupported
@@ -9,6 +11,9 @@ from vmherd.hypervisors.qemu.command import spice, vnc
 from vmherd.hypervisors.qemu.command.audio import audiodev
 from vmherd.hypervisors.qemu.command.device import escape
 from vmherd.hypervisors.qemu.command.launch import Launch
+
+#: A D-Bus address.
+_UNIX = "unix:path="
 
 
 def arguments(domain: Domain, launch: Launch) -> list[str]:
@@ -30,7 +35,7 @@ def _graphics(domain: Domain, graphics: Graphics, launch: Launch) -> list[str]:
         case GraphicsType.SDL:
             return [*(["-full-screen"] if graphics.fullscreen else []), "-display", f"sdl{_gl(graphics)}"]
         case GraphicsType.DBUS:
-            return ["-display", _dbus(domain, graphics)]
+            return ["-display", _dbus(domain, graphics, launch)]
     raise Unsupported(
         f"QEMU has no displays of type {str(graphics.type)!r}",
         place="domain/devices/graphics/@type",
@@ -48,8 +53,11 @@ def _rendernode(graphics: Graphics) -> str:
     return f",rendernode={escape(node)}" if node else ""
 
 
-def _dbus(domain: Domain, graphics: Graphics) -> str:
+def _dbus(domain: Domain, graphics: Graphics, launch: Launch) -> str:
     """Reached over a bus, or by a client to which we hand a connection."""
-    where = "p2p=on" if graphics.p2p else f"addr={graphics.address}"
+    address = graphics.address or ""
+    if address.startswith(_UNIX):
+        address = _UNIX + launch.reach(Path(address.removeprefix(_UNIX)))
+    where = "p2p=on" if graphics.p2p else f"addr={escape(address)}"
     sound = audiodev(domain, graphics.audio) if graphics.audio else ""
     return f"dbus,{where}{_gl(graphics)}{_rendernode(graphics)}{sound}"

@@ -6,6 +6,7 @@ Source: qemuBuildGraphicsSPICECommandLine of libvirt; spice options in QEMU's ma
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from vmherd.conf.domain.chardev import MouseMode
 from vmherd.conf.domain.graphics import ChannelMode, ChannelName, Graphics, ListenType
@@ -21,21 +22,21 @@ _OPTIONS = {ChannelMode.SECURE: "tls-channel", ChannelMode.INSECURE: "plaintext-
 def arguments(graphics: Graphics, launch: Launch) -> list[str]:
     """The display."""
     config = launch.config.spice
-    words = [*_address(graphics, config), *_access(graphics, config), *_channels(graphics, config)]
+    words = [*_address(graphics, launch), *_access(graphics, config), *_channels(graphics, config)]
     words += [*_picture(graphics), *_agent(graphics), *_gl(graphics), "seamless-migration=on"]
     keymap = ["-k", graphics.keymap] if graphics.keymap else []
     return ["-spice", ",".join(words), *keymap]
 
 
-def _address(graphics: Graphics, config: Display) -> Iterator[str]:
+def _address(graphics: Graphics, launch: Launch) -> Iterator[str]:
     listen = graphics.listens[0]
     if listen.type is ListenType.NONE:
         yield "port=0"  # QEMU wants some port; none is opened
     elif listen.type is ListenType.SOCKET:
-        yield f"unix,addr={escape(listen.socket or '')}"
+        yield f"unix,addr={escape(launch.reach(Path(listen.socket or '')))}"
     else:
         plain, secure = (graphics.port or 0) > 0, _is_secure(graphics)
-        if secure and not config.tls:
+        if secure and not launch.config.spice.tls:
             text = "a port for TLS is told, and TLS is not set up"
             raise Unsupported(text, place=f"{_PLACE}/@tlsPort", hint="set tls in [spice] of qemu.toml")
         yield from [f"port={graphics.port}"] if plain else []

@@ -5,6 +5,8 @@ Source: qemuBuildGraphicsVNCCommandLine of libvirt
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.graphics import Graphics, ListenType, SharePolicy
 from vmherd.errors import Unsupported
@@ -22,7 +24,7 @@ _CREDENTIALS = "vnc-tls-creds0"
 def arguments(domain: Domain, graphics: Graphics, launch: Launch) -> list[str]:
     """The display with its certificates."""
     config = launch.config.vnc
-    words = _address(graphics)
+    words = _address(graphics, launch)
     words += f",websocket={graphics.websocket}" if graphics.websocket else ""
     words += f",share={graphics.share_policy}" if isinstance(graphics.share_policy, SharePolicy) else ""
     words += ",password=on" if graphics.passwd is not None or config.password is not None else ""
@@ -35,13 +37,13 @@ def arguments(domain: Domain, graphics: Graphics, launch: Launch) -> list[str]:
     return [*credentials, "-vnc", words + audiodev(domain, graphics.audio), *keymap]
 
 
-def _address(graphics: Graphics) -> str:
+def _address(graphics: Graphics, launch: Launch) -> str:
     listen = graphics.listens[0]
     match listen.type:
         case ListenType.NONE:
             return "none"
         case ListenType.SOCKET:
-            return f"vnc=unix:{escape(listen.socket or '')}"
+            return f"vnc=unix:{escape(launch.reach(Path(listen.socket or '')))}"
     port = graphics.port or FIRST_PORT
     if not FIRST_PORT <= port <= _LAST_PORT:
         text = f"VNC ports are {FIRST_PORT} to {_LAST_PORT}, not {port}"
