@@ -48,6 +48,7 @@ def launch(config: Config = DEFAULTS, vault: Vault | None = None) -> Launch:
         folder=RUN,
         monitor_fd=9,
         opener=Numbers(),
+        host=Numbers(),
         memory=HostMemory(files=RUN),
         now=datetime(2026, 1, 2, tzinfo=UTC),
         config=config,
@@ -257,7 +258,6 @@ CARD = "<smartcard mode='host-certificates'><certificate>a</certificate></smartc
         ("<smartcard mode='host'/>" * 2, "domain/devices/smartcard[2]"),
         ("<vsock><cid address='2'/></vsock>", "domain/devices/vsock/cid/@address"),
         ("<vsock/>", "domain/devices/vsock/cid"),
-        ("<vsock model='virtio-transitional'><cid auto='yes'/></vsock>", "domain/devices/vsock/@model"),
     ],
 )  # fmt: skip
 def test_what_no_qemu_has_is_refused(devices: str, place: str, caps: Capabilities) -> None:

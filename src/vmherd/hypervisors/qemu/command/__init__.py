@@ -67,6 +67,7 @@ def build(domain: Domain, caps: Capabilities, launch: Launch) -> list[str]:
         *base.pci_root(domain),
         *controller.arguments(domain),
         *memdev.arguments(domain, caps, launch),
+        *controller.on_usb(domain),
         *disk.arguments(domain, launch),
         *filesystem.arguments(domain, launch),
         *net.arguments(domain, launch),

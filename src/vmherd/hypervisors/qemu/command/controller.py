@@ -19,7 +19,6 @@ _ORDER = (
     ControllerType.SCSI,
     ControllerType.SATA,
     ControllerType.VIRTIO_SERIAL,
-    ControllerType.CCID,
 )
 
 _USB = {
@@ -46,10 +45,9 @@ _SCSI = {
 
 
 def arguments(domain: Domain) -> list[str]:
-    """Every controller that the machine does not have by itself, and the USB hubs, before what may sit on them."""
+    """Every controller that the machine does not have by itself, but for those that sit behind hubs."""
     args: list[str] = []
     for kind in _ORDER:
-        args += _hubs(domain) if kind is ControllerType.CCID else []
         of_kind = [each for each in domain.devices.controllers if each.type is kind]
         for controller in _by_bus(of_kind) if kind is ControllerType.PCI else of_kind:
             if not _is_built_in(domain, controller):
@@ -57,9 +55,15 @@ def arguments(domain: Domain) -> list[str]:
     return args
 
 
-def _hubs(domain: Domain) -> list[str]:
-    hubs = domain.devices.hubs
-    return [word for hub in hubs for word in device({"driver": "usb-hub", "id": alias(hub), **bus(hub, domain)})]
+def on_usb(domain: Domain) -> list[str]:
+    """The hubs, and the controllers that are USB devices themselves."""
+    args: list[str] = []
+    for hub in domain.devices.hubs:
+        args += device({"driver": "usb-hub", "id": alias(hub), **bus(hub, domain)})
+    for each in domain.devices.controllers:
+        if each.type is ControllerType.CCID:
+            args += device({"driver": "usb-ccid", "id": alias(each), **bus(each, domain)})
+    return args
 
 
 def _by_bus(controllers: list[Controller]) -> Iterator[Controller]:
@@ -94,8 +98,6 @@ def _properties(domain: Domain, controller: Controller) -> Properties:
             return _scsi(domain, controller)
         case ControllerType.SATA:
             return {"driver": "ahci", "id": alias(controller), **bus(controller, domain)}
-        case ControllerType.CCID:
-            return {"driver": "usb-ccid", "id": alias(controller), **bus(controller, domain)}
     ports: Properties = {"max_ports": controller.ports, "vectors": controller.vectors}
     name = virtio_name("virtio-serial", controller.model, controller)
     return {"driver": name, **virtio(controller.driver), "id": alias(controller), **ports, **bus(controller, domain)}

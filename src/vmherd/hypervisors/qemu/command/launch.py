@@ -71,8 +71,7 @@ class Launch:
     ``is_cdrom`` whether a device of the host is a CD-ROM drive, ``user_id`` and ``group_id`` which number a name has
     (for NFS), ``nbd_tls`` where certificates for NBD are.  ``passed`` are descriptors of images by their group.
 
-    ``tpm_socket`` is where the guest's own swtpm listens.  ``fdsets`` numbers the sets of descriptors that QEMU opens
-    as if they were files.
+    ``config`` is what the administrator set.  ``tpm_socket`` is where the guest's own swtpm listens.
     """
 
     folder: Path

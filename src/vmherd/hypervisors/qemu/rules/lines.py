@@ -8,7 +8,6 @@ from vmherd.conf.domain import Domain, Problem
 from vmherd.conf.domain.address import CcidAddress
 from vmherd.conf.domain.problem import numbered
 from vmherd.conf.domain.smartcard import Smartcard, SmartcardMode
-from vmherd.conf.domain.vsock import VsockModel
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 
 #: Certificates of a card that is made of them (ccid-card-emulated of QEMU).
@@ -61,8 +60,6 @@ def vsock(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
     place = "domain/devices/vsock"
     if caps.flags and "vhost-vsock" not in caps:
         yield Problem(place, f"{caps.binary} has no vsock", "remove it")
-    if each.model is VsockModel.VIRTIO_TRANSITIONAL:
-        yield Problem(f"{place}/@model", "there is no transitional vsock", "use model='virtio'")
     told = each.cid.address if each.cid else None
     if told is not None and told < _FIRST_CID:
         yield Problem(f"{place}/cid/@address", f"guests have context ids from {_FIRST_CID} on", "use <cid auto='yes'/>")
