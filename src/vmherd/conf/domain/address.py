@@ -26,14 +26,13 @@ class PciAddress(Element, tag="address", when={"type": "pci"}):
     zpci: Zpci | None = child()
 
     def __post_init__(self) -> None:
-        key = self.key
-        if any(key):  # what is absent beside a number that is told means zero
-            self.domain, self.bus, self.slot, self.function = key
+        if self.is_placed:  # what is absent beside a number that is told means zero
+            self.domain, self.bus, self.slot, self.function = self.key
 
     @property
     def is_placed(self) -> bool:
         """Whether it names a place; all zero only asks for PCI.  Source: virPCIDeviceAddressIsEmpty of libvirt."""
-        return any(self.key)
+        return bool(self.bus or self.slot or self.function or self.domain)
 
     @property
     def key(self) -> tuple[int, int, int, int]:

@@ -132,11 +132,11 @@ def keys(domain: Domain) -> Iterator[Problem]:
 
 def pci_ranges(domain: Domain) -> Iterator[Problem]:
     """A bus has 32 slots with 8 functions each."""
-    for place, device in placed_devices(domain.devices):
+    for place, device in placed_devices(domain.devices, "address"):
         address = device.address
         if not isinstance(address, PciAddress):
             continue
-        _, bus, slot, function = address.key
+        bus, slot, function = address.bus or 0, address.slot or 0, address.function or 0
         if bus > _MAX_BUS or slot > _MAX_SLOT or function > _MAX_FUNCTION:
             text = f"no PCI bus has a place {bus:#x}:{slot:#x}.{function:#x}"
             yield Problem(f"{place}/address", text, "buses end at 0xff, slots at 0x1f, functions at 7")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import cache
 
 from vmherd.conf.domain.address import Device
 from vmherd.conf.domain.audio import Audio
@@ -55,7 +56,7 @@ from vmherd.conf.domain.vcpu import CpuTune, DefaultIoThread, IoThread, NumaTune
 from vmherd.conf.domain.video import Video
 from vmherd.conf.domain.vsock import Vsock
 from vmherd.conf.domain.watchdog import Watchdog
-from vmherd.util.xmlmodel import Element, Int, Size, UInt, Uuid, attr, child, children, leaf, raw
+from vmherd.util.xmlmodel import Element, Int, Size, UInt, Uuid, attr, child, children, declared, leaf, raw
 
 
 class DomainType(StrEnum):
@@ -143,21 +144,30 @@ class Devices(Element, tag="devices"):
 
 def devices_of(devices: Devices) -> Iterator[Device]:
     """Every device that has an alias and an address, in document order."""
-    return (device for _, device in placed_devices(devices))
+    for name in _families():
+        family = getattr(devices, name)
+        if isinstance(family, list):
+            yield from family
+        elif family is not None:
+            yield family
 
 
-def placed_devices(devices: Devices) -> Iterator[tuple[str, Device]]:
-    """Every device with its place, such as ``domain/devices/disk[2]``."""
-    for name in devices.__struct_fields__:
-        value = getattr(devices, name)
-        if not value:
-            continue
-        if isinstance(value, Device):
-            yield f"domain/devices/{value.__xml__.tag}", value
-        elif isinstance(value, list) and isinstance(value[0], Device):
-            tag = value[0].__xml__.tag
-            for number, each in enumerate(value, start=1):
-                yield f"domain/devices/{tag}[{number}]", each
+def placed_devices(devices: Devices, having: str = "") -> Iterator[tuple[str, Device]]:
+    """Every device with its place, such as ``domain/devices/disk[2]``; or just those with, say, an "alias"."""
+    for name in _families():
+        family = getattr(devices, name)
+        if isinstance(family, list):
+            for number, each in enumerate(family, start=1):
+                if not having or getattr(each, having) is not None:
+                    yield f"domain/devices/{each.__xml__.tag}[{number}]", each
+        elif family is not None and (not having or getattr(family, having) is not None):
+            yield f"domain/devices/{family.__xml__.tag}", family
+
+
+@cache
+def _families() -> tuple[str, ...]:
+    """The fields of <devices> that hold devices."""
+    return tuple(each.name for each in declared(Devices) if each.classes and issubclass(each.classes[0], Device))
 
 
 class Domain(Element, tag="domain"):

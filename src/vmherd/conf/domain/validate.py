@@ -91,8 +91,8 @@ def _disks(domain: Domain) -> Iterator[Problem]:
 
 
 def _boot_order(domain: Domain) -> Iterator[Problem]:
-    devices = placed_devices(domain.devices)
-    orders = [(f"{place}/boot/@order", device.boot.order) for place, device in devices if device.boot is not None]
+    devices = placed_devices(domain.devices, "boot")
+    orders = [(f"{place}/boot/@order", device.boot.order) for place, device in devices if device.boot]
     yield from duplicates(orders, "boot order {} is taken by another device")
     yield from (Problem(place, "the order counts from 1") for place, order in orders if order == 0)
     if orders and domain.os.boots:
@@ -101,7 +101,7 @@ def _boot_order(domain: Domain) -> Iterator[Problem]:
 
 
 def _names(domain: Domain) -> Iterator[Problem]:
-    devices = placed_devices(domain.devices)
+    devices = placed_devices(domain.devices, "alias")
     aliases = [(f"{place}/alias/@name", device.alias.name) for place, device in devices if device.alias]
     # A console that mirrors the first serial port is the same device, so it has the same alias.
     aliases = [each for each in aliases if not each[0].startswith("domain/devices/console[1]/")]
@@ -111,7 +111,7 @@ def _names(domain: Domain) -> Iterator[Problem]:
 def _addresses(domain: Domain) -> Iterator[Problem]:
     pci = [
         (f"{place}/address", device.address.key)
-        for place, device in placed_devices(domain.devices)
+        for place, device in placed_devices(domain.devices, "address")
         if isinstance(device.address, PciAddress) and device.address.is_placed
     ]
     yield from duplicates(pci, "PCI address {} is taken by another device", show=_show_pci)

@@ -73,6 +73,8 @@ class Places:
         self._has_express_bridge = "pcie-pci-bridge" in caps
         self.plugs = Plugs(PCIE if self.is_express else PCI)
         self.buses = self._known_buses()
+        #: The first bus with room for a plug at a function: places are only taken, so those before stay full.
+        self._from: dict[tuple[Plug, int], int] = {}
 
     def _known_buses(self) -> list[Bus]:
         """Those of the document; a gap in their numbers is closed with what the machine has most of."""
@@ -95,20 +97,16 @@ class Places:
     def fill(self, *, spare: bool = False) -> None:
         """Place everything; ``spare`` keeps a slot of conventional PCI for a device that is plugged in later."""
         for device in devices_of(self._domain.devices):
-            self._reserve_given(device)
+            if isinstance(device.address, PciAddress) and device.address.is_placed and not Chipset.is_own(device):
+                address = device.address
+                place = (address.bus or 0, address.slot or 0, address.function or 0)
+                self.take(place, self.plugs.of(device) or PCI, device)
         Chipset(self, self._domain).place()
         if spare and not self.is_express and not all(each.is_full for each in self.buses):
             self.place_next(PCI, None)
         for device in _in_turn(self._domain):
             if is_wanting(device) and (plug := self.plugs.of(device)):
                 self._place(device, plug)
-
-    def _reserve_given(self, device: Device) -> None:
-        address = device.address
-        if not isinstance(address, PciAddress) or not address.is_placed or Chipset.is_own(device):
-            return
-        place = (address.bus or 0, address.slot or 0, address.function or 0)
-        self.take(place, self.plugs.of(device) or PCI, device)
 
     def take(self, place: Place, plug: Plug, device: Device | None) -> None:
         """Reserve a place that is told.  Raises DocumentError where it is taken or does not suit."""
@@ -154,8 +152,9 @@ class Places:
             _note(device, place)
 
     def _next(self, plug: Plug, function: int) -> Place:
-        for number, each in enumerate(self.buses[:1] if plug.built_in else self.buses):
-            if found := each.free(plug, function):
+        for number in range(self._from.get((plug, function), 0), 1 if plug.built_in else len(self.buses)):
+            if found := self.buses[number].free(plug, function):
+                self._from[plug, function] = number
                 return number, *found
         if not self._trial or plug.built_in:
             raise DocumentError("no PCI slot is left for another device", place="domain/devices", hint=_FULL)

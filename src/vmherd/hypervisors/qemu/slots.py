@@ -33,7 +33,7 @@ class Kind(StrEnum):
     PCIE_BRIDGE = "pcie-to-pci-bridge"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plug:
     """What a device needs of a bus.
 
@@ -46,7 +46,7 @@ class Plug:
     built_in: bool = False
 
 
-@dataclass
+@dataclass(slots=True, eq=False)
 class Bus:
     """One bus with its places; ``shared`` are slots whose devices share them."""
 

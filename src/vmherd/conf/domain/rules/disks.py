@@ -160,7 +160,9 @@ def _identity(disk: Disk, place: str) -> Iterator[Problem]:
 
 def _limits(disk: Disk, place: str) -> Iterator[Problem]:
     """A limit is for reading and writing together or for each; a burst belongs to a limit."""
-    tune = disk.iotune or IoTune()
+    tune = disk.iotune
+    if tune is None:
+        return
     for unit in ("bytes_sec", "iops_sec"):
         for end in ("", "_max", "_max_length"):
             each = [name for way in ("read", "write") if getattr(tune, name := f"{way}_{unit}{end}")]

@@ -49,7 +49,8 @@ def _entry(entry: SysinfoEntry, place: str) -> Iterator[Problem]:
 
 def acpi_indexes(domain: Domain) -> Iterator[Problem]:
     """The number in the name of a network card is that of one device."""
-    found = [(f"{place}/acpi/@index", each.acpi.index) for place, each in placed_devices(domain.devices) if each.acpi]
+    devices = placed_devices(domain.devices, "acpi")
+    found = [(f"{place}/acpi/@index", each.acpi.index) for place, each in devices if each.acpi]
     yield from duplicates([each for each in found if each[1]], "ACPI index {} is that of another device")
 
 

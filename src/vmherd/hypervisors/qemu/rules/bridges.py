@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vmherd.conf.domain import Domain, Problem
-from vmherd.conf.domain.controller import Controller, ControllerTarget, ControllerType
+from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.problem import numbered
 from vmherd.hypervisors.qemu import machine
 from vmherd.hypervisors.qemu.bridges import DEVICES, ROOT_PORTS
@@ -40,8 +40,8 @@ def problems(domain: Domain) -> Iterator[Problem]:
 
 
 def _model(domain: Domain, each: Controller, place: str) -> Iterator[Problem]:
-    wanted = machine.pci_root(domain)
-    if each.index == 0 and wanted and each.model != wanted:
+    wanted = machine.pci_root(domain) if each.index == 0 else None
+    if wanted and each.model != wanted:
         text = f"the first PCI bus of {domain.os.type.machine} is a {wanted}, not a {each.model}"
         yield Problem(f"{place}/@model", text, f"use model='{wanted}'")
     elif each.index != 0 and each.model in _ROOTS:
@@ -50,10 +50,9 @@ def _model(domain: Domain, each: Controller, place: str) -> Iterator[Problem]:
         yield Problem(f"{place}/address", f"a {each.model} sits on no other bus", "remove <address>")
     if each.pcihole64 is not None and each.model not in _ROOTS:
         yield Problem(f"{place}/pcihole64", "only the first PCI controller has it", "remove it")
-    express = machine.is_q35(domain) or machine.is_virt(domain)
     if each.model == "pci-expander-bus" and not machine.is_i440fx(domain):
         yield Problem(f"{place}/@model", f"{each.model} is for machines of the pc family", "use 'pcie-expander-bus'")
-    if each.model == "pcie-expander-bus" and not express:
+    if each.model == "pcie-expander-bus" and machine.pci_root(domain) != "pcie-root":
         hint = "use 'pci-expander-bus', or machine='q35'"
         yield Problem(f"{place}/@model", f"{each.model} needs a machine with PCI Express", hint)
 
@@ -69,7 +68,9 @@ def _device(each: Controller, place: str) -> Iterator[Problem]:
 
 
 def _target(domain: Domain, each: Controller, place: str) -> Iterator[Problem]:
-    target = each.target or ControllerTarget()
+    target = each.target
+    if target is None:
+        return
     for name, (attribute, models) in _SETTINGS.items():
         value = getattr(target, name)
         where = f"{place}/target/@{attribute}" if name != "node" else f"{place}/target/node"

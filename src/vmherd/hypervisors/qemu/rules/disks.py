@@ -55,8 +55,9 @@ _REMOVABLE = (DiskDevice.CDROM, DiskDevice.FLOPPY)
 def disks(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
     """Every rule for every disk."""
     for number, disk in numbered(domain.devices.disks):
+        place = f"domain/devices/disk[{number}]"
         for rule in _OF_DISK:
-            yield from rule(domain, disk, f"domain/devices/disk[{number}]", caps)
+            yield from rule(domain, disk, place, caps)
 
 
 def images(domain: Domain) -> Iterator[Problem]:
