@@ -156,11 +156,13 @@ def placed_devices(devices: Devices, having: str = "") -> Iterator[tuple[str, De
     """Every device with its place, such as ``domain/devices/disk[2]``; or just those with, say, an "alias"."""
     for name in _families():
         family = getattr(devices, name)
+        if not family:
+            continue
         if isinstance(family, list):
             for number, each in enumerate(family, start=1):
                 if not having or getattr(each, having) is not None:
                     yield f"domain/devices/{each.__xml__.tag}[{number}]", each
-        elif family is not None and (not having or getattr(family, having) is not None):
+        elif not having or getattr(family, having) is not None:
             yield f"domain/devices/{family.__xml__.tag}", family
 
 

@@ -109,11 +109,9 @@ def _names(domain: Domain) -> Iterator[Problem]:
 
 
 def _addresses(domain: Domain) -> Iterator[Problem]:
-    pci = [
-        (f"{place}/address", device.address.key)
-        for place, device in placed_devices(domain.devices, "address")
-        if isinstance(device.address, PciAddress) and device.address.is_placed
-    ]
+    placed = placed_devices(domain.devices, "address")
+    told = [(place, each.address.key) for place, each in placed if isinstance(each.address, PciAddress)]
+    pci = [(f"{place}/address", key) for place, key in told if any(key)]
     yield from duplicates(pci, "PCI address {} is taken by another device", show=_show_pci)
     drives = [
         (f"{place}/address", (disk.target.bus, address.controller, address.bus, address.target, address.unit))

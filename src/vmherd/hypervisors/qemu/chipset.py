@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _IDE: Place = (0, 1, 1)
 _PIIX3_USB: Place = (0, 1, 2)
+_PARTS = {_IDE: ControllerType.IDE, _PIIX3_USB: ControllerType.USB}  # of the PIIX3
 _SATA: Place = (0, 0x1F, 2)
 _DMI_SLOT = 0x1E
 _SOUND_SLOT = 0x1B
@@ -39,8 +40,7 @@ class Chipset:
         """Whether a device is part of the PIIX3, so that ``place`` sees to it."""
         if not isinstance(device, Controller) or not isinstance(device.address, PciAddress):
             return False
-        part = {_IDE: ControllerType.IDE, _PIIX3_USB: ControllerType.USB}.get(device.address.key[1:])
-        return part is device.type and device.model in (None, "piix3-uhci")
+        return _PARTS.get(device.address.key[1:]) is device.type and device.model in (None, "piix3-uhci")
 
     def place(self) -> None:
         if machine.is_i440fx(self._domain):

@@ -159,7 +159,8 @@ class Places:
         if not self._trial or plug.built_in:
             raise DocumentError("no PCI slot is left for another device", place="domain/devices", hint=_FULL)
         self._grow(len(self.buses), plug)
-        return len(self.buses) - 1, self.buses[-1].first, function
+        self._from[plug, function] = last = len(self.buses) - 1
+        return last, self.buses[last].first, function
 
     def _grow(self, number: int, plug: Plug) -> None:
         """Add buses up to ``number``, of the model that takes such a device."""
@@ -219,9 +220,12 @@ def is_wanting(device: Device) -> bool:
 
 def _note(device: Device, place: Place) -> None:
     bus, slot, function = place
-    asked = device.address if isinstance(device.address, PciAddress) else PciAddress()
-    several = True if isinstance(device, Controller) and device.model == "ich9-uhci1" else asked.multifunction
-    device.address = PciAddress(domain=0, bus=bus, slot=slot, function=function, multifunction=several, zpci=asked.zpci)
+    if not isinstance(device.address, PciAddress):
+        device.address = PciAddress()
+    address = device.address
+    address.domain, address.bus, address.slot, address.function = 0, bus, slot, function
+    if isinstance(device, Controller) and device.model == "ich9-uhci1":
+        address.multifunction = True
 
 
 def _told(device: Device | None) -> str:
@@ -262,7 +266,7 @@ def _mark_shared_slots(domain: Domain) -> None:
     placed = [each.address for each in devices_of(domain.devices) if isinstance(each.address, PciAddress)]
     shared = {address.key[:3] for address in placed if address.function}
     for address in placed:
-        if not address.function and address.is_placed and address.key[:3] in shared and address.multifunction is None:
+        if not address.function and address.multifunction is None and address.is_placed and address.key[:3] in shared:
             address.multifunction = True
 
 

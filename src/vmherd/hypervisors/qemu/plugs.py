@@ -5,7 +5,9 @@ Source: qemuDomainDeviceCalculatePCIConnectFlags and virDomainPCIControllerModel
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from vmherd.conf.domain.address import Device
 from vmherd.conf.domain.chardev import Serial, SerialTargetType
@@ -43,7 +45,6 @@ _BRIDGES = {
 }
 _SOUNDS = frozenset({SoundModel.ES1370, SoundModel.AC97, SoundModel.ICH6, SoundModel.ICH9})
 _HOST_MODELS = frozenset({None, MdevModel.VFIO_PCI})
-_ON_VIRTIO = (Filesystem, Rng, Vsock, Crypto)
 
 
 @dataclass(frozen=True)
@@ -54,24 +55,8 @@ class Plugs:
 
     def of(self, device: Device) -> Plug | None:
         """None for what is not on PCI."""
-        match device:
-            case Controller():
-                return self._controller(device)
-            case Interface():
-                return self._interface(device)
-            case Disk():
-                return self._virtio(device.model) if device.target.bus is DiskBus.VIRTIO else None
-            case Hostdev():
-                return self._hostdev(device)
-            case Memballoon():
-                return None if device.model is MemballoonModel.NONE else self._virtio(device.model)
-            case Input():
-                return self._virtio(device.model) if device.bus is InputBus.VIRTIO else None
-            case Video():
-                return self._video(device)
-        if isinstance(device, _ON_VIRTIO):
-            return self._virtio(getattr(device, "model", None))
-        return self._other(device)
+        chosen = _BY_FAMILY.get(type(device))
+        return chosen(self, device) if chosen else None
 
     def _virtio(self, model: object) -> Plug:
         """Transitional devices work in conventional slots only."""
@@ -123,19 +108,53 @@ class Plugs:
                 return self.express
         return PCI
 
-    def _other(self, device: Device) -> Plug | None:
-        match device:
-            case Sound():
-                return PCI if device.model in _SOUNDS else None
-            case Watchdog():
-                return PCI if device.model is WatchdogModel.I6300ESB else None
-            case Serial():
-                return PCI if device.target and device.target.type is SerialTargetType.PCI else None
-            case MemoryDevice():
-                return PCI if device.model in (MemoryModel.VIRTIO_PMEM, MemoryModel.VIRTIO_MEM) else None
-            case Iommu():
-                virtio = device.model is IommuModel.VIRTIO
-                return BUILT_IN if virtio and self.express is not PCI else None
-            case Shmem():
-                return PCI
-        return None
+    def _disk(self, disk: Disk) -> Plug | None:
+        return self._virtio(disk.model) if disk.target.bus is DiskBus.VIRTIO else None
+
+    def _memballoon(self, balloon: Memballoon) -> Plug | None:
+        return None if balloon.model is MemballoonModel.NONE else self._virtio(balloon.model)
+
+    def _input(self, each: Input) -> Plug | None:
+        return self._virtio(each.model) if each.bus is InputBus.VIRTIO else None
+
+    def _on_virtio(self, device: Device) -> Plug:
+        return self._virtio(getattr(device, "model", None))
+
+    def _sound(self, sound: Sound) -> Plug | None:
+        return PCI if sound.model in _SOUNDS else None
+
+    def _watchdog(self, watchdog: Watchdog) -> Plug | None:
+        return PCI if watchdog.model is WatchdogModel.I6300ESB else None
+
+    def _serial(self, serial: Serial) -> Plug | None:
+        return PCI if serial.target and serial.target.type is SerialTargetType.PCI else None
+
+    def _memory(self, memory: MemoryDevice) -> Plug | None:
+        return PCI if memory.model in (MemoryModel.VIRTIO_PMEM, MemoryModel.VIRTIO_MEM) else None
+
+    def _iommu(self, iommu: Iommu) -> Plug | None:
+        return BUILT_IN if iommu.model is IommuModel.VIRTIO and self.express is not PCI else None
+
+    def _shmem(self, _: Shmem) -> Plug:
+        return PCI
+
+
+_BY_FAMILY: dict[type[Device], Callable[[Plugs, Any], Plug | None]] = {
+    Controller: Plugs._controller,
+    Interface: Plugs._interface,
+    Disk: Plugs._disk,
+    Hostdev: Plugs._hostdev,
+    Memballoon: Plugs._memballoon,
+    Input: Plugs._input,
+    Video: Plugs._video,
+    Filesystem: Plugs._on_virtio,
+    Rng: Plugs._on_virtio,
+    Vsock: Plugs._on_virtio,
+    Crypto: Plugs._on_virtio,
+    Sound: Plugs._sound,
+    Watchdog: Plugs._watchdog,
+    Serial: Plugs._serial,
+    MemoryDevice: Plugs._memory,
+    Iommu: Plugs._iommu,
+    Shmem: Plugs._shmem,
+}

@@ -95,6 +95,7 @@ _BUSES: dict[str, tuple[set[Kind], bool, int, int]] = {
 _ACCEPTS = {model: frozenset(kinds) for model, (kinds, *_) in _BUSES.items()}
 #: Endpoints of either generation work in slots of the other, if a document puts them there.
 _ENDPOINTS = frozenset({Kind.PCI, Kind.PCIE})
+_ANYWHERE = _ENDPOINTS | {Kind.BRIDGE}  # such a bridge is a conventional device as well
 
 
 def bus(model: str, *, hotplug: bool = True) -> Bus:
@@ -113,18 +114,16 @@ def check(buses: list[Bus], place: Place, plug: Plug) -> None:
     Source: virDomainPCIAddressValidate; what a document says need not be hot-pluggable.
     """
     number, slot, _ = place
-    where = show(place)
     target = buses[number]
     if plug.built_in and number:
-        raise _misplaced(f"the device at PCI address {where} belongs on the first bus", "use bus='0'")
-    accepts = target.accepts | _ENDPOINTS if target.accepts & _ENDPOINTS else target.accepts
-    kinds = {plug.kind, Kind.PCI} if plug.kind is Kind.BRIDGE else {plug.kind}
-    if not accepts & kinds:
-        text = f"the device at PCI address {where} cannot be plugged into PCI controller {number}, a {target.model}"
+        raise _misplaced(f"the device at PCI address {show(place)} belongs on the first bus", "use bus='0'")
+    if plug.kind not in target.accepts and not (plug.kind in _ANYWHERE and target.accepts & _ENDPOINTS):
+        where = f"PCI controller {number}, a {target.model}"
+        text = f"the device at PCI address {show(place)} cannot be plugged into {where}"
         raise _misplaced(text, f"it needs a controller that accepts a {plug.kind}; or leave <address> out")
     if not target.first <= slot <= target.last:
         slots = f"slot {target.first}" if target.first == target.last else f"slots {target.first} to {target.last}"
-        raise _misplaced(f"PCI address {where}: a {target.model} has {slots}", "leave <address> out")
+        raise _misplaced(f"PCI address {show(place)}: a {target.model} has {slots}", "leave <address> out")
 
 
 def _misplaced(text: str, hint: str) -> DocumentError:

@@ -14,7 +14,7 @@ from vmherd.conf.domain.disk import BackingStore, Disk, DiskBus, DiskDevice, Dis
 from vmherd.conf.domain.domain import Domain
 from vmherd.conf.domain.problem import Problem, duplicates, numbered
 from vmherd.conf.domain.rules.sources import source_problems
-from vmherd.conf.domain.storage import DiskSource, StartupPolicy, StorageType
+from vmherd.conf.domain.storage import StartupPolicy, StorageType
 
 _REMOVABLE = (DiskDevice.CDROM, DiskDevice.FLOPPY)
 
@@ -59,7 +59,7 @@ def _image(disk: Disk, place: str) -> Iterator[Problem]:
 
 def is_empty(disk: Disk) -> bool:
     """Whether no image is told, whatever the type of storage."""
-    return disk.source is None or disk.source.only(_NAMES) == DiskSource()
+    return disk.source is None or all(getattr(disk.source, name) is None for name in _NAMES)
 
 
 _NAMES = ("file", "dev", "dir", "protocol", "pool", "volume", "address", "path", "fdgroup")

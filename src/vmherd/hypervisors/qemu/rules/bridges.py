@@ -73,9 +73,9 @@ def _target(domain: Domain, each: Controller, place: str) -> Iterator[Problem]:
         return
     for name, (attribute, models) in _SETTINGS.items():
         value = getattr(target, name)
-        where = f"{place}/target/@{attribute}" if name != "node" else f"{place}/target/node"
         if value is None:
             continue
+        where = f"{place}/target/@{attribute}" if name != "node" else f"{place}/target/node"
         if each.model not in models:
             yield Problem(where, f"a {each.model} has no {attribute}", "remove it")
         first, last = _RANGES.get(name, (0, value))
