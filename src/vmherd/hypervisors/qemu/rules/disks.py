@@ -192,7 +192,11 @@ def _identity(_: Domain, disk: Disk, place: str, __: Capabilities) -> Iterator[P
         yield Problem(f"{place}/geometry", f"a disk on {disk.target.bus} has no geometry", "remove it")
     elif shape and shape.trans and disk.target.bus is not DiskBus.IDE:
         yield Problem(f"{place}/geometry/@trans", "only disks on IDE translate their geometry", "remove it")
-    tune = disk.iotune or IoTune()
+    if disk.iotune:
+        yield from _limits(disk.iotune, place)
+
+
+def _limits(tune: IoTune, place: str) -> Iterator[Problem]:
     for name in tune.__struct_fields__:
         value = getattr(tune, name)
         if isinstance(value, int) and value > _MOST:
