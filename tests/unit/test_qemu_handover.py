@@ -265,6 +265,14 @@ VIRTIO = "<model type='virtio'/>"
         ("<interface type='bridge'><source bridge='br0'/><backend type='passt'/></interface>",
          "interface/backend/@type"),
         ("<interface type='user'><script path='/bin/up'/></interface>", "interface/script"),
+        (f"<interface type='user'>{VIRTIO}<driver name='fast'/></interface>", "interface/driver/@name"),
+        ("<interface type='direct'><source dev='eth0' mode='passthru'/></interface>", "interface/source/@mode"),
+        ("<interface type='user'><mac address='53:54:00:00:00:01'/></interface>", "interface/mac/@address"),
+        ("<interface type='user'><virtualport type='openvswitch'/></interface>", "interface/virtualport"),
+        ("<interface type='bridge'><source bridge='br0'><ip address='192.0.2.1'/></source></interface>",
+         "interface/source/ip"),
+        (f"<interface type='vhostuser'><source type='unix' path='/a' mode='client'><reconnect enabled='yes'/></source>"
+         f"{VIRTIO}</interface>", "interface/source/reconnect/@timeout"),
     ],
 )  # fmt: skip
 def test_a_card_that_contradicts_itself_is_refused(card: str, place: str) -> None:
@@ -288,7 +296,9 @@ ISCSI = "<source protocol='iscsi' name='iqn.2026-01.org.example:a'>{}</source><a
          "hostdev/source/@writeFiltering"),
         (HOSTDEV.format("pci", " rawio='yes'", PCI), "hostdev/@rawio"),
         (HOSTDEV.format("pci", "", f"{PCI}<teaming type='persistent'/>"), "hostdev/teaming"),
-        (HOSTDEV.format("usb", "", "<source><address bus='1' device='2'/></source><rom bar='on'/>"), "hostdev/rom"),
+        (HOSTDEV.format("mdev", " model='vfio-pci'", f"{MDEV}<address type='ccw'/>"), "hostdev/address/@type"),
+        (HOSTDEV.format("pci", "", PCI) + "<interface type='hostdev'><source><address type='pci' bus='3'/></source>"
+         "</interface>", "hostdev/source"),
         (HOSTDEV.format("usb", "", "<source><address bus='1' device='2'/></source><address type='unassigned'/>"),
          "hostdev/address/@type"),
         (HOSTDEV.format("scsi_host", "", "<source protocol='vhost' wwpn='naa.123'/>"), "hostdev/source/@wwpn"),

@@ -29,15 +29,17 @@ def assign(domain: Domain, caps: Capabilities) -> None:
 
     Raises DocumentError where two want one place, a bus cannot take a device, or nothing is left.
     """
-    _add_controllers(domain, caps)
-    places = Places(domain, caps)
-    places.fill()
+    if _add_controllers(domain, caps):
+        Places(domain, caps).fill()
     _mark_shared_slots(domain)
     _check_order(domain)
 
 
-def _add_controllers(domain: Domain, caps: Capabilities) -> None:
-    """A trial, which places everything but notes nothing, tells which controllers it takes."""
+def _add_controllers(domain: Domain, caps: Capabilities) -> bool:
+    """A trial, which places everything but notes nothing, tells which controllers it takes.
+
+    Whether there is anything left to place.
+    """
     highest = _highest(domain)
     trial = Places(domain, caps, trial=True)
     trial.fill(spare=True)
@@ -50,9 +52,11 @@ def _add_controllers(domain: Domain, caps: Capabilities) -> None:
         if number not in known:
             added = Controller(type=ControllerType.PCI, index=number, model=trial.buses[number].model)
             domain.devices.controllers.append(added)
+            trial.is_open = True
             if plug := trial.plugs.of(added):
                 trial.place_next(plug, None)
         number += 1
+    return trial.is_open
 
 
 def _bridges(domain: Domain) -> list[Controller]:
@@ -64,11 +68,15 @@ def _highest(domain: Domain) -> int:
 
 
 class Places:
-    """The buses of a guest while places are given out; a ``trial`` gives them out, but notes them nowhere."""
+    """The buses of a guest while places are given out; a ``trial`` gives them out, but notes them nowhere.
+
+    ``is_open`` tells that a device had none before.
+    """
 
     def __init__(self, domain: Domain, caps: Capabilities, *, trial: bool = False) -> None:
         self._domain = domain
         self._trial = trial
+        self.is_open = False
         self.is_express = machine.pci_root(domain) == "pcie-root"
         self._has_express_bridge = "pcie-pci-bridge" in caps
         self.plugs = Plugs(PCIE if self.is_express else PCI)
@@ -148,6 +156,7 @@ class Places:
         """Give a device the first free place, on a new bus if a trial finds none."""
         place = self._next(plug, function)
         self._mark(place, plug, device)
+        self.is_open |= device is not None
         if device is not None and not self._trial:
             _note(device, place)
 

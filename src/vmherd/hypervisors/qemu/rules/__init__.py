@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from vmherd.conf.domain import Domain, Problem
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.rules import (
-    bridges,
     cards,
     controllers,
     cpus,
@@ -23,6 +22,7 @@ from vmherd.hypervisors.qemu.rules import (
     memory,
     modules,
     passthrough,
+    pci,
     screens,
     small,
     streams,
@@ -38,7 +38,7 @@ RULES: tuple[Rule, ...] = (
     *features.RULES,
     *timers.RULES,
     *controllers.RULES,
-    *bridges.RULES,
+    *pci.RULES,
     *cards.RULES,
     *hostdevs.RULES,
     *screens.RULES,

@@ -106,6 +106,49 @@ def _kind(interface: Interface, place: str) -> Iterator[Problem]:
         yield Problem(f"{place}/source", "the address of the device is missing", "add <address type='pci' .../>")
 
 
+def _words(interface: Interface, place: str) -> Iterator[Problem]:
+    """Attributes with a fixed set of words, and addresses that no card has."""
+    source, options, backend = interface.source, interface.driver, interface.backend
+    told = {
+        "driver/@name": (options.name if options else None, _DRIVERS),
+        "driver/@txmode": (options.txmode if options else None, _TX_MODES),
+        "backend/@type": (backend.type if backend else None, _BACKENDS),
+        "source/@mode": (source.mode if source else None, _MODES.get(interface.type)),
+        "source/@type": (source.type if source and interface.type is _T.VHOSTUSER else None, ("unix",)),
+    }
+    for where, (word, known) in told.items():
+        if word is not None and known and word not in known:
+            yield Problem(f"{place}/{where}", f"{word!r} is none of {', '.join(known)}", "use one of them")
+    if interface.mac and int(interface.mac.address[:2], 16) & 1:
+        text = f"{interface.mac.address} is the address of a group of cards"
+        yield Problem(f"{place}/mac/@address", text, "make the first byte even, such as 52")
+
+
+_DRIVERS = ("vhost", "qemu")
+_TX_MODES = ("iothread", "timer")
+_BACKENDS = ("default", "passt")
+_MODES = {
+    _T.DIRECT: ("vepa", "bridge", "private", "passthrough"),
+    _T.VHOSTUSER: ("server", "client"),
+}
+
+
+def _ends(interface: Interface, place: str) -> Iterator[Problem]:
+    """What only some kinds have at the host's end."""
+    kind, source = str(interface.type), interface.source
+    if source and (source.ips or source.routes) and interface.type is not _T.ETHERNET:
+        text = f"the host has no addresses at its end of a card of type {kind!r}"
+        yield Problem(f"{place}/source/ip", text, "remove it, or use type='ethernet'")
+    if interface.virtualport and interface.type not in (_T.NETWORK, _T.BRIDGE, _T.DIRECT, _T.HOSTDEV):
+        yield Problem(f"{place}/virtualport", f"a card of type {kind!r} is at no switch's port", "remove it")
+    again = source.reconnect if source else None
+    if again and again.enabled and interface.type is _T.VHOSTUSER:
+        if source and source.mode == "server":
+            yield Problem(f"{place}/source/reconnect", "only who connects can connect again", "use mode='client'")
+        if again.timeout is None:
+            yield Problem(f"{place}/source/reconnect/@timeout", "the seconds are missing", "add timeout='10'")
+
+
 def _abilities(interface: Interface, place: str) -> Iterator[Problem]:
     kind = str(interface.type)
     if interface.mtu and interface.type not in _MTU:
@@ -227,6 +270,8 @@ def _scripts(interface: Interface, place: str) -> Iterator[Problem]:
 
 _OF_CARD: tuple[Callable[[Interface, str], Iterator[Problem]], ...] = (
     _kind,
+    _words,
+    _ends,
     _abilities,
     _model,
     _user,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from vmherd.conf.domain import Domain, Problem
-from vmherd.conf.domain.address import DriveAddress, PciAddress, UnassignedAddress
+from vmherd.conf.domain.address import CcwAddress, DriveAddress, PciAddress, UnassignedAddress, UsbAddress
 from vmherd.conf.domain.controller import ControllerType
 from vmherd.conf.domain.hostdev import (
     Hostdev,
@@ -23,8 +23,9 @@ from vmherd.conf.domain.hostdev import (
     UsbSource,
 )
 from vmherd.conf.domain.net import Interface, InterfaceType, TeamingType
-from vmherd.conf.domain.problem import numbered
+from vmherd.conf.domain.problem import duplicates, numbered
 from vmherd.hypervisors.qemu import hostdevs as handed
+from vmherd.util.xmlmodel import Element
 
 _T = HostdevType
 #: A World Wide Port Name: "naa.", then 16 digits of which the first tells its kind.
@@ -110,13 +111,8 @@ def _settings(hostdev: Hostdev, place: str) -> Iterator[Problem]:
             yield Problem(f"{place}/@{name}", f"a {kind} device has none: it is for SCSI", "remove it")
     if hostdev.boot and hostdev.type not in _BOOTABLE and hostdev.model is not MdevModel.VFIO_PCI:
         yield Problem(f"{place}/boot", f"no guest boots from a {kind} device", "remove it")
-    on_pci = hostdev.type in (_T.PCI, _T.MDEV)
-    if hostdev.rom and not on_pci:
-        yield Problem(f"{place}/rom", "only PCI devices have a ROM", "remove it")
-    if isinstance(hostdev.address, UnassignedAddress) and hostdev.type is not _T.PCI:
-        yield Problem(f"{place}/address/@type", "only PCI devices can be kept unassigned", "remove <address>")
-    if isinstance(hostdev.address, PciAddress) and hostdev.type in (_T.USB, _T.SCSI):
-        yield Problem(f"{place}/address/@type", f"a {kind} device sits on a bus of its kind", "remove <address>")
+    if hostdev.address is not None and not isinstance(hostdev.address, _places(hostdev)):
+        yield Problem(f"{place}/address/@type", f"a {kind} device sits on another kind of bus", "remove <address>")
     if hostdev.teaming and hostdev.type is not _T.PCI:
         yield Problem(f"{place}/teaming", "only network cards on PCI work in teams", "remove it")
     elif hostdev.teaming and (hostdev.teaming.type is TeamingType.PERSISTENT or not hostdev.teaming.persistent):
@@ -124,10 +120,23 @@ def _settings(hostdev: Hostdev, place: str) -> Iterator[Problem]:
         yield Problem(f"{place}/teaming", "a host device comes and goes, and names the card that stays", hint)
 
 
+def _places(hostdev: Hostdev) -> tuple[type[Element], ...]:
+    """The kinds of address that a device may have."""
+    match hostdev.type:
+        case HostdevType.PCI:
+            return PciAddress, UnassignedAddress
+        case HostdevType.USB:
+            return (UsbAddress,)
+        case HostdevType.SCSI:
+            return (DriveAddress,)
+        case HostdevType.SCSI_HOST:
+            return PciAddress, CcwAddress
+    return (CcwAddress,) if hostdev.model is MdevModel.VFIO_CCW else (PciAddress,)
+
+
 def _scsi_place(domain: Domain, hostdev: Hostdev, place: str) -> Iterator[Problem]:
     address = hostdev.address
     if not isinstance(address, DriveAddress):
-        yield Problem(f"{place}/address/@type", "a SCSI device has a drive address", "use type='drive'")
         return
     controllers = (each for each in domain.devices.controllers if each.type is ControllerType.SCSI)
     model = next((each.model for each in controllers if each.index == address.controller), None)
@@ -155,7 +164,12 @@ def _card(interface: Interface, place: str) -> Iterator[Problem]:
 
 
 def _only_one(domain: Domain) -> Iterator[Problem]:
+    """What only one device can be, and devices that are a card and something else at once."""
     devices = handed.of(domain)
+    cards = len(devices) - len(domain.devices.hostdevs)
+    sources = [("domain/devices/hostdev/source", repr(each.source)) for each in devices if each.source]
+    if cards:  # of other devices alone, another rule tells
+        yield from duplicates(sources, "this device is handed over twice", "keep one", show=str)
     if sum(bool(each.ramfb) for each in devices) > 1:
         yield Problem("domain/devices/hostdev/@ramfb", "only one device shows the first screen", "leave it on one")
     if sum(each.model is MdevModel.VFIO_AP for each in devices) > 1:

@@ -1,6 +1,7 @@
-"""Checks of PCI controllers: which ones a machine has, and what each can be told.
+"""PCI controllers: which ones a machine has, and what each can be told; settings that all PCI devices share.
 
-Source: qemuValidateDomainDeviceDefControllerPCI and virDomainControllerDefParseXML of libvirt.
+Source: qemuValidateDomainDeviceDefControllerPCI, virDomainControllerDefParseXML and virDomainDeviceInfoParseXML of
+libvirt.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vmherd.conf.domain import Domain, Problem
+from vmherd.conf.domain.address import PciAddress, UnassignedAddress
 from vmherd.conf.domain.controller import Controller, ControllerType
-from vmherd.conf.domain.problem import numbered
+from vmherd.conf.domain.domain import devices_of
+from vmherd.conf.domain.problem import duplicates, numbered
 from vmherd.hypervisors.qemu import machine
 from vmherd.hypervisors.qemu.bridges import DEVICES, ROOT_PORTS
 
@@ -27,7 +30,7 @@ _SETTINGS = {
 _RANGES = {"chassis_nr": (0, 255), "chassis": (0, 255), "port": (0, 255), "bus_nr": (1, 254)}
 
 
-def problems(domain: Domain) -> Iterator[Problem]:
+def controllers(domain: Domain) -> Iterator[Problem]:
     """Every PCI controller that the machine does not have, or that is told what it cannot do."""
     for number, each in numbered(domain.devices.controllers):
         place = f"domain/devices/controller[{number}]"
@@ -86,4 +89,24 @@ def _target(domain: Domain, each: Controller, place: str) -> Iterator[Problem]:
         yield Problem(f"{place}/target/node", f"there is no NUMA node {target.node}", "add <numa> to <cpu>")
 
 
-RULES = (problems,)
+#: QEMU keeps the index in 14 bits (hw/acpi/pcihp.c), and 0 is none.
+_LAST_INDEX = (1 << 14) - 1
+
+
+def devices(domain: Domain) -> Iterator[Problem]:
+    """The index by which the guest names a card, and its option ROM."""
+    indexes = []
+    for device in devices_of(domain.devices):
+        place = f"domain/devices/{type(device).__xml__.tag}"
+        if device.acpi:
+            indexes.append((f"{place}/acpi/@index", device.acpi.index))
+            if not isinstance(device.address, PciAddress):
+                yield Problem(f"{place}/acpi", "only PCI devices have an index", "remove it")
+            if not 1 <= device.acpi.index <= _LAST_INDEX:
+                yield Problem(f"{place}/acpi/@index", f"{device.acpi.index} is not between 1 and {_LAST_INDEX}")
+        if device.rom and not isinstance(device.address, PciAddress | UnassignedAddress):
+            yield Problem(f"{place}/rom", "only PCI devices have a ROM", "remove it")
+    yield from duplicates(indexes, "ACPI index {} is another device's", "give each its own")
+
+
+RULES = (controllers, devices)
