@@ -20,7 +20,7 @@ qemu=qemu-system-x86
 [ "$HOSTTYPE" != aarch64 ] || qemu=qemu-system-arm
 packages[python]="python3 python3-venv ca-certificates"
 packages[run]="${packages[python]} $qemu qemu-utils"
-packages[test]="${packages[run]} cpio dbus-bin dbus-daemon libnss3-tools openssl ovmf qemu-block-extra"
+packages[test]="${packages[run]} cpio dbus-bin dbus-daemon iproute2 libnss3-tools openssl ovmf passt qemu-block-extra"
 packages[test]+=" qemu-system-arm qemu-system-misc qemu-system-ppc swtpm swtpm-tools"
 why=([python]="to have Python" [run]="to run guests" [test]="to run guests and test them")
 
