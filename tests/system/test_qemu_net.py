@@ -133,6 +133,16 @@ async def test_pci_topologies_are_what_qemu_takes(machine: str, devices: str, ho
     assert (await domain.info()).active
 
 
+@pytest.mark.skipif(not shutil.which("qemu-system-ppc64"), reason="there is no qemu-system-ppc64")
+async def test_a_second_host_bridge_of_power_is_what_qemu_takes(host: Host) -> None:
+    bridge = "<controller type='pci' index='1' model='pci-root'/>"
+    place = "<address type='pci' bus='1' slot='1'/>"
+    text = guest(bridge + card("user", place), machine="pseries").replace("x86_64", "ppc64")
+    domain = await host.create(text.replace("<features><acpi/></features>", ""))
+    assert "<target index='1'/>" in await domain.xml()
+    assert (await domain.info()).active
+
+
 HOSTDEV = "<hostdev mode='subsystem' type='{}' managed='{}'><source{}>{}</source></hostdev>"
 
 

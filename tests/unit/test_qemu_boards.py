@@ -127,3 +127,14 @@ def test_disks_sit_on_buses_that_the_machine_has() -> None:
 def test_what_is_not_there_cannot_be_told_of(machine: str, kind: str) -> None:
     with pytest.raises(InvalidArgument):
         told("aarch64", machine, kind)
+
+
+def test_more_devices_than_a_bus_of_power_has_slots_get_another_host_bridge() -> None:
+    cards = "<interface type='user'><model type='virtio'/></interface>" * 33
+    domain = completed("ppc64", "pseries", cards)
+    bridges = [each for each in domain.devices.controllers if each.type == "pci"]
+    assert [(each.index, each.model, each.target and each.target.index) for each in bridges] == [
+        (0, "pci-root", 0),
+        (1, "pci-root", 1),
+    ]
+    assert all(each.pci_model and each.pci_model.name == "spapr-pci-host-bridge" for each in bridges)

@@ -5,10 +5,13 @@ Source: qemuDomainPCIControllerSetDefaultModelName and qemuDomainAssignPCIAddres
 
 from __future__ import annotations
 
+from itertools import count
+
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import PciAddress
 from vmherd.conf.domain.controller import Controller, ControllerTarget, ControllerType, PciModel
 from vmherd.errors import DocumentError
+from vmherd.hypervisors.qemu import machine
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 
 #: The device that implements each model but root ports.
@@ -21,6 +24,8 @@ DEVICES = {
     "pci-expander-bus": "pxb",
     "pcie-expander-bus": "pxb-pcie",
 }
+#: The device of a first bus on IBM's POWER.
+HOST_BRIDGE = "spapr-pci-host-bridge"
 BUSES = frozenset({*DEVICES, "pcie-root-port"})
 ROOT_PORTS = ("pcie-root-port", "ioh3420")
 #: An expander takes bus numbers from the end; one stays free for what sits behind each.
@@ -30,8 +35,20 @@ _LAST_BUS = 256
 def describe(domain: Domain, caps: Capabilities) -> None:
     """Complete the PCI controllers, which have addresses by now, in place."""
     for controller in domain.devices.controllers:
-        if controller.type is ControllerType.PCI and controller.model not in (None, "pci-root", "pcie-root"):
+        if controller.type is ControllerType.PCI and controller.model == "pci-root" and machine.is_pseries(domain):
+            _describe_host_bridge(domain, controller)
+        elif controller.type is ControllerType.PCI and controller.model not in (None, "pci-root", "pcie-root"):
             _describe(domain, controller, caps)
+
+
+def _describe_host_bridge(domain: Domain, controller: Controller) -> None:
+    """IBM's POWER has several first buses, each behind a host bridge with an index of its own."""
+    controller.pci_model = controller.pci_model or PciModel(name=HOST_BRIDGE)
+    controller.target = controller.target or ControllerTarget()
+    if controller.target.index is None:
+        targets = [each.target for each in domain.devices.controllers if each.type is ControllerType.PCI]
+        taken = {each.index for each in targets if each} | ({0} if controller.index else set())
+        controller.target.index = next(number for number in count() if number not in taken)
 
 
 def _describe(domain: Domain, controller: Controller, caps: Capabilities) -> None:

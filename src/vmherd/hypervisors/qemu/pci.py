@@ -79,6 +79,8 @@ class Places:
         self.is_open = False
         self.is_express = machine.pci_root(domain) == "pcie-root"
         self._has_express_bridge = "pcie-pci-bridge" in caps
+        # IBM's POWER has room for more first buses.
+        self._conventional = "pci-root" if machine.is_pseries(domain) else "pci-bridge"
         self.plugs = Plugs(PCIE if self.is_express else PCI)
         self.buses = self._known_buses()
         #: The first bus with room for a plug at a function: places are only taken, so those before stay full.
@@ -86,7 +88,7 @@ class Places:
 
     def _known_buses(self) -> list[Bus]:
         """Those of the document; a gap in their numbers is closed with what the machine has most of."""
-        filler = "pcie-root-port" if self.is_express else "pci-bridge"
+        filler = "pcie-root-port" if self.is_express else self._conventional
         highest = _highest(self._domain)
         if highest > _LAST_BUS:
             text = f"{highest} is more than the {_LAST_BUS} that PCI can count"
@@ -195,7 +197,7 @@ class Places:
     def _wanted_bus(self, plug: Plug) -> str:
         match plug.kind:
             case Kind.PCI | Kind.BRIDGE:
-                return "pci-bridge"
+                return self._conventional
             case Kind.PCIE | Kind.UPSTREAM | Kind.PCIE_BRIDGE:
                 return "pcie-root-port"
             case Kind.DOWNSTREAM:

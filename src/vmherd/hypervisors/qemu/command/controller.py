@@ -79,7 +79,7 @@ def _by_bus(controllers: list[Controller]) -> Iterator[Controller]:
 
 def _is_built_in(domain: Domain, controller: Controller) -> bool:
     if controller.type is ControllerType.PCI:
-        return controller.model in ("pci-root", "pcie-root")
+        return controller.model == "pcie-root" or (controller.model == "pci-root" and controller.index == 0)
     if controller.type is ControllerType.SATA:
         return machine.is_q35(domain) and controller.index == 0
     return controller.type is ControllerType.USB and controller.model == "none"
@@ -140,7 +140,7 @@ def _scsi(domain: Domain, controller: Controller) -> Properties:
 def _pci(domain: Domain, controller: Controller) -> Properties:
     """What leads to another bus, or to several; which settings a model has, validation saw to."""
     target = controller.target or ControllerTarget()
-    if controller.model not in BUSES or controller.pci_model is None:
+    if controller.pci_model is None or controller.model not in (*BUSES, "pci-root"):
         raise _unknown(controller)
     return {
         "driver": controller.pci_model.name,
@@ -148,6 +148,7 @@ def _pci(domain: Domain, controller: Controller) -> Properties:
         "chassis": target.chassis,
         "chassis_nr": target.chassis_nr,
         "bus_nr": target.bus_nr,
+        "index": target.index,
         "id": alias(controller),
         "numa_node": target.node,
         "hotplug": target.hotplug,

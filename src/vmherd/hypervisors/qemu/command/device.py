@@ -77,11 +77,8 @@ def bus(each: Device, domain: Domain) -> Properties:
     match each.address:
         case PciAddress() as address:
             place = f"{address.slot or 0:#x}" + (f".{address.function:#x}" if address.function else "")
-            root = machine.pci_root(domain) == "pcie-root"
-            board = "pcie.0" if root else "pci.0"  # whatever the document calls it
-            name = _controller(domain, ControllerType.PCI, address.bus, "pci.{}") if address.bus else board
             found: Properties = {
-                "bus": name,
+                "bus": _pci_bus(domain, address.bus or 0),
                 "multifunction": address.multifunction,
                 "addr": place,
                 "acpi-index": each.acpi.index if each.acpi else None,
@@ -106,6 +103,15 @@ def bus(each: Device, domain: Domain) -> Properties:
         case None:
             return {}
     raise Unsupported(f"QEMU cannot place a device at an address of type {type(each.address).__name__}")
+
+
+def _pci_bus(domain: Domain, index: int) -> str:
+    """That of the board has a name of its own, whatever the document calls it; a host bridge has its bus inside."""
+    if index == 0:
+        return "pcie.0" if machine.pci_root(domain) == "pcie-root" else "pci.0"
+    name = _controller(domain, ControllerType.PCI, index, "pci.{}")
+    controllers = (each for each in domain.devices.controllers if each.type is ControllerType.PCI)
+    return f"{name}.0" if any(each.index == index and each.model == "pci-root" for each in controllers) else name
 
 
 def _controller(domain: Domain, kind: ControllerType, index: int, name: str) -> str:

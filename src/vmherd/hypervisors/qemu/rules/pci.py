@@ -27,7 +27,7 @@ _SETTINGS = {
     "hotplug": ("hotplug", ("pci-root", "pcie-root-port", "pcie-switch-downstream-port")),
     "index": ("index", ()),
 }
-_RANGES = {"chassis_nr": (0, 255), "chassis": (0, 255), "port": (0, 255), "bus_nr": (1, 254)}
+_RANGES = {"chassis_nr": (0, 255), "chassis": (0, 255), "port": (0, 255), "bus_nr": (1, 254), "index": (0, 30)}
 
 
 def controllers(domain: Domain) -> Iterator[Problem]:
@@ -47,7 +47,7 @@ def _model(domain: Domain, each: Controller, place: str) -> Iterator[Problem]:
     if wanted and each.model != wanted:
         text = f"the first PCI bus of {domain.os.type.machine} is a {wanted}, not a {each.model}"
         yield Problem(f"{place}/@model", text, f"use model='{wanted}'")
-    elif each.index != 0 and each.model in _ROOTS:
+    elif each.index != 0 and each.model in _ROOTS and not (each.model == "pci-root" and machine.is_pseries(domain)):
         yield Problem(f"{place}/@index", f"a {each.model} has index 0, not {each.index}", "use index='0'")
     if each.model in _ROOTS and each.address is not None:
         yield Problem(f"{place}/address", f"a {each.model} sits on no other bus", "remove <address>")
@@ -74,12 +74,13 @@ def _target(domain: Domain, each: Controller, place: str) -> Iterator[Problem]:
     target = each.target
     if target is None:
         return
+    host_bridge = each.model == "pci-root" and machine.is_pseries(domain)
     for name, (attribute, models) in _SETTINGS.items():
         value = getattr(target, name)
         if value is None:
             continue
         where = f"{place}/target/@{attribute}" if name != "node" else f"{place}/target/node"
-        if each.model not in models:
+        if each.model not in models and not (host_bridge and name in ("index", "node")):
             yield Problem(where, f"a {each.model} has no {attribute}", "remove it")
         first, last = _RANGES.get(name, (0, value))
         if not first <= value <= last:
