@@ -221,7 +221,8 @@ PCI = "<address type='pci' slot='0x04'/>"
         ("<serial type='tcp'/>", "domain/devices/serial/source"),
         ("<redirdev type='unix'/>", "domain/devices/redirdev/source"),
         (
-            "<serial type='unix'><source mode='bind'><reconnect enabled='yes' timeout='1'/></source></serial>",
+            "<serial type='unix'><source mode='bind' path='/a'><reconnect enabled='yes' timeout='1'/>"
+            "</source></serial>",
             "domain/devices/serial/source/reconnect",
         ),
         (
@@ -274,6 +275,16 @@ PCI = "<address type='pci' slot='0x04'/>"
         (MODULE.format("dimm", "", "<node>0</node>"), "domain/devices/memory[1]/target/node"),
         ("<iommu model='virtio'><driver eim='on'/></iommu>", "domain/devices/iommu/driver"),
         ("<iommu model='intel'><address type='pci' slot='0x04'/></iommu>", "domain/devices/iommu/address"),
+        ("<serial type='file'/>", "domain/devices/serial/source"),
+        ("<console type='unix'/>", "domain/devices/console/source"),
+        (
+            "<channel type='unix'><target type='guestfwd' address='10.0.2.1' port='1'/></channel>",
+            "domain/devices/channel/source",
+        ),
+        ("<serial type='nmdm'><source master='/dev/nmdm0A'/></serial>", "domain/devices/serial/source"),
+        ("<serial type='udp'><source mode='bind' service='1'/></serial>", "domain/devices/serial/source"),
+        ("<serial type='dbus'/>", "domain/devices/serial/source"),
+        ("<serial type='spiceport'><source channel='a b'/></serial>", "domain/devices/serial/source/@channel"),
     ],
 )
 def test_a_device_that_cannot_be_is_refused(devices: str, place: str) -> None:

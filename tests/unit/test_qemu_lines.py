@@ -119,6 +119,7 @@ def test_vnc_with_certificates_and_sasl(caps: Capabilities) -> None:
     argv = started("<devices><graphics type='vnc' port='5907' autoport='no'/></devices>", caps, SECURE)
     assert values(argv, "-vnc") == ["127.0.0.1:7,tls-creds=vnc-tls-creds0,sasl=on,audiodev=audio1"]
     (credentials,) = (json.loads(value) for value in values(argv, "-object") if "x509" in value)
+    assert credentials["id"] == "vnc-tls-creds0"
     assert credentials["endpoint"] == "server"
     assert credentials["verify-peer"] is True
 
@@ -218,6 +219,21 @@ def test_a_definition_does_not_keep_chosen_ports(caps: Capabilities) -> None:
     displays.choose_ports(domain, DEFAULTS, Ports().reserve)
     spice, vnc = stored(domain).devices.graphics
     assert (spice.port, spice.tls_port, vnc.port) == (None, None, -1)
+
+
+def test_sockets_made_up_for_displays_are_not_kept(caps: Capabilities) -> None:
+    old = f"{DEFAULTS.guests}/domain-3-web/vnc.sock"
+    argv = started(f"<devices><graphics type='vnc' socket='{old}'/></devices>", caps)
+    assert values(argv, "-vnc") == ["vnc=unix:/run/guest/vnc.sock,audiodev=audio1"]
+    argv = started("<devices><graphics type='vnc' socket='/srv/vnc.sock'/></devices>", caps)
+    assert values(argv, "-vnc") == ["vnc=unix:/srv/vnc.sock,audiodev=audio1"]
+
+
+def test_a_line_over_spice_waits_for_a_spice_display(caps: Capabilities) -> None:
+    line = "<serial type='spiceport'><source channel='org.example.serial'/></serial>"
+    assert not any("spiceport" in word for word in started(f"<devices>{line}</devices>", caps))
+    argv = started(f"<devices>{line}<graphics type='spice'/></devices>", caps)
+    assert "spiceport,id=charserial0,name=org.example.serial" in values(argv, "-chardev")
 
 
 OVERRIDE = (

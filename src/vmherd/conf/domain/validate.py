@@ -13,6 +13,7 @@ from vmherd.conf.domain.chardev import ChardevSource, ChardevType, SocketMode
 from vmherd.conf.domain.domain import Domain, placed_devices
 from vmherd.conf.domain.graphics import Graphics, GraphicsType, ListenType
 from vmherd.conf.domain.problem import Problem, duplicates, numbered, refuse
+from vmherd.conf.domain.rules.streams import lacking
 from vmherd.conf.domain.storage import StorageType
 from vmherd.conf.domain.streams import Stream, streams_of
 
@@ -146,9 +147,7 @@ def _sources(stream: Stream, place: str) -> Iterator[Problem]:
         yield Problem(f"{place}/source", "a TCP device needs a host and a port", "add <source host='' service=''/>")
     for source in stream.sources:
         yield from _source(source, kind, f"{place}/source")
-    wants_path = place.rpartition("/")[2] in ("redirdev", "backend", "smartcard")
-    if kind is ChardevType.UNIX and wants_path and not any(source.path for source in stream.sources):
-        yield Problem(f"{place}/source", "a UNIX socket needs a path", "add <source path='/...'/>")
+    yield from lacking(stream, place)
 
 
 def _source(source: ChardevSource, kind: ChardevType | None, place: str) -> Iterator[Problem]:

@@ -28,7 +28,7 @@ from vmherd.conf.domain.storage import EncryptionEngine, StorageFormat, StorageT
 from vmherd.conf.domain.tpm import EmulatorTpm, TpmModel, TpmVersion
 from vmherd.conf.domain.video import Video, VideoModel, VideoType
 from vmherd.conf.domain.vsock import VsockModel
-from vmherd.hypervisors.qemu import address, board, channels, firmware, machine, memory, sounds, usb
+from vmherd.hypervisors.qemu import address, board, channels, displays, firmware, machine, memory, sounds, usb
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.config import DEFAULTS, Config
 
@@ -56,6 +56,8 @@ def complete(
     _implicit_video(domain, caps)
     _default_controllers(domain, caps)
     complete_generic(domain, arch=caps.arch, numbered=True)
+    if not running:
+        displays.forget_generated(domain, config.guests)
     if nvram:
         firmware.name_variables(domain, nvram)
     _cpu(domain, caps)

@@ -53,7 +53,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     ``host_audio`` lets guests without a display play on the host.  ``audio_driver`` and ``sdl_audio_driver`` are the
     daemon's QEMU_AUDIO_DRV and SDL_AUDIODRIVER.  ``deprecation`` is what QEMU does when a deprecated feature is used.
-    ``channels`` is the folder below which sockets of channels have been generated; documents do not keep those.
+    ``channels`` and ``guests`` are folders below which sockets of channels and displays have been generated; documents
+    do not keep those.
     """
 
     vnc: Display = Display()
@@ -64,6 +65,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sdl_audio_driver: str = ""
     deprecation: str = "none"
     channels: str = "/var/lib/libvirt/qemu/channel/target"
+    guests: str = "/var/lib/libvirt/qemu"
 
 
 #: What holds where nobody decided anything.

@@ -6,6 +6,7 @@ Source: qemuProcessGraphicsSetupListen and qemuProcessGraphicsSetupRenderNode of
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,20 @@ def _renders(graphics: Graphics) -> bool:
     if graphics.type is GraphicsType.EGL_HEADLESS:
         return True
     return graphics.type is GraphicsType.SPICE and bool(graphics.gl and graphics.gl.enable)
+
+
+def forget_generated(domain: Domain, folder: str) -> None:
+    """Drop sockets below ``folder`` that were made up for an earlier run; the next one makes up its own."""
+    for graphics in domain.devices.graphics:
+        if graphics.socket and _is_generated(graphics.socket, folder):
+            graphics.socket = None
+        for listen in graphics.listens:
+            if listen.socket and _is_generated(listen.socket, folder):
+                listen.socket = None
+
+
+def _is_generated(path: str, folder: str) -> bool:
+    return re.fullmatch(rf"{re.escape(folder)}/domain-[^/]+/(vnc|spice)\.sock", path) is not None
 
 
 def rendernode() -> str | None:

@@ -28,6 +28,7 @@ def configuration(case: Case, *, starts: bool) -> Config:
         sdl_audio_driver=environment.get("SDL_AUDIODRIVER", ""),
         deprecation=told.get("deprecationBehavior") or "none",
         channels=facts["channelTargetDir"],
+        guests=facts["libDir"],
     )
 
 

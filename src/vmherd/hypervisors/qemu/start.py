@@ -312,6 +312,7 @@ _LOCKED = '"write" lock'
 
 #: What QEMU says, and what to do about it.
 _ADVICE = (
+    ("-soundhw", "QEMU 7.1 and newer have no PC speaker: remove <sound model='pcspk'/>"),
     ('Failed to get "write" lock', "another guest or program uses this image: stop it, or make the disk <shareable/>"),
     ('Failed to get shared "write" lock', "another guest or program uses this image for writing: stop it first"),
     ("Address already in use", "another program listens there: choose another port, or let one be chosen: port='-1'"),

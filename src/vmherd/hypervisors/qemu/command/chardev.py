@@ -12,6 +12,7 @@ from vmherd.conf.domain.chardev import (
     Serial,
     SerialTargetType,
 )
+from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu.command.backend import backend
 from vmherd.hypervisors.qemu.command.device import Properties, alias, bus, device, option
@@ -25,7 +26,10 @@ def arguments(domain: Domain, launch: Launch) -> list[str]:
     """Every character device in libvirt's order: serial, parallel, channel, console."""
     devices = domain.devices
     args: list[str] = []
+    spice = any(each.type is GraphicsType.SPICE for each in devices.graphics)
     for serial in devices.serials:
+        if serial.type is ChardevType.SPICEPORT and not spice:
+            continue  # libvirt leaves it out, so that a document outlives a change of its display
         args += backend(alias(serial), serial, launch) + _serial(domain, serial)
     for parallel in devices.parallels:
         args += backend(alias(parallel), parallel, launch)

@@ -22,6 +22,9 @@ def arguments(domain: Domain) -> list[str]:
     """Every sound card, with its codecs."""
     args: list[str] = []
     for sound in domain.devices.sounds:
+        if sound.model is SoundModel.PCSPK:
+            args += ["-soundhw", "pcspk"]
+            continue
         driver = _SOUND_CARDS.get(sound.model)
         if driver is None:
             raise Unsupported(f"QEMU has no sound card {str(sound.model)!r}", place="domain/devices/sound/@model")

@@ -32,7 +32,7 @@ def arguments(domain: Domain, graphics: Graphics, launch: Launch) -> list[str]:
     words += ",sasl=on" if config.sasl else ""
     if graphics.power_control is not None:
         words += f",power-control={'on' if graphics.power_control else 'off'}"
-    credentials = tls.credentials("vnc", config, launch, listens=True, name=_CREDENTIALS) if config.tls else []
+    credentials = tls.credentials(_CREDENTIALS, config, launch, listens=True, name=_CREDENTIALS) if config.tls else []
     keymap = ["-k", graphics.keymap] if graphics.keymap else []
     return [*credentials, "-vnc", words + audiodev(domain, graphics.audio), *keymap]
 
