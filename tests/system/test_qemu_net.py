@@ -18,7 +18,7 @@ import pytest
 from parts import processes
 
 from vmherd.api.aio import Host, connect
-from vmherd.errors import HostError, VmherdError
+from vmherd.errors import HostError, HypervisorError, VmherdError
 
 pytestmark = pytest.mark.qemu
 
@@ -104,6 +104,17 @@ async def test_a_vhost_user_card_needs_somebody_who_listens_and_memory_he_can_re
         await host.create(guest(alone))
     assert "memfd" in caught.value.hint
     assert not list((tmp_path / "run" / "guests").iterdir())
+
+
+async def test_a_vhost_user_card_that_nobody_connects_to_does_not_start_for_ever(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmherd.hypervisors.qemu.start.GREETING", 2.0)
+    served = card("vhostuser", f"<source type='unix' path='{tmp_path}/switch.sock' mode='server'/>")
+    with pytest.raises(HypervisorError, match=r"nobody connected .*switch\.sock") as caught:
+        await host.create(guest(served, backing=SHARED))
+    assert "mode='client'" in caught.value.hint
+    assert not [line for line in processes(tmp_path).values() if "qemu-system" in line]
 
 
 def controllers(*models: str) -> str:

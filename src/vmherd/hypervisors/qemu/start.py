@@ -205,9 +205,12 @@ class Start:
             async with connected(self._folders.control(self._uuid), patience=GREETING) as monitor:
                 yield monitor
         except HypervisorError:
-            if not await self._died():
+            died, words = await self._died(), self._last_words()
+            if not died and _WAITING in words:
+                text = f"nobody connected to {self._domain.name!r} within {GREETING:.0f} seconds: {words}"
+                raise HypervisorError(text, hint="start the program that connects, or use mode='client'") from None
+            if not died:
                 raise
-            words = self._last_words()
             raise HypervisorError(
                 f"QEMU ended while starting {self._domain.name!r}: {words or 'it said nothing'}",
                 hint=self._advice(words),
@@ -306,6 +309,9 @@ def _chardevs(domain: Domain) -> Iterator[Serial | Parallel | Console | Channel]
 
 #: What QEMU says while all is well.
 _CHATTER = "char device redirected to"
+
+#: How QEMU says that it stands still until somebody connects to a socket, such as that of a vhost-user card.
+_WAITING = "waiting for connection"
 
 #: How QEMU says that an image is in use, and by whom it cannot know.
 _LOCKED = '"write" lock'
