@@ -15,7 +15,6 @@ from vmherd.hypervisors.qemu import assumed, command, madeup, volumes
 from vmherd.hypervisors.qemu.command.launch import TlsFolder
 from vmherd.hypervisors.qemu.command.secrets import KEY_SIZE, Vault
 from vmherd.hypervisors.qemu.config import Config
-from vmherd.hypervisors.qemu.madeupside import MadeUpSide
 
 
 def launch(domain: Domain, case: Case, settings: Config) -> command.Launch:
@@ -26,7 +25,7 @@ def launch(domain: Domain, case: Case, settings: Config) -> command.Launch:
         monitor_fd=devices["monitor"]["fd"],
         opener=madeup.Opener(case.facts),
         memory=assumed.memory(case.facts["host"], config, domain),
-        host=MadeUpSide(case.facts, domain),
+        host=madeup.HostSide(case.facts, domain),
         now=assumed.now(case.facts["host"]),
         incoming=assumed.incoming(case.params),
         vault=vault(case),
