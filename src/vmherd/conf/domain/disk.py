@@ -235,3 +235,12 @@ class Disk(Device, tag="disk"):
     vendor: str | None = leaf()
     product: str | None = leaf()
     encryption: Encryption | None = child()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no image is told, whatever the type of storage: a drive without a medium."""
+        source = self.source
+        if source is None:
+            return True
+        place = source.file or source.dev or source.dir or source.protocol or source.volume or source.path
+        return not (place or source.address or source.fdgroup)

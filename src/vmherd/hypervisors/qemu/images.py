@@ -14,7 +14,7 @@ from vmherd.conf.domain import Domain
 from vmherd.conf.domain.defaults import sources_of
 from vmherd.conf.domain.disk import Disk, DiskDevice
 from vmherd.conf.domain.storage import StartupPolicy
-from vmherd.errors import HostError
+from vmherd.hypervisors.qemu.command.launch import numeric_id
 
 #: linux/cdrom.h: ask a drive for its state, that of the disc that is in it
 _CDROM_DRIVE_STATUS, _CDSL_CURRENT = 0x5326, 0x7FFFFFFF
@@ -38,21 +38,14 @@ def user_id(name: str) -> int:
     """The number of a user: of that name, or ``+NUMBER`` or ``NUMBER`` itself.  Raises HostError."""
     with suppress(KeyError):
         return pwd.getpwnam(name).pw_uid
-    return _number(name, "user")
+    return numeric_id(name)
 
 
 def group_id(name: str) -> int:
     """The number of a group, told like a user's.  Raises HostError."""
     with suppress(KeyError):
         return grp.getgrnam(name).gr_gid
-    return _number(name, "group")
-
-
-def _number(name: str, kind: str) -> int:
-    digits = name.removeprefix("+")
-    if digits.isdecimal():
-        return int(digits)
-    raise HostError(f"there is no {kind} {name!r}", hint=f"write the number instead: +1000, or create the {kind}")
+    return numeric_id(name)
 
 
 def leave_out_missing(domain: Domain) -> None:

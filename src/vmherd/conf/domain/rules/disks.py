@@ -41,7 +41,7 @@ def _layers(first: BackingStore | Mirror | None, place: str) -> Iterator[Problem
 
 def _image(disk: Disk, place: str) -> Iterator[Problem]:
     """Only drives can be empty, those of the host as well; credentials and keys are told in one place."""
-    if disk.device is DiskDevice.DISK and is_empty(disk) and disk.type is not StorageType.NETWORK:
+    if disk.device is DiskDevice.DISK and disk.is_empty and disk.type is not StorageType.NETWORK:
         text = f"{disk.target.dev!r} has no image, and only drives for CD-ROMs and floppies can be empty"
         yield Problem(f"{place}/source", text, "add <source file='...'/>")
     if disk.source is None:
@@ -55,14 +55,6 @@ def _image(disk: Disk, place: str) -> Iterator[Problem]:
         yield Problem(f"{place}/source/@startupPolicy", text, "leave startupPolicy out")
     elif policy is StartupPolicy.REQUISITE and disk.device not in _REMOVABLE:
         yield Problem(f"{place}/source/@startupPolicy", "only a medium can be 'requisite'", "use 'optional'")
-
-
-def is_empty(disk: Disk) -> bool:
-    """Whether no image is told, whatever the type of storage."""
-    return disk.source is None or all(getattr(disk.source, name) is None for name in _NAMES)
-
-
-_NAMES = ("file", "dev", "dir", "protocol", "pool", "volume", "address", "path", "fdgroup")
 
 
 def _encryption(disk: Disk, place: str) -> Iterator[Problem]:

@@ -148,16 +148,8 @@ def plan(domain: Domain, launch: Launch) -> Plan:
         images = [] if disk.target.bus is DiskBus.SD else [_top(disk), *_backing(disk)]
         images = [_resolved(replace(each, node=f"libvirt-{next(nodes)}"), launch) for each in images]
         images = [replace(each, fdset=next(fdsets)) if each.source.fdgroup else each for each in images]
-        chains.append(_linked(images, disk) if images and has_image(disk) else [])
+        chains.append(_linked(images, disk) if images and not disk.is_empty else [])
     return Plan(chains=tuple(reversed(chains)), next_node=next(nodes), next_fdset=next(fdsets))
-
-
-def has_image(disk: Disk) -> bool:
-    """Whether there is a medium in the drive."""
-    source = disk.source
-    return source is not None and bool(
-        source.file or source.dev or source.dir or source.protocol or source.volume or source.address or source.fdgroup
-    )
 
 
 def _top(disk: Disk) -> Image:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from vmherd.conf.domain.storage import DiskSource, Secret, StorageType
 from vmherd.conf.domain.video import Video
-from vmherd.errors import Unsupported
+from vmherd.errors import HostError, Unsupported
 from vmherd.hypervisors.qemu.command.hostside import HostSide
 from vmherd.hypervisors.qemu.command.secrets import Vault
 from vmherd.hypervisors.qemu.config import DEFAULTS, Config
@@ -22,6 +22,13 @@ def no_volumes(source: DiskSource) -> tuple[StorageType, DiskSource]:
     """For hosts without storage pools.  Raises Unsupported."""
     hint = "name the image itself: <disk type='file'><source file='...'/>"
     raise Unsupported(f"there is no storage pool {source.pool!r}: this host has none yet", hint=hint)
+
+
+def numeric_id(name: str) -> int:
+    """The number of a user or group told as ``NUMBER`` or ``+NUMBER``.  Raises HostError for a name."""
+    if name.removeprefix("+").isdecimal():
+        return int(name)
+    raise HostError(f"there is no user or group {name!r}", hint="write the number instead: +1000")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +93,8 @@ class Launch:
     vault: Vault = field(default_factory=Vault)
     volume: Callable[[DiskSource], tuple[StorageType, DiskSource]] = no_volumes
     is_cdrom: Callable[[str], bool] = lambda _: False
-    user_id: Callable[[str], int] = int
-    group_id: Callable[[str], int] = int
+    user_id: Callable[[str], int] = numeric_id
+    group_id: Callable[[str], int] = numeric_id
     nbd_tls: TlsFolder | None = None
     passed: Mapping[str, Sequence[int]] = field(default_factory=dict)
     config: Config = DEFAULTS

@@ -21,11 +21,9 @@ from vmherd.conf.domain.disk import (
     DiskDriver,
     DiskIo,
     DiskSgio,
-    IoTune,
     SnapshotMode,
 )
 from vmherd.conf.domain.problem import numbered
-from vmherd.conf.domain.rules.disks import is_empty
 from vmherd.conf.domain.storage import (
     DiskSource,
     Encryption,
@@ -179,8 +177,6 @@ def _lun(_: Domain, disk: Disk, place: str, __: Capabilities) -> Iterator[Proble
 
 
 _SERIAL = re.compile(r"[A-Za-z0-9\-_ .+]*")
-#: The most that QEMU limits anything to: 1 PB a second.
-_MOST = 10**15
 
 
 def _identity(_: Domain, disk: Disk, place: str, __: Capabilities) -> Iterator[Problem]:
@@ -192,16 +188,21 @@ def _identity(_: Domain, disk: Disk, place: str, __: Capabilities) -> Iterator[P
         yield Problem(f"{place}/geometry", f"a disk on {disk.target.bus} has no geometry", "remove it")
     elif shape and shape.trans and disk.target.bus is not DiskBus.IDE:
         yield Problem(f"{place}/geometry/@trans", "only disks on IDE translate their geometry", "remove it")
-    if disk.iotune:
-        yield from _limits(disk.iotune, place)
 
 
-def _limits(tune: IoTune, place: str) -> Iterator[Problem]:
-    for name in tune.__struct_fields__:
-        value = getattr(tune, name)
-        if isinstance(value, int) and value > _MOST:
+#: The most that QEMU limits anything to: 1 PB a second.
+_MOST = 10**15
+
+
+def _limits(_: Domain, disk: Disk, place: str, __: Capabilities) -> Iterator[Problem]:
+    tune = disk.iotune
+    if tune is None:
+        return
+    limits = {name: getattr(tune, name) for name in tune.__struct_fields__ if name != "group_name"}
+    for name, value in limits.items():
+        if value is not None and value > _MOST:
             yield Problem(f"{place}/iotune/{name}", f"{value} is more than QEMU can count", "remove it")
-    if tune.group_name and not any(getattr(tune, name) for name in tune.__struct_fields__ if name != "group_name"):
+    if tune.group_name and not any(limits.values()):
         yield Problem(f"{place}/iotune/group_name", "a group shares limits, and there are none", "add a limit")
 
 
@@ -246,7 +247,7 @@ def _transient(_: Domain, disk: Disk, place: str, __: Capabilities) -> Iterator[
     if disk.transient is None:
         return
     where = f"{place}/transient"
-    if is_empty(disk) or disk.readonly or disk.device is not DiskDevice.DISK:
+    if disk.is_empty or disk.readonly or disk.device is not DiskDevice.DISK:
         yield Problem(where, "only a disk that is written to has changes to throw away", "remove it")
     elif disk.type is not StorageType.FILE:
         text = "the changes are kept beside the image, so that it has to be a file"
@@ -292,7 +293,7 @@ def not_here_yet(domain: Domain) -> Iterator[Problem]:
             yield Problem(f"{place}/@sgio", text, "use rawio='yes', as root")
         if disk.rawio and os.geteuid() != 0:
             yield Problem(f"{place}/@rawio", "only root may send any SCSI command", "remove it, or use qemu:///system")
-        if disk.type is StorageType.VOLUME and not is_empty(disk):
+        if disk.type is StorageType.VOLUME and not disk.is_empty:
             hint = "name the image itself: type='file' and <source file='...'/>"
             yield Problem(f"{place}/@type", "this program has no storage pools yet", hint)
         for source in sources_of(disk):
@@ -313,7 +314,7 @@ def _source_not_yet(disk: Disk, source: DiskSource, place: str) -> Iterator[Prob
 
 
 _OF_DISK: tuple[Rule, ...] = (
-    _use, _io, _iothread, _place, _lun, _identity, _sources, _transient, _vhost_user,
+    _use, _io, _iothread, _place, _lun, _identity, _limits, _sources, _transient, _vhost_user,
 )  # fmt: skip
 
 RULES = (disks,)
