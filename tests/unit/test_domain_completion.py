@@ -306,3 +306,22 @@ def test_the_first_video_card_is_primary_unless_another_says_so() -> None:
         ("qxl", True),
         ("vga", None),
     ]
+
+
+def test_what_a_chain_and_a_mirror_leave_open_is_filled_in() -> None:
+    source = "<source protocol='{}' name='x'{}><host name='h'/>{}</source>"
+    below = source.format("iscsi", " query='dropped'", "<timeout seconds='9'/>")
+    mirror = "<mirror type='file' job='copy'><format type='qcow2'/><source file='/m'/></mirror>"
+    domain = completed(
+        f"<disk type='network'>{source.format('http', ' query=' + repr('a=1'), '')}"
+        f"<backingStore type='network'><format type='qcow2'/>{below}</backingStore>{mirror}"
+        "<target dev='vda'/></disk>"
+    )
+    [disk] = domain.devices.disks
+    assert disk.source is not None
+    assert (disk.source.hosts[0].port, disk.source.query) == ("80", "a=1")
+    assert disk.backing_store is not None
+    assert disk.backing_store.source is not None
+    assert (disk.backing_store.source.hosts[0].port, disk.backing_store.source.timeout) == ("3260", None)
+    assert disk.mirror is not None
+    assert (disk.mirror.file, disk.mirror.format_name) == ("/m", "qcow2")

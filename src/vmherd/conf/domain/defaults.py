@@ -12,6 +12,7 @@ from vmherd.conf.domain.graphics import Graphics, GraphicsType, Listen, ListenTy
 from vmherd.conf.domain.hostdev import Hostdev, HostdevMode, ScsiSource
 from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.net import Interface, InterfaceBackend, InterfaceDriver, MacAddress
+from vmherd.conf.domain.os import NvramNetwork
 from vmherd.conf.domain.shmem import ShmemModel, ShmemModelRef
 from vmherd.conf.domain.storage import (
     DEFAULT_PORTS,
@@ -58,6 +59,8 @@ def fill(domain: Domain) -> None:
     for shmem in devices.shmems:
         shmem.model = shmem.model or ShmemModelRef(type=ShmemModel.IVSHMEM)
     _videos(devices.videos)
+    if isinstance(domain.os.nvram, NvramNetwork):
+        domain.os.nvram.source = _meaningful(StorageType.NETWORK, domain.os.nvram.source)
 
 
 def _disk(disk: Disk) -> None:
@@ -111,7 +114,12 @@ def _meaningful(type_: StorageType, source: DiskSource) -> DiskSource:
 
 def _mirror(mirror: Mirror) -> None:
     """An old document tells the file in attributes alone; a new one repeats them for old readers."""
-    if mirror.file is None or mirror.source is not None:
+    if mirror.source is not None:
+        if mirror.type is StorageType.FILE and mirror.job == "copy":
+            mirror.file = mirror.source.file
+            mirror.format_name = mirror.format.type if mirror.format else None
+        return
+    if mirror.file is None:
         return
     mirror.type = mirror.type or StorageType.FILE
     mirror.job = mirror.job or "copy"

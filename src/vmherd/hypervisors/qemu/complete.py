@@ -15,7 +15,8 @@ from vmherd.conf.domain.buses import number_controllers
 from vmherd.conf.domain.chardev import ConsoleTargetType, SerialTargetType, TargetModel
 from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.cpu import Cpu, CpuCheck, CpuFallback, CpuMatch, CpuMode, CpuModel
-from vmherd.conf.domain.disk import DiskBus, DiskDriver
+from vmherd.conf.domain.defaults import sources_of
+from vmherd.conf.domain.disk import DiskBus, DiskDriver, ImageFormat
 from vmherd.conf.domain.domain import DomainType
 from vmherd.conf.domain.hostdev import HostdevType, MdevModel
 from vmherd.conf.domain.input import Input, InputBus, InputType
@@ -159,9 +160,12 @@ def _disks(domain: Domain) -> None:
     for disk in domain.devices.disks:
         disk.driver = disk.driver or DiskDriver()
         disk.driver.name = disk.driver.name or "qemu"
-        for encryption in (disk.encryption, disk.source.encryption if disk.source else None):
+        for encryption in (disk.encryption, *(source.encryption for source in sources_of(disk))):
             if encryption:
                 encryption.engine = encryption.engine or EncryptionEngine.QEMU
+        if disk.mirror and disk.mirror.format is None:
+            disk.mirror.format = ImageFormat(type=StorageFormat.RAW)
+            disk.mirror.format_name = StorageFormat.RAW if disk.mirror.file else None
         if disk.type is not StorageType.VOLUME:  # there the pool knows
             disk.driver.type = disk.driver.type or StorageFormat.RAW
 

@@ -288,6 +288,8 @@ def not_here_yet(domain: Domain) -> Iterator[Problem]:
     """What QEMU could do, but this program does not hand to it yet."""
     for number, disk in numbered(domain.devices.disks):
         place = f"domain/devices/disk[{number}]"
+        if disk.target.bus is DiskBus.USB and disk.is_empty:
+            yield Problem(f"{place}/source", "QEMU has no empty drives on USB", "add an image, or use bus='sata'")
         if disk.sgio is DiskSgio.UNFILTERED:
             text = "kernels no longer let a disk have SCSI commands unfiltered"
             yield Problem(f"{place}/@sgio", text, "use rawio='yes', as root")
