@@ -19,6 +19,7 @@ from test_qemu_devices import echoes, make_echo_disk
 
 from vmherd.api.aio import Host
 from vmherd.conf.domain import parse_domain
+from vmherd.errors import HypervisorError
 from vmherd.hypervisors.qemu import helpers, storagehelpers
 from vmherd.hypervisors.qemu.monitor import connected
 
@@ -131,8 +132,13 @@ FOLDERS = """
   <source dir='{0}'/><target dir='virtio'/></filesystem>"""
 
 
-@pytest.mark.skipif(not shutil.which("virtiofsd", path=f"/usr/bin:{helpers.FOLDERS}"), reason="needs virtiofsd")
-@pytest.mark.skipif(os.geteuid() != 0, reason="virtiofsd needs root")
+needs_virtiofsd = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("virtiofsd", path=f"/usr/bin:{helpers.FOLDERS}"),
+    reason="needs virtiofsd, and root to start it",
+)
+
+
+@needs_virtiofsd
 async def test_folders_are_served_as_long_as_the_guest_lives(host: Host, image: Path, tmp_path: Path) -> None:
     shared = tmp_path / "shared folder"
     shared.mkdir()
@@ -185,6 +191,17 @@ async def test_guests_share_an_image_whose_changes_each_throws_away(host: Host, 
     for guest in guests:
         await echoes(guest)
     assert len(list(image.parent.glob("*.TRANSIENT-*"))) == 2
+
+
+@needs_virtiofsd
+async def test_a_start_that_fails_leaves_no_helper(host: Host, image: Path, tmp_path: Path) -> None:
+    absent = disk(f"<source type='unix' path='{tmp_path}/absent'/>", type_="vhostuser").replace("qcow2", "raw")
+    devices = absent + FOLDERS.format(tmp_path)
+    with pytest.raises(HypervisorError, match="absent"):
+        await host.create(GUEST.format(devices=devices, machine="pc", memory=SHARED))
+    async with asyncio.timeout(10):
+        while any("virtiofsd" in line for line in processes(tmp_path).values()):
+            await asyncio.sleep(0.01)
 
 
 async def test_what_may_be_missing_is_left_out(host: Host, image: Path, tmp_path: Path) -> None:

@@ -109,6 +109,8 @@ def machine(devices: str, *, kind: str = "pc") -> str:
 
 
 DISK = "<disk type='file'><source file='/a'/><target dev='sda' bus='{}'/>{}</disk>"
+SERVER = "<disk type='network'><source {}</source><target dev='vda' bus='virtio'/></disk>"
+SOURCE = "domain/devices/disk/source"
 NIC = "<interface type='user'>"
 BRIDGE = "<interface type='bridge'><source bridge='br0'/>"
 
@@ -129,6 +131,16 @@ BRIDGE = "<interface type='bridge'><source bridge='br0'/>"
         (machine("").replace("<devices>", "<cpu mode='host-passthrough'/><devices>"), "domain/cpu/@mode"),
         (machine("").replace("<devices>", "<cpu><model>Z80</model></cpu><devices>"), "domain/cpu/model"),
         (machine("").replace("<devices>", "<on_crash>rename-restart</on_crash><devices>"), "domain/on_crash"),
+        (machine(SERVER.format("protocol='nbd' name='a'><host name='h'/><host name='i'/>")), f"{SOURCE}/host"),
+        (machine(SERVER.format("protocol='iscsi' name='i/x'><host name='h'/>")), f"{SOURCE}/@name"),
+        (
+            machine(SERVER.format("protocol='rbd' name='p/i'><host transport='unix' socket='/s'/>")),
+            f"{SOURCE}/host/@transport",
+        ),
+        (
+            machine(SERVER.format("protocol='gluster' name='v/i'><host name='h' transport='rdma'/>")),
+            f"{SOURCE}/host/@transport",
+        ),
     ],
 )
 def test_what_cannot_run_is_refused_with_its_place(text: str, place: str, caps: Capabilities) -> None:

@@ -72,7 +72,7 @@ def _rbd(source: DiskSource, objects: Objects, _: Launch) -> Properties:
         "image": image,
         "snapshot": source.snapshot.name if source.snapshot else None,
         "conf": source.config.file if source.config else None,
-        "server": [{"host": host.name, "port": host.port or "0"} for host in source.hosts] or None,
+        "server": [{"host": _name(host), "port": host.port or "0"} for host in source.hosts] or None,
         "encrypt": _rbd_encryption(source, objects.keys),
         **login,
     }
@@ -96,7 +96,7 @@ def _iscsi(source: DiskSource, objects: Objects, _: Launch) -> Properties:
         )
     host = _only_host(source)
     return {
-        "portal": f"{_bracketed(host.name or '')}:{host.port}",
+        "portal": f"{_bracketed(_name(host))}:{host.port}",
         "target": target,
         "lun": int(unit or 0),
         "transport": "tcp",
@@ -124,18 +124,18 @@ def _url(source: DiskSource) -> str:
     path = quote(source.name or "", safe="/;@&=+$,:!*'()~")
     slash = "" if path.startswith("/") else "/"
     query = f"?{source.query}" if source.query else ""
-    return f"{source.protocol}://{_bracketed(host.name or '')}:{host.port}{slash}{path}{query}"
+    return f"{source.protocol}://{_bracketed(_name(host))}:{host.port}{slash}{path}{query}"
 
 
 def _ssh(source: DiskSource, objects: Objects, _: Launch) -> Properties:
     host = _only_host(source)
-    return {"path": source.name, "server": {"host": host.name, "port": host.port}, "user": objects.user or None}
+    return {"path": source.name, "server": {"host": _name(host), "port": host.port}, "user": objects.user or None}
 
 
 def _nfs(source: DiskSource, _: Objects, launch: Launch) -> Properties:
     identity = source.identity
     return {
-        "server": {"host": _only_host(source).name, "type": "inet"},
+        "server": {"host": _name(_only_host(source)), "type": "inet"},
         "path": source.name,
         "user": launch.user_id(identity.user) if identity and identity.user else None,
         "group": launch.group_id(identity.group) if identity and identity.group else None,
@@ -175,12 +175,20 @@ def _only_host(source: DiskSource) -> StorageHost:
     )
 
 
+def _name(host: StorageHost) -> str:
+    if host.transport in (None, Transport.TCP):
+        return host.name or ""
+    text = f"QEMU reaches such a server through TCP, not {host.transport}"
+    raise Unsupported(text, place=f"{_SERVER}/@transport", hint="use transport='tcp'")
+
+
 def _socket(host: StorageHost, inet: str) -> Properties:
     match host.transport:
         case Transport.UNIX:
             return {"type": "unix", "path": host.socket}
         case Transport.RDMA:
-            raise Unsupported("QEMU reaches storage servers through TCP and UNIX sockets", place=_SERVER)
+            place, hint = f"{_SERVER}/@transport", "use transport='tcp'"
+            raise Unsupported("QEMU reaches storage servers through TCP and UNIX sockets", place=place, hint=hint)
     return {"type": inet, "host": host.name, "port": host.port}
 
 
