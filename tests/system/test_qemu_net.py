@@ -210,7 +210,16 @@ async def unbridged(uri: str) -> None:
             await host.create(guest(card("bridge", "<source bridge='br8'/>")))
         with pytest.raises(HostError, match="too long"):
             await host.create(guest(card("ethernet", "<target dev='a-very-long-name'/>")))
-    assert [each.name for each in NET.iterdir()] == ["lo"]
+        mine = card("ethernet", "<target dev='mine' managed='no'/>")
+        with pytest.raises(HostError, match="no network device 'mine'"):
+            await host.create(guest(mine))
+        assert [each.name for each in NET.iterdir()] == ["lo"]
+        subprocess.run(["ip", "tuntap", "add", "mine", "mode", "tap", "vnet_hdr"], check=True)
+        before = (NET / "mine/address").read_text()
+        domain = await host.create(guest(mine))
+        assert (NET / "mine/address").read_text() == before
+        await domain.poweroff()
+    assert (NET / "mine").exists()
 
 
 async def powerless(uri: str) -> None:

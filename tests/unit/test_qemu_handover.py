@@ -265,6 +265,7 @@ VIRTIO = "<model type='virtio'/>"
         ("<interface type='bridge'><source bridge='br0'/><backend type='passt'/></interface>",
          "interface/backend/@type"),
         ("<interface type='user'><script path='/bin/up'/></interface>", "interface/script"),
+        ("<interface type='ethernet'><target managed='no'/></interface>", "interface/target/@dev"),
         (f"<interface type='user'>{VIRTIO}<driver name='fast'/></interface>", "interface/driver/@name"),
         ("<interface type='direct'><source dev='eth0' mode='passthru'/></interface>", "interface/source/@mode"),
         ("<interface type='user'><mac address='53:54:00:00:00:01'/></interface>", "interface/mac/@address"),

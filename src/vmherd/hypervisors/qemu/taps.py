@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -69,6 +70,8 @@ def _open(interface: Interface) -> tuple[str, list[int]]:
     wanted = interface.target.dev if interface.target and interface.target.dev else _PATTERN
     if len(os.fsencode(wanted)) > _NAME_SIZE:
         raise HostError(f"{wanted!r} is too long for a network device", hint=f"at most {_NAME_SIZE} letters")
+    if interface.target and interface.target.managed is False:
+        _require(wanted)
     count = queues(interface) or 1
     flags = _IFF_TAP | _IFF_NO_PI
     flags |= _IFF_VNET_HDR if is_virtio(interface) else 0
@@ -85,6 +88,15 @@ def _open(interface: Interface) -> tuple[str, list[int]]:
             os.close(fd)
         raise _refusal(problem, path, wanted) from None
     return wanted, fds
+
+
+def _require(name: str) -> None:
+    """A device that is somebody else's to manage is there before the guest."""
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        hint = f"ip tuntap add {name} mode tap, or leave managed='no' out"
+        raise HostError(f"there is no network device {name!r} on this host", hint=hint) from None
 
 
 def _refusal(problem: OSError, path: str, name: str) -> HostError:

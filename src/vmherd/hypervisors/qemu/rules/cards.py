@@ -157,6 +157,8 @@ def _abilities(interface: Interface, place: str) -> Iterator[Problem]:
         yield Problem(f"{place}/coalesce", f"a card of type {kind!r} cannot coalesce packets", "remove it")
     if interface.target and interface.target.managed is not None and interface.type is not _T.ETHERNET:
         yield Problem(f"{place}/target/@managed", "only cards of type 'ethernet' can leave their device to you")
+    elif interface.target and interface.target.managed is False and not interface.target.dev:
+        yield Problem(f"{place}/target/@dev", "which network device it is, is missing", "add dev='NAME'")
 
 
 def _powers(interface: Interface, place: str) -> Iterator[Problem]:
