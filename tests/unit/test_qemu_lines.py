@@ -221,6 +221,14 @@ def test_a_definition_does_not_keep_chosen_ports(caps: Capabilities) -> None:
     assert (spice.port, spice.tls_port, vnc.port) == (None, None, -1)
 
 
+def test_a_filter_lets_any_device_match_that_it_does_not_tell(caps: Capabilities) -> None:
+    rule = "<usbdev class='-1' vendor='4660' version='02.5' allow='yes'/><usbdev version='-1' allow='no'/>"
+    text = f"<devices><redirdev type='spicevmc'/><redirfilter>{rule}</redirfilter></devices>"
+    assert "<usbdev vendor='0x1234' version='2.50' allow='yes'/>" in render(completed(text, caps))
+    (found,) = (json.loads(word) for word in values(started(text, caps), "-device") if "usb-redir" in word)
+    assert found["filter"] == "-1:0x1234:-1:0x0250:1|-1:-1:-1:-1:0"
+
+
 def test_sockets_made_up_for_displays_are_not_kept(caps: Capabilities) -> None:
     old = f"{DEFAULTS.guests}/domain-3-web/vnc.sock"
     argv = started(f"<devices><graphics type='vnc' socket='{old}'/></devices>", caps)

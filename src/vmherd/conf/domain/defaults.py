@@ -13,6 +13,8 @@ from vmherd.conf.domain.hostdev import Hostdev, HostdevMode, ScsiSource
 from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.net import Interface, InterfaceBackend, InterfaceDriver, MacAddress
 from vmherd.conf.domain.os import NvramNetwork
+from vmherd.conf.domain.redirdev import RedirRule
+from vmherd.conf.domain.scalars import ANY
 from vmherd.conf.domain.shmem import ShmemModel, ShmemModelRef
 from vmherd.conf.domain.storage import (
     DEFAULT_PORTS,
@@ -56,6 +58,8 @@ def fill(domain: Domain) -> None:
         _filesystem(filesystem)
     for hostdev in devices.hostdevs:
         _hostdev(hostdev)
+    for rule in devices.redirfilter.rules if devices.redirfilter else []:
+        _redirection(rule)
     for shmem in devices.shmems:
         shmem.model = shmem.model or ShmemModelRef(type=ShmemModel.IVSHMEM)
     _videos(devices.videos)
@@ -235,6 +239,14 @@ def _hostdev(hostdev: Hostdev) -> None:
         hostdev.managed = False
     if isinstance(hostdev.source, ScsiSource) and hostdev.source.name and "/" not in hostdev.source.name:
         hostdev.source.name += "/0"  # the LUN
+
+
+def _redirection(rule: RedirRule) -> None:
+    """What matches any device is left out."""
+    rule.device_class = None if rule.device_class == ANY else rule.device_class
+    rule.vendor = None if rule.vendor == ANY else rule.vendor
+    rule.product = None if rule.product == ANY else rule.product
+    rule.version = None if rule.version == str(ANY) else rule.version
 
 
 def _videos(videos: list[Video]) -> None:

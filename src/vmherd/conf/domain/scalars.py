@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Annotated, get_args
 
 from msgspec import Meta
@@ -18,8 +17,19 @@ def _parse_genid(text: str) -> str:
     return str(_UUID.parse(text)) if text else ""
 
 
-UpperHex2 = Annotated[int, replace(_HEX, format="0x{:02X}".format), Meta(ge=0)]
-UpperHex4 = Annotated[int, replace(_HEX, format="0x{:04X}".format), Meta(ge=0)]
+def _or_any(high: int, form: str) -> Codec:
+    """A number of the USB standard, or -1 for any."""
+    codec = hexadecimal(1, high)
+    return Codec(
+        lambda text: ANY if text == str(ANY) else codec.parse(text),
+        lambda number: str(ANY) if number == ANY else form.format(number),
+    )
+
+
+#: Stands for every number.
+ANY = -1
+UpperHex2 = Annotated[int, _or_any(0xFF, "0x{:02X}"), Meta(ge=-1)]
+UpperHex4 = Annotated[int, _or_any(0xFFFF, "0x{:04X}"), Meta(ge=-1)]
 SizeInB = Annotated[int, SizeCodec("B"), Meta(ge=0)]  # bytes, spelt as the lines of caches are
 SizeInM = Annotated[int, SizeCodec("M"), Meta(ge=0)]  # MiB, spelt as shared memory spells it
 SizeInMiB = Annotated[int, SizeCodec("MiB"), Meta(ge=0)]
@@ -37,7 +47,7 @@ def _parse_wwn(text: str) -> str:
 _WWN = re.compile(r"(0x)?[0-9a-fA-F]{16}")
 Wwn = Annotated[str, Codec(_parse_wwn)]
 
-_USB_VERSION = re.compile(r"([0-9a-fA-F]{1,2})\.([0-9a-fA-F]{1,2})")
+_USB_VERSION = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})", re.ASCII)
 
 
 def _parse_usb_version(text: str) -> str:
@@ -47,7 +57,7 @@ def _parse_usb_version(text: str) -> str:
     found = _USB_VERSION.fullmatch(text)
     if found is None:
         raise BadValue(f"{text!r} is no USB version", "write it like 2.00")
-    return f"{found[1]}.{found[2]:0<2}"
+    return f"{int(found[1])}.{found[2]:0<2}"
 
 
 UsbVersion = Annotated[str, Codec(_parse_usb_version)]

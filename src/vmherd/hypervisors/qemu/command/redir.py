@@ -31,7 +31,7 @@ def _rule(rule: RedirRule) -> str:
         "-1" if rule.device_class is None else f"0x{rule.device_class:02X}",
         "-1" if rule.vendor is None else f"0x{rule.vendor:04X}",
         "-1" if rule.product is None else f"0x{rule.product:04X}",
-        "-1" if rule.version is None or rule.version == "-1" else _bcd(rule.version),
+        "-1" if rule.version is None else _bcd(rule.version),
     ]
     return ":".join([*words, str(int(rule.allow))])
 
