@@ -186,6 +186,23 @@ async def test_an_emulated_tpm_lives_as_long_as_its_guest(host: Host, tmp_path: 
 
 
 @needs_swtpm
+@pytest.mark.skipif(not shutil.which("swtpm_setup"), reason="needs swtpm_setup")
+async def test_the_banks_of_a_tpm_are_those_of_its_document(host: Host, tmp_path: Path) -> None:
+    def document(bank: str) -> str:
+        banks = f"<active_pcr_banks><{bank}/></active_pcr_banks>"
+        return guest(f"<tpm model='tpm-crb'><backend type='emulator' version='2.0'>{banks}</backend></tpm>", "q35")
+
+    domain = await host.define(document("sha256"))
+    for bank in ("sha256", "sha384"):
+        await host.define(document(bank).replace("<memory", f"<uuid>{domain.uuid}</uuid><memory", 1))
+        await domain.start()
+        await domain.poweroff()
+    with pytest.raises(HostError, match="swtpm_setup"):
+        (tmp_path / "state" / "tpm" / domain.uuid / "tpm2-00.permall").write_bytes(b"spoilt")
+        await domain.start()
+
+
+@needs_swtpm
 async def test_a_start_that_fails_leaves_no_tpm_behind(host: Host, tmp_path: Path) -> None:
     tpm = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
     nobody = f"<serial type='unix'><source mode='connect' path='{tmp_path}/nobody.sock'/></serial>"

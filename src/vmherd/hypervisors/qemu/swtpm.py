@@ -42,6 +42,8 @@ async def start(domain: Domain, launch: Launch, state: Path, log: int) -> None:
     require(domain, await _versions(program))
     if _make_folder(state):
         await _manufacture(backend, state)
+    elif banks := _names(backend.active_pcr_banks):
+        await _set_up(state, "--reconfigure", "--pcr-banks", ",".join(banks), *_version(backend))
     with listen_unix(launch.tpm_socket) as server:
         control = f"type=unixio,fd={server.fileno()}"
         words = ["--ctrl", control, "--tpmstate", f"dir={state},mode=0600", "--terminate", *_version(backend)]
@@ -90,19 +92,19 @@ def _version(backend: EmulatorTpm) -> list[str]:
 
 async def _manufacture(backend: EmulatorTpm, state: Path) -> None:
     """The keys a TPM gets in its factory; without swtpm_setup it comes without."""
-    program = shutil.which("swtpm_setup")
     banks = _names(backend.active_pcr_banks)
-    if program is None:
-        if banks:
-            raise HostError("swtpm_setup is not installed, which chosen PCR banks need", hint=_HINT)
+    if not shutil.which("swtpm_setup") and not banks:
         return
-    words = ["--tpmstate", str(state), "--createek", "--lock-nvram", *_version(backend)]
-    words += ["--pcr-banks", ",".join(banks)] if banks else []
     try:
-        await run([program, *words])
+        chosen = ["--pcr-banks", ",".join(banks)] if banks else []
+        await _set_up(state, "--createek", "--lock-nvram", *chosen, *_version(backend))
     except BaseException:
         shutil.rmtree(state)  # half a TPM is none
         raise
+
+
+async def _set_up(state: Path, *words: str) -> None:
+    await run(["swtpm_setup", "--tpmstate", str(state), *words], package="swtpm-tools")
 
 
 def _names(banks: PcrBanks | None) -> list[str]:

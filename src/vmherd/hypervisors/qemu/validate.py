@@ -19,7 +19,7 @@ from vmherd.hypervisors.qemu import fit, rules
 from vmherd.hypervisors.qemu.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.machine import is_pseries, is_q35, is_x86
-from vmherd.hypervisors.qemu.rules import cards, disks, filesystems, hostdevs
+from vmherd.hypervisors.qemu.rules import cards, disks, filesystems, hostdevs, tpms
 
 #: Elements of <devices> that no argument is made for yet: better refused than forgotten.
 _NOT_YET = {
@@ -179,3 +179,4 @@ def _not_enforced(domain: Domain) -> Iterator[Problem]:
     yield from filesystems.not_here_yet(domain)
     yield from cards.not_here_yet(domain)
     yield from hostdevs.not_here_yet(domain)
+    yield from tpms.not_here_yet(domain)
