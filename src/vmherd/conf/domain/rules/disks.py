@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from vmherd.conf.domain.address import DriveAddress, UnassignedAddress
 from vmherd.conf.domain.defaults import sources_of
-from vmherd.conf.domain.disk import BackingStore, Disk, DiskBus, DiskDevice, DiskDriver, IoTune, Mirror
+from vmherd.conf.domain.disk import BackingStore, Disk, DiskBus, DiskDevice, DiskDriver, Mirror
 from vmherd.conf.domain.domain import Domain
 from vmherd.conf.domain.problem import Problem, duplicates, numbered
 from vmherd.conf.domain.rules.sources import source_problems
@@ -151,28 +151,16 @@ def _identity(disk: Disk, place: str) -> Iterator[Problem]:
 
 
 def _limits(disk: Disk, place: str) -> Iterator[Problem]:
-    """A limit is for reading and writing together or for each; a burst belongs to a limit."""
+    """A limit is for reading and writing together, or for each."""
     tune = disk.iotune
     if tune is None:
         return
     for unit in ("bytes_sec", "iops_sec"):
-        for end in ("", "_max", "_max_length"):
+        for end in ("", "_max"):
             each = [name for way in ("read", "write") if getattr(tune, name := f"{way}_{unit}{end}")]
             if getattr(tune, f"total_{unit}{end}") and each:
                 text = f"the total is limited, and {each[0]} as well"
                 yield Problem(f"{place}/iotune/total_{unit}{end}", text, "tell the total, or both parts")
-        for way in ("total", "read", "write"):
-            yield from _burst(tune, f"{way}_{unit}", f"{place}/iotune")
-
-
-def _burst(tune: IoTune, name: str, place: str) -> Iterator[Problem]:
-    usual, most, seconds = (getattr(tune, f"{name}{end}") for end in ("", "_max", "_max_length"))
-    if most and not usual:
-        yield Problem(f"{place}/{name}_max", f"without {name} there is nothing that a burst exceeds", f"add {name}")
-    elif most and usual and most < usual:
-        yield Problem(f"{place}/{name}_max", f"a burst is more than {name}", f"raise it above {usual}")
-    if seconds and not most:
-        yield Problem(f"{place}/{name}_max_length", f"there is no {name}_max that could last", f"add {name}_max")
 
 
 _RULES = (_image, _encryption, _target, _address, _virtio, _lun, _identity, _limits)

@@ -21,6 +21,7 @@ from vmherd.conf.domain.disk import (
     DiskDriver,
     DiskIo,
     DiskSgio,
+    IoTune,
     SnapshotMode,
 )
 from vmherd.conf.domain.problem import numbered
@@ -284,12 +285,29 @@ def _vhost_user(domain: Domain, disk: Disk, place: str, _: Capabilities) -> Iter
     yield from sharing.required(domain, "a vhost-user disk")
 
 
+_LIMITS = tuple(f"{way}_{unit}_sec" for unit in ("bytes", "iops") for way in ("total", "read", "write"))
+
+
+def _burst(tune: IoTune, name: str, place: str) -> Iterator[Problem]:
+    """A burst belongs to a limit."""
+    usual, most, seconds = (getattr(tune, f"{name}{end}") for end in ("", "_max", "_max_length"))
+    if most and not usual:
+        yield Problem(f"{place}/{name}_max", f"without {name} there is nothing that a burst exceeds", f"add {name}")
+    elif most and usual and most < usual:
+        yield Problem(f"{place}/{name}_max", f"a burst is more than {name}", f"raise it above {usual}")
+    if seconds and not most:
+        yield Problem(f"{place}/{name}_max_length", f"there is no {name}_max that could last", f"add {name}_max")
+
+
 def not_here_yet(domain: Domain) -> Iterator[Problem]:
-    """What QEMU could do, but this program does not hand to it yet."""
+    """What can be described, but a start would fail at, or this program does not hand to QEMU yet."""
     for number, disk in numbered(domain.devices.disks):
         place = f"domain/devices/disk[{number}]"
         if disk.target.bus is DiskBus.USB and disk.is_empty:
             yield Problem(f"{place}/source", "QEMU has no empty drives on USB", "add an image, or use bus='sata'")
+        if disk.iotune:
+            for name in _LIMITS:
+                yield from _burst(disk.iotune, name, f"{place}/iotune")
         if disk.sgio is DiskSgio.UNFILTERED:
             text = "kernels no longer let a disk have SCSI commands unfiltered"
             yield Problem(f"{place}/@sgio", text, "use rawio='yes', as root")
