@@ -79,6 +79,7 @@ def test_a_bad_value_is_told_with_its_place_line_and_choices() -> None:
         ("<devices><filesystem><source usage='1' units='MB2'/><target dir='/'/></filesystem></devices>", "/source"),
         (f"<devices><filesystem><source usage='{2**63}'/><target dir='/'/></filesystem></devices>", "/source"),
         ("<iothreads>2147483648</iothreads>", "domain/iothreads"),
+        ("<vcpu>2147483648</vcpu>", "domain/vcpu"),
     ],
 )
 def test_a_value_that_means_nothing_is_refused(part: str, place: str) -> None:

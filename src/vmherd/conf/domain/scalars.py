@@ -33,6 +33,7 @@ UpperHex4 = Annotated[int, _or_any(0xFFFF, "0x{:04X}"), Meta(ge=-1)]
 SizeInB = Annotated[int, SizeCodec("B"), Meta(ge=0)]  # bytes, spelt as the lines of caches are
 SizeInM = Annotated[int, SizeCodec("M"), Meta(ge=0)]  # MiB, spelt as shared memory spells it
 SizeInMiB = Annotated[int, SizeCodec("MiB"), Meta(ge=0)]
+CpuCount = Annotated[int, whole(0, 16384), Meta(ge=0, le=16384)]  # as many as sets of CPUs can name
 ThreadCount = Annotated[int, whole(0, 4096), Meta(ge=0, le=4096)]  # each is a thread of a process on this host
 GenId = Annotated[str, Codec(_parse_genid)]  # "" asks for one to be made
 

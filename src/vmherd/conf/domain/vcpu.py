@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from vmherd.conf.domain.scalars import CpuCount
 from vmherd.util.xmlmodel import (
     CpuSet,
     Element,
@@ -35,7 +36,7 @@ class Vcpu(Element, tag="vcpu"):
     placement: Placement = attr(default=Placement.STATIC, always=True)
     cpuset: CpuSet | None = attr()
     current: UInt | None = attr()
-    count: UInt = text(default=1, always=True)
+    count: CpuCount = text(default=1, always=True)
 
 
 class VcpuState(Element, tag="vcpu"):
