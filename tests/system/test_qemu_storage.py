@@ -19,8 +19,10 @@ from test_qemu_devices import echoes, make_echo_disk
 
 from vmherd.api.aio import Host
 from vmherd.conf.domain import parse_domain
+from vmherd.conf.domain.storage import Secret
 from vmherd.errors import HypervisorError
 from vmherd.hypervisors.qemu import helpers, storagehelpers
+from vmherd.hypervisors.qemu.command.secrets import KEY_SIZE, Vault, master_key
 from vmherd.hypervisors.qemu.monitor import connected
 
 pytestmark = pytest.mark.qemu
@@ -202,6 +204,31 @@ async def test_a_start_that_fails_leaves_no_helper(host: Host, image: Path, tmp_
     async with asyncio.timeout(10):
         while any("virtiofsd" in line for line in processes(tmp_path).values()):
             await asyncio.sleep(0.01)
+
+
+def test_qemu_opens_with_the_master_key_what_the_vault_sealed(tmp_path: Path) -> None:
+    key, image = tmp_path / "master-key.aes", tmp_path / "sealed.luks"
+    key.write_bytes(os.urandom(KEY_SIZE))
+    fast = "key-secret=plain,iter-time=10"
+    argv = [
+        "qemu-img",
+        "create",
+        "-q",
+        "-f",
+        "luks",
+        "--object",
+        "secret,id=plain,data=geheim",
+        "-o",
+        fast,
+        image,
+        "1M",
+    ]
+    subprocess.run(argv, check=True)
+    opened = f"driver=luks,key-secret=sealed,file.filename={image}"
+    vault = Vault(key=key.read_bytes(), find=lambda _: b"geheim")
+    words = [*master_key(str(key)), *vault.looked_up("sealed", Secret(usage="x"))]
+    words = ["--object" if word == "-object" else word for word in words]
+    subprocess.run(["qemu-io", *words, "--image-opts", opened, "-c", "read 0 1M"], check=True)
 
 
 async def test_what_may_be_missing_is_left_out(host: Host, image: Path, tmp_path: Path) -> None:
