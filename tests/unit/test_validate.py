@@ -134,3 +134,9 @@ class TestCommand:
             "text": "'x' is not a whole number",
             "hint": "",
         }
+
+
+def test_a_text_that_is_nothing_but_mistakes_is_told_of_soon_and_not_in_full() -> None:
+    text = HEAD + "<devices>" + "<disk/><dsik/>" * 20_000 + "</devices></domain>"
+    severities = [severity for severity, _, _ in found(text)]
+    assert (severities.count("error"), severities.count("warning")) == (100, 100)

@@ -51,13 +51,14 @@ def ordered(disks: list[Disk]) -> list[Disk]:
 
     Source: virDomainDiskInsert of libvirt
     """
-    found: list[Disk] = []
+    groups: dict[DiskBus | None, list[Disk]] = {}
     for disk in disks:
-        number = drive_number(disk.target.dev) or 0
-        same = [place for place, each in enumerate(found) if each.target.bus is disk.target.bus]
-        later = [place for place in same if (drive_number(found[place].target.dev) or 0) > number]
-        found.insert(later[0] if later else same[-1] + 1 if same else len(found), disk)
-    return found
+        groups.setdefault(disk.target.bus, []).append(disk)
+    return [disk for group in groups.values() for disk in sorted(group, key=_number)]
+
+
+def _number(disk: Disk) -> int:
+    return drive_number(disk.target.dev) or 0
 
 
 def drive_number(dev: str) -> int | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from lxml import etree
 
 from vmherd.errors import DocumentError
 from vmherd.util.xmlmodel.declared import Field, declared
 from vmherd.util.xmlmodel.document import DEFAULT_LIMITS, Limits, load
-from vmherd.util.xmlmodel.faults import another, fault, missing, too_deep, unmatched
+from vmherd.util.xmlmodel.faults import MOST, another, fault, missing, too_deep, unmatched
 from vmherd.util.xmlmodel.fields import Element, Kind
 from vmherd.util.xmlmodel.parser import Children, group, parser_of
 from vmherd.util.xmlmodel.scalars import TEXT, SizeCodec
@@ -18,23 +19,26 @@ Found = Iterator[DocumentError]
 
 
 def complaints(cls: type[Element], text: str | bytes, *, limits: Limits = DEFAULT_LIMITS) -> list[DocumentError]:
-    """An error, not raised, for each place of ``text`` where ``parse`` would stop, from top to bottom.
+    """An error, not raised, for each place of ``text`` where ``parse`` would stop, from top to bottom, to a hundred.
 
     Raises XMLSyntaxError as parse does, and DocumentError for what is nested too deeply.  The root is taken for a
     ``cls``, whatever its tag is.
     """
     root = load(text, limits)
     try:
-        return sorted(_element(root, cls), key=lambda each: each.line)
+        return sorted(islice(_element(root, cls), MOST), key=lambda each: each.line)
     except RecursionError:
         raise too_deep(cls) from None
 
 
 def _element(node: etree._Element, cls: type[Element]) -> Found:
     children = group(node)
-    found = [each for field in declared(cls) for each in _CHECKS[field.kind](node, children, field, cls)]
-    yield from found
-    if not found and hasattr(cls, "__post_init__"):
+    clean = True
+    for field in declared(cls):
+        for each in _CHECKS[field.kind](node, children, field, cls):
+            clean = False
+            yield each
+    if clean and hasattr(cls, "__post_init__"):
         try:
             parser_of(cls)(node)
         except DocumentError as refused:

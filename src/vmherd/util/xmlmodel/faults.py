@@ -10,6 +10,9 @@ from vmherd.errors import DocumentError
 from vmherd.util.xmlmodel.fields import Element
 from vmherd.util.xmlmodel.scalars import BadValue, shown
 
+#: Errors of one text that are told: who has more begins with these, and finding a place among many takes time.
+MOST = 100
+
 
 def place_of(node: etree._Element) -> str:
     """The path of ``node`` from the root, such as ``devices/disk[2]``; [n] where siblings share a tag."""

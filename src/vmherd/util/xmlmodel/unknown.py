@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from itertools import islice
 
 from lxml import etree
 
 from vmherd.errors import DocumentError
 from vmherd.util.xmlmodel.declared import Field, declared
 from vmherd.util.xmlmodel.document import DEFAULT_LIMITS, Limits, load
-from vmherd.util.xmlmodel.faults import line_of, place_of
+from vmherd.util.xmlmodel.faults import MOST, line_of, place_of
 from vmherd.util.xmlmodel.fields import Element, Kind
 from vmherd.util.xmlmodel.scalars import SizeCodec
 
@@ -20,11 +21,11 @@ _LONGEST = 60  # characters of a name that are compared
 
 
 def unknown(cls: type[Element], text: str | bytes, *, limits: Limits = DEFAULT_LIMITS) -> list[DocumentError]:
-    """An error, not raised, for each attribute and element of ``text`` that ``parse`` would ignore.
+    """An error, not raised, for each attribute and element of ``text`` that ``parse`` would ignore, to a hundred.
 
     Where several classes share a tag, what any of them declares is known.  Raises as parse does.
     """
-    return list(_strays(load(text, limits), [cls]))
+    return list(islice(_strays(load(text, limits), [cls]), MOST))
 
 
 def _strays(node: etree._Element, classes: Classes) -> Iterator[DocumentError]:
