@@ -238,3 +238,12 @@ def test_conformance_cases_are_answered_one_per_line_and_a_bad_one_fails_alone(t
     assert "<name>web</name>" in good["output"]
     assert bad["error"]
     assert done.returncode == 0
+
+
+def test_a_list_of_guests_reads_no_document(tmp_path: Path) -> None:
+    program = "import sys; from vmherd.cli import main; sys.argv = ['vmherd', '-c', sys.argv[1], 'list']\n"
+    program += "try: main()\nfinally: print([name for name in sys.modules if name in ('lxml', 'vmherd.conf')])"
+    done = subprocess.run(
+        [sys.executable, "-c", program, f"qemu:///embed?root={tmp_path}"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -14,7 +14,7 @@ from pathlib import Path
 from vmherd.driver.types import CrashedReason, PausedReason, RunningReason, ShutdownReason, ShutoffReason, State
 from vmherd.errors import Busy, DomainNotFound, HypervisorError
 from vmherd.events import DomainEvent, Lifecycle
-from vmherd.hypervisors.qemu import helpers, hostmemory, leftovers, rebind
+from vmherd.hypervisors.qemu import helpers, leftovers, rebind
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.state.domains import DomainTable, Entry, Live, mark_stopped, set_state
@@ -198,7 +198,7 @@ class Life:
             rebind.give_back(self._folders.guest(uuid))
             leftovers.remove_all(self._folders.guest(uuid))
             shutil.rmtree(self._folders.guest(uuid), ignore_errors=True)
-            hostmemory.remove(self._folders.ram(uuid), uuid)
+            _forget_memory(self._folders.ram(uuid), uuid)
             if entry.record.config is None and reason in _EXPECTED:
                 self._folders.guest_log(entry.name).unlink(missing_ok=True)
             if entry.record.config is None and self._folders.tpm(uuid).exists():
@@ -276,6 +276,12 @@ class Life:
     def gone(self, entry: Entry) -> bool:
         """Whether the record says that it runs while its process is no more."""
         return entry.live is not None and entry.live.pid > 0 and not is_alive(process_of(entry.live))
+
+
+def _forget_memory(folder: Path, uuid: str) -> None:
+    from vmherd.hypervisors.qemu import hostmemory  # it knows notations of documents, which lists do without
+
+    hostmemory.remove(folder, uuid)
 
 
 def _forget_tpm(xml: str, state: Path) -> None:
