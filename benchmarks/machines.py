@@ -9,8 +9,8 @@ import msgspec
 from benchmarks.figure import Figure, rates
 from vmherd.conf.domain import Domain, parse_domain, render
 from vmherd.hypervisors.qemu import complete, validate
-from vmherd.hypervisors.qemu.accel import Verdict
 from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.host.accel import Verdict
 
 #: A guest of twelve devices, as people write it: no addresses, no controllers.
 DOCUMENT = Path(__file__).parent / "data" / "guest.xml"

@@ -10,11 +10,12 @@ import msgspec
 
 from standins import Numbers
 from vmherd.conf.domain import Domain
-from vmherd.hypervisors.qemu import alias, complete, guestcpu, validate
-from vmherd.hypervisors.qemu.accel import Verdict
+from vmherd.hypervisors.qemu import alias, complete, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build
-from vmherd.hypervisors.qemu.hostmemory import HostMemory
+from vmherd.hypervisors.qemu.host.accel import Verdict
+from vmherd.hypervisors.qemu.host.hostmemory import HostMemory
+from vmherd.hypervisors.qemu.startup import guestcpu
 
 _DATA = Path(__file__).parents[1] / "data"
 _KVM = Verdict(usable=True, reason="")

@@ -10,7 +10,7 @@ from parts import make_disk
 
 from vmherd.api.aio import Domain, Host
 from vmherd.errors import HostError, InvalidState
-from vmherd.hypervisors.qemu import firmware
+from vmherd.hypervisors.qemu.host import firmware
 
 pytestmark = [
     pytest.mark.qemu,

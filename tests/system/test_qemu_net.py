@@ -109,7 +109,7 @@ async def test_a_vhost_user_card_needs_somebody_who_listens_and_memory_he_can_re
 async def test_a_vhost_user_card_that_nobody_connects_to_does_not_start_for_ever(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vmherd.hypervisors.qemu.start.GREETING", 2.0)
+    monkeypatch.setattr("vmherd.hypervisors.qemu.startup.start.GREETING", 2.0)
     served = card("vhostuser", f"<source type='unix' path='{tmp_path}/switch.sock' mode='server'/>")
     with pytest.raises(HypervisorError, match=r"nobody connected .*switch\.sock") as caught:
         await host.create(guest(served, backing=SHARED))

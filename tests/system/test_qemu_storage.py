@@ -21,8 +21,9 @@ from vmherd.api.aio import Host
 from vmherd.conf.domain import parse_domain
 from vmherd.conf.domain.storage import Secret
 from vmherd.errors import HypervisorError
-from vmherd.hypervisors.qemu import helpers, storagehelpers
+from vmherd.hypervisors.qemu import helpers
 from vmherd.hypervisors.qemu.command.secrets import KEY_SIZE, Vault, master_key
+from vmherd.hypervisors.qemu.helpers import storagehelpers
 from vmherd.hypervisors.qemu.monitor import connected
 
 pytestmark = pytest.mark.qemu

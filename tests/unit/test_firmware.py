@@ -11,7 +11,7 @@ import pytest
 from vmherd.conf.domain import Domain, check, complete, parse_domain
 from vmherd.conf.domain.os import Nvram
 from vmherd.errors import DocumentError, HostError
-from vmherd.hypervisors.qemu import firmware
+from vmherd.hypervisors.qemu.host import firmware
 
 Q35 = {"architecture": "x86_64", "machines": ["pc-q35-*"]}
 

@@ -15,7 +15,7 @@ from vmherd.errors import DocumentError, VmherdError
 from vmherd.hypervisors.qemu import alias, complete, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build
-from vmherd.hypervisors.qemu.hostmemory import HostMemory
+from vmherd.hypervisors.qemu.host.hostmemory import HostMemory
 
 DATA = Path(__file__).parents[1] / "data" / "qemu"
 

@@ -7,8 +7,9 @@ import pytest
 from vmherd.conf.domain import Domain, parse_domain, render
 from vmherd.conf.domaincaps import Custom, DomainCapabilities
 from vmherd.errors import DocumentError, InvalidArgument
-from vmherd.hypervisors.qemu import complete, domaincaps
+from vmherd.hypervisors.qemu import complete
 from vmherd.hypervisors.qemu.capabilities import Capabilities, CpuFacts, Machine
+from vmherd.hypervisors.qemu.host import domaincaps
 from vmherd.util.xmlmodel import parse
 
 FLAGS = frozenset({"pci-ohci", "qemu-xhci", "rtl8139", "pcie-root-port", "pcie-pci-bridge"})

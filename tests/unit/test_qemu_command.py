@@ -17,14 +17,15 @@ from standins import Numbers
 from vmherd.conf.domain import parse_domain, render
 from vmherd.conf.domain.storage import DiskSource, StorageType
 from vmherd.errors import DocumentError
-from vmherd.hypervisors.qemu import alias, channels, complete, displays, guestcpu, memory, validate
-from vmherd.hypervisors.qemu.accel import Verdict
+from vmherd.hypervisors.qemu import alias, complete, memory, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build
 from vmherd.hypervisors.qemu.command.launch import TlsFolder
 from vmherd.hypervisors.qemu.command.secrets import Vault
 from vmherd.hypervisors.qemu.config import DEFAULTS
-from vmherd.hypervisors.qemu.hostmemory import HostMemory
+from vmherd.hypervisors.qemu.host.accel import Verdict
+from vmherd.hypervisors.qemu.host.hostmemory import HostMemory
+from vmherd.hypervisors.qemu.startup import channels, displays, guestcpu
 
 DATA = Path(__file__).parents[1] / "data" / "qemu"
 CASES = sorted(DATA.glob("*.xml"))

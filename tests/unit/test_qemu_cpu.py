@@ -12,7 +12,7 @@ from vmherd.cpu.x86.cpuinfo import read_cpuinfo
 from vmherd.cpu.x86.map import Signature, x86_map
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu.capabilities import Capabilities, CpuFacts
-from vmherd.hypervisors.qemu.guestcpu import settle
+from vmherd.hypervisors.qemu.startup.guestcpu import settle
 
 #: QEMU on a Haswell without TSX, which can give guests the stable clock, but then they cannot move.
 FACTS = CpuFacts(

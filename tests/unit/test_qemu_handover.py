@@ -17,7 +17,8 @@ from vmherd.conf.domain.hostdev import HostUsbAddress, UsbId, UsbSource
 from vmherd.conf.domain.net import Interface
 from vmherd.conf.domain.storage import StartupPolicy
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu import hostpci, hostusb, passt, rebind
+from vmherd.hypervisors.qemu.helpers import passt
+from vmherd.hypervisors.qemu.host import hostpci, hostusb, rebind
 from vmherd.hypervisors.qemu.rules import cards, hostdevs
 from vmherd.util.xmlmodel import parse
 

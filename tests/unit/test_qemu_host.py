@@ -17,9 +17,10 @@ import pytest
 from vmherd.driver.types import CheckStatus
 from vmherd.driver.uri import parse_uri
 from vmherd.errors import ConnectFailed, HostError, HypervisorError, NotResponding
-from vmherd.hypervisors.qemu import agent, capabilities, doctor, ports
-from vmherd.hypervisors.qemu.accel import kvm_usable
+from vmherd.hypervisors.qemu import agent, capabilities
 from vmherd.hypervisors.qemu.folders import for_uri
+from vmherd.hypervisors.qemu.host import doctor, ports
+from vmherd.hypervisors.qemu.host.accel import kvm_usable
 from vmherd.hypervisors.qemu.monitor import Refused, connected
 
 on_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="the signs are those of x86")

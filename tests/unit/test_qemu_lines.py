@@ -16,13 +16,15 @@ from standins import Numbers
 from vmherd.conf.domain import Domain, parse_domain, render, stored
 from vmherd.conf.domain.storage import Secret
 from vmherd.errors import DocumentError, HostError, VmherdError
-from vmherd.hypervisors.qemu import alias, channels, complete, displays, gpuhelper, swtpm, validate
-from vmherd.hypervisors.qemu.accel import Verdict
+from vmherd.hypervisors.qemu import alias, complete, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build, environment
 from vmherd.hypervisors.qemu.command.secrets import Vault
 from vmherd.hypervisors.qemu.config import DEFAULTS, Config, Display, Tls, load_config
-from vmherd.hypervisors.qemu.hostmemory import HostMemory
+from vmherd.hypervisors.qemu.helpers import gpuhelper, swtpm
+from vmherd.hypervisors.qemu.host.accel import Verdict
+from vmherd.hypervisors.qemu.host.hostmemory import HostMemory
+from vmherd.hypervisors.qemu.startup import channels, displays
 
 DATA = Path(__file__).parents[1] / "data" / "qemu"
 RUN = Path("/run/guest")

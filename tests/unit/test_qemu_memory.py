@@ -16,7 +16,7 @@ from vmherd.errors import DocumentError, HostError
 from vmherd.hypervisors.qemu import alias, complete, memory, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import Launch, build, environment
-from vmherd.hypervisors.qemu.hostmemory import HostMemory
+from vmherd.hypervisors.qemu.host.hostmemory import HostMemory
 
 DATA = Path(__file__).parents[1] / "data" / "qemu"
 HOST = HostMemory(files=Path("/ram"), nodes={0: frozenset({0, 1}), 1: frozenset({2, 3})})

@@ -10,8 +10,8 @@ import pytest
 from vmherd.conf.domain import parse_domain, render
 from vmherd.errors import DocumentError
 from vmherd.hypervisors.qemu import complete, validate
-from vmherd.hypervisors.qemu.accel import Verdict
 from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.host.accel import Verdict
 
 DATA = Path(__file__).parents[1] / "data" / "qemu"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu.accel import kvm_usable
+from vmherd.hypervisors.qemu.host.accel import kvm_usable
 from vmherd.util.files import write_atomically
 
 #: Raise it when `probe` learns something new, so that older caches are not believed.

@@ -29,9 +29,12 @@ from vmherd.conf.domain.storage import EncryptionEngine, StorageFormat, StorageT
 from vmherd.conf.domain.tpm import EmulatorTpm, TpmModel, TpmVersion
 from vmherd.conf.domain.video import Video, VideoModel, VideoType
 from vmherd.conf.domain.vsock import VsockModel
-from vmherd.hypervisors.qemu import address, board, channels, displays, firmware, machine, memory, sounds, usb
+from vmherd.hypervisors.qemu import address, board, machine, memory, sounds
+from vmherd.hypervisors.qemu.address import usb
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.config import DEFAULTS, Config
+from vmherd.hypervisors.qemu.host import firmware
+from vmherd.hypervisors.qemu.startup import channels, displays
 
 
 def complete(

@@ -9,8 +9,8 @@ from vmherd.cpu.architecture import Architecture
 from vmherd.cpu.definition import Definition, read
 from vmherd.driver.types import CpuComparison, CpuInfo, CpuModelInfo, HostCpuInfo
 from vmherd.errors import NotSupported
-from vmherd.hypervisors.qemu import accel, hostcpu
 from vmherd.hypervisors.qemu.capabilities import Capabilities, CpuFacts, host_arch
+from vmherd.hypervisors.qemu.host import accel, hostcpu
 from vmherd.util.xmlmodel import render
 
 

@@ -112,7 +112,7 @@ class QemuDriver(LocalDriver):
         return await self._workshop.capabilities_document()
 
     async def check_host(self) -> list[HostCheck]:
-        from vmherd.hypervisors.qemu import doctor
+        from vmherd.hypervisors.qemu.host import doctor
 
         return await doctor.checks(self._folders)
 

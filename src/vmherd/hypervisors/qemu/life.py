@@ -14,9 +14,11 @@ from pathlib import Path
 from vmherd.driver.types import CrashedReason, PausedReason, RunningReason, ShutdownReason, ShutoffReason, State
 from vmherd.errors import Busy, DomainNotFound, HypervisorError
 from vmherd.events import DomainEvent, Lifecycle
-from vmherd.hypervisors.qemu import helpers, leftovers, rebind
+from vmherd.hypervisors.qemu import helpers
 from vmherd.hypervisors.qemu.folders import Folders
+from vmherd.hypervisors.qemu.host import rebind
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
+from vmherd.hypervisors.qemu.startup import leftovers
 from vmherd.state.domains import DomainTable, Entry, Live, mark_stopped, set_state
 from vmherd.state.jobs import Jobs
 from vmherd.util.process import ProcessId, end, find_by_argument, identify, is_alive
@@ -279,13 +281,13 @@ class Life:
 
 
 def _forget_memory(folder: Path, uuid: str) -> None:
-    from vmherd.hypervisors.qemu import hostmemory  # it knows notations of documents, which lists do without
+    from vmherd.hypervisors.qemu.host import hostmemory  # it knows notations of documents, which lists do without
 
     hostmemory.remove(folder, uuid)
 
 
 def _forget_tpm(xml: str, state: Path) -> None:
-    from vmherd.hypervisors.qemu import swtpm  # few guests have a TPM
+    from vmherd.hypervisors.qemu.helpers import swtpm  # few guests have a TPM
 
     swtpm.forget(xml, state)
 

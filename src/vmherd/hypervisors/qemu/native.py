@@ -23,28 +23,17 @@ from vmherd.conf.domain.video import Video
 from vmherd.driver.native import NativeFormat
 from vmherd.driver.uri import parse_uri
 from vmherd.errors import Unsupported
-from vmherd.hypervisors.qemu import (
-    alias,
-    capabilities,
-    channels,
-    command,
-    complete,
-    displays,
-    firmware,
-    guestcpu,
-    hostcpu,
-    hostmemory,
-    memory,
-    swtpm,
-    validate,
-)
+from vmherd.hypervisors.qemu import alias, capabilities, command, complete, memory, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import backing, security
 from vmherd.hypervisors.qemu.command.device import escape
 from vmherd.hypervisors.qemu.config import DEFAULTS
 from vmherd.hypervisors.qemu.folders import Folders, for_uri
-from vmherd.hypervisors.qemu.prepared import scsi_generic
-from vmherd.hypervisors.qemu.resources import FIRST_CID, VSOCK, cancel_file
+from vmherd.hypervisors.qemu.helpers import swtpm
+from vmherd.hypervisors.qemu.host import firmware, hostcpu, hostmemory
+from vmherd.hypervisors.qemu.startup import channels, displays, guestcpu
+from vmherd.hypervisors.qemu.startup.prepared import scsi_generic
+from vmherd.hypervisors.qemu.startup.resources import FIRST_CID, VSOCK, cancel_file
 
 _SOCKET = re.compile(r"(socket,id=[^,]+),fd=([0-9]+)")
 _SET = re.compile(r"^set=([0-9]+),fd=([0-9]+)", re.MULTILINE)

@@ -15,11 +15,11 @@ from vmherd.conf.domain.problem import numbered, refuse
 from vmherd.conf.domain.vcpu import NumaMode
 from vmherd.cpu.x86.map import x86_map
 from vmherd.errors import Unsupported
-from vmherd.hypervisors.qemu import fit, rules
-from vmherd.hypervisors.qemu.accel import Verdict, kvm_usable
+from vmherd.hypervisors.qemu import rules
 from vmherd.hypervisors.qemu.capabilities import Capabilities
+from vmherd.hypervisors.qemu.host.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.machine import is_pseries, is_q35, is_x86
-from vmherd.hypervisors.qemu.rules import cards, disks, filesystems, hostdevs, tpms
+from vmherd.hypervisors.qemu.rules import cards, disks, filesystems, fit, hostdevs, tpms
 
 #: Elements of <devices> that no argument is made for yet: better refused than forgotten.
 _NOT_YET = {

@@ -10,14 +10,17 @@ from pathlib import Path
 
 from vmherd.conf.domain import Domain, parse_domain
 from vmherd.conf.domain.os import Nvram
-from vmherd.hypervisors.qemu import alias, capabilities, complete, guestcpu, hostcpu, swtpm, validate
+from vmherd.hypervisors.qemu import alias, capabilities, complete, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.config import Config, load_config
 from vmherd.hypervisors.qemu.cpus import Cpus
 from vmherd.hypervisors.qemu.folders import Folders
-from vmherd.hypervisors.qemu.hostcaps import capabilities_xml
+from vmherd.hypervisors.qemu.helpers import swtpm
+from vmherd.hypervisors.qemu.host import hostcpu
+from vmherd.hypervisors.qemu.host.hostcaps import capabilities_xml
 from vmherd.hypervisors.qemu.life import Life
-from vmherd.hypervisors.qemu.start import Start
+from vmherd.hypervisors.qemu.startup import guestcpu
+from vmherd.hypervisors.qemu.startup.start import Start
 from vmherd.state.domains import DomainTable, Live
 
 
@@ -44,7 +47,7 @@ class Workshop:
 
     async def domain_capabilities(self, emulator: str, arch: str, machine: str, domain_type: str) -> str:
         """What guests can have, as XML; raises InvalidArgument for a machine or type that is none."""
-        from vmherd.hypervisors.qemu import domaincaps  # the only one who asks is an installer
+        from vmherd.hypervisors.qemu.host import domaincaps  # the only one who asks is an installer
 
         binary = capabilities.find_binary(arch or capabilities.host_arch(), emulator or None)
         return domaincaps.tell(await self._load(binary), arch, machine, domain_type)

@@ -18,7 +18,7 @@ from vmherd.errors import HostError
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command.device import Properties, alias, option
 from vmherd.hypervisors.qemu.command.launch import Launch
-from vmherd.hypervisors.qemu.hostmemory import HostMemory
+from vmherd.hypervisors.qemu.host.hostmemory import HostMemory
 
 _POLICIES = {NumaMode.STRICT: "bind", NumaMode.PREFERRED: "preferred", NumaMode.INTERLEAVE: "interleave"}
 

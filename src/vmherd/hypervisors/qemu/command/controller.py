@@ -9,7 +9,7 @@ from vmherd.conf.domain.address import PciAddress
 from vmherd.conf.domain.controller import Controller, ControllerTarget, ControllerType
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import machine
-from vmherd.hypervisors.qemu.bridges import BUSES
+from vmherd.hypervisors.qemu.address.bridges import BUSES
 from vmherd.hypervisors.qemu.command.device import Properties, alias, bus, device, virtio, virtio_name
 
 #: libvirt's order: bridges before what sits behind them.

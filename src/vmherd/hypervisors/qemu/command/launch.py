@@ -15,7 +15,7 @@ from vmherd.errors import HostError, Unsupported
 from vmherd.hypervisors.qemu.command.hostside import HostSide
 from vmherd.hypervisors.qemu.command.secrets import Vault
 from vmherd.hypervisors.qemu.config import DEFAULTS, Config
-from vmherd.hypervisors.qemu.hostmemory import HostMemory
+from vmherd.hypervisors.qemu.host.hostmemory import HostMemory
 
 
 def no_volumes(source: DiskSource) -> tuple[StorageType, DiskSource]:

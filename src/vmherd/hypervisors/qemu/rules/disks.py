@@ -34,9 +34,9 @@ from vmherd.conf.domain.storage import (
     StorageFormat,
     StorageType,
 )
-from vmherd.hypervisors.qemu import sharing
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command.protocols import PROTOCOLS
+from vmherd.hypervisors.qemu.rules import sharing
 
 Rule = Callable[[Domain, Disk, str, Capabilities], Iterator[Problem]]
 

@@ -19,9 +19,9 @@ from vmherd.conf.domain.filesystem import (
     MultiDevs,
 )
 from vmherd.conf.domain.problem import numbered
-from vmherd.hypervisors.qemu import sharing
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command.filesystem import is_virtiofs
+from vmherd.hypervisors.qemu.rules import sharing
 
 _KNOWN = (None, FilesystemDriverType.PATH, FilesystemDriverType.HANDLE, FilesystemDriverType.VIRTIOFS)
 

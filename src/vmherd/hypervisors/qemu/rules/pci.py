@@ -14,7 +14,7 @@ from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.domain import devices_of
 from vmherd.conf.domain.problem import duplicates, numbered
 from vmherd.hypervisors.qemu import machine
-from vmherd.hypervisors.qemu.bridges import DEVICES, ROOT_PORTS
+from vmherd.hypervisors.qemu.address.bridges import DEVICES, ROOT_PORTS
 
 _ROOTS = ("pci-root", "pcie-root")
 #: Which models can be told each setting of <target>, by its name here and in the document.

@@ -19,10 +19,10 @@ from vmherd.conf.domain import Domain
 from vmherd.conf.domain.disk import Disk
 from vmherd.conf.domain.storage import DiskSource, StorageFormat, StorageType
 from vmherd.errors import HypervisorError, NotResponding
-from vmherd.hypervisors.qemu import leftovers
 from vmherd.hypervisors.qemu.command import Launch, blockdev, device, disk
 from vmherd.hypervisors.qemu.command.blockdev import Image
 from vmherd.hypervisors.qemu.monitor import Monitor
+from vmherd.hypervisors.qemu.startup import leftovers
 
 #: How often we look whether a job is done, and the seconds between.
 _TRIES, _PAUSE = 500, 0.02

@@ -14,7 +14,7 @@ from vmherd.conf.domain import Domain
 from vmherd.conf.domain.graphics import ChannelMode, ChannelName, Gl, Graphics, GraphicsType, Listen, ListenType
 from vmherd.errors import HostError
 from vmherd.hypervisors.qemu.config import Config, Display
-from vmherd.hypervisors.qemu.ports import DISPLAYS, WEBSOCKETS
+from vmherd.hypervisors.qemu.host.ports import DISPLAYS, WEBSOCKETS
 
 
 def complete(domain: Domain, config: Config, folder: Path, rendernode: Callable[[], str | None], bus: Path) -> None:

@@ -11,7 +11,8 @@ from vmherd.conf.domain.buses import add_controller
 from vmherd.conf.domain.chardev import ChannelTargetType
 from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.errors import DocumentError
-from vmherd.hypervisors.qemu import bridges, machine, pci, vio, virtio
+from vmherd.hypervisors.qemu import machine
+from vmherd.hypervisors.qemu.address import bridges, pci, vio, virtio
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 
 #: Of a virtio-serial controller that does not tell (max_ports of QEMU's virtio-serial-pci).

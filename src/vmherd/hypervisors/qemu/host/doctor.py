@@ -8,8 +8,9 @@ from pathlib import Path
 
 from vmherd.driver.types import CheckStatus, HostCheck
 from vmherd.errors import HostError, HypervisorError
-from vmherd.hypervisors.qemu import accel, capabilities, firmware
+from vmherd.hypervisors.qemu import capabilities
 from vmherd.hypervisors.qemu.folders import Folders
+from vmherd.hypervisors.qemu.host import accel, firmware
 from vmherd.util.process import identify
 
 #: Bytes of free space below which guests soon stop for lack of room.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from vmherd.conf import capabilities as document
 from vmherd.cpu.x86.cpuinfo import read_cpuinfo
-from vmherd.hypervisors.qemu import accel, hostcpu
 from vmherd.hypervisors.qemu.capabilities import Capabilities, Machine
+from vmherd.hypervisors.qemu.host import accel, hostcpu
 from vmherd.state import host
 from vmherd.util.xmlmodel import render
 

@@ -21,31 +21,21 @@ from vmherd.conf.domain import Domain, parse_domain, render
 from vmherd.conf.domain.chardev import Channel, ChardevSource, ChardevType, Console, Parallel, Serial
 from vmherd.driver.types import ShutoffReason
 from vmherd.errors import HostError, HypervisorError
-from vmherd.hypervisors.qemu import (
-    channels,
-    command,
-    dbusdaemon,
-    displays,
-    firmware,
-    hostmemory,
-    images,
-    keeper,
-    memory,
-    storagehelpers,
-    swtpm,
-    transient,
-)
-from vmherd.hypervisors.qemu.adjust import adjust
+from vmherd.hypervisors.qemu import command, keeper, memory
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import backing, security
 from vmherd.hypervisors.qemu.command.secrets import KEY_SIZE, Vault
 from vmherd.hypervisors.qemu.config import Config
 from vmherd.hypervisors.qemu.folders import Folders
-from vmherd.hypervisors.qemu.hostmemory import HostMemory
+from vmherd.hypervisors.qemu.helpers import dbusdaemon, storagehelpers, swtpm
+from vmherd.hypervisors.qemu.host import firmware, hostmemory, images
+from vmherd.hypervisors.qemu.host.hostmemory import HostMemory
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
-from vmherd.hypervisors.qemu.prepared import Prepared
-from vmherd.hypervisors.qemu.resources import Resources
+from vmherd.hypervisors.qemu.startup import channels, displays, transient
+from vmherd.hypervisors.qemu.startup.adjust import adjust
+from vmherd.hypervisors.qemu.startup.prepared import Prepared
+from vmherd.hypervisors.qemu.startup.resources import Resources
 from vmherd.state.domains import DomainTable, Entry, Live
 from vmherd.util.files import on_host, write_atomically
 from vmherd.util.process import ProcessId, end, identify, spawn, wait_exit

@@ -15,10 +15,12 @@ from vmherd.conf.domain import Domain
 from vmherd.conf.domain.hostdev import MdevSource, PciSource, ScsiSource, UsbSource
 from vmherd.conf.domain.net import Interface
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu import hostdevs, hostpci, hostusb, passt, rebind, taps
+from vmherd.hypervisors.qemu import hostdevs
 from vmherd.hypervisors.qemu.command.device import alias, host_pci
 from vmherd.hypervisors.qemu.command.netdev import TAPS, is_passt, queues
-from vmherd.hypervisors.qemu.resources import Resources
+from vmherd.hypervisors.qemu.helpers import passt
+from vmherd.hypervisors.qemu.host import hostpci, hostusb, rebind, taps
+from vmherd.hypervisors.qemu.startup.resources import Resources
 
 _SCSI = Path("/sys/class/scsi_device")
 

@@ -13,10 +13,10 @@ from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.sound import SoundModel
 from vmherd.errors import DocumentError
 from vmherd.hypervisors.qemu import machine
-from vmherd.hypervisors.qemu.slots import FUNCTIONS, Place, show
+from vmherd.hypervisors.qemu.address.slots import FUNCTIONS, Place, show
 
 if TYPE_CHECKING:
-    from vmherd.hypervisors.qemu.pci import Places
+    from vmherd.hypervisors.qemu.address.pci import Places
 
 _IDE: Place = (0, 1, 1)
 _PIIX3_USB: Place = (0, 1, 2)

@@ -13,10 +13,10 @@ from vmherd.conf.domain.net import Interface
 from vmherd.conf.domain.video import Video
 from vmherd.conformance import Case
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu import channels, displays
 from vmherd.hypervisors.qemu.command.device import alias
 from vmherd.hypervisors.qemu.command.netdev import queues
 from vmherd.hypervisors.qemu.config import Config, Display, Tls
+from vmherd.hypervisors.qemu.startup import channels, displays
 
 
 def configuration(case: Case, *, starts: bool) -> Config:

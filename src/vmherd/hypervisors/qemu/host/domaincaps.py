@@ -12,10 +12,11 @@ from vmherd.conf.domain.domain import DomainType
 from vmherd.conf.domain.os import Os, OsType
 from vmherd.conf.domaincaps import Choices, Support, Usable
 from vmherd.errors import InvalidArgument
-from vmherd.hypervisors.qemu import board, firmware, hostcpu, machine
-from vmherd.hypervisors.qemu.accel import kvm_usable
+from vmherd.hypervisors.qemu import board, machine
 from vmherd.hypervisors.qemu.capabilities import Capabilities, CpuFacts, host_arch
-from vmherd.hypervisors.qemu.hostcpu import HostCpu
+from vmherd.hypervisors.qemu.host import firmware, hostcpu
+from vmherd.hypervisors.qemu.host.accel import kvm_usable
+from vmherd.hypervisors.qemu.host.hostcpu import HostCpu
 from vmherd.util.xmlmodel import render
 
 #: Values of the domain document, each with the capability that it needs ("" is always there).

@@ -15,7 +15,7 @@ from vmherd.cpu.definition import Definition, of_guest
 from vmherd.cpu.x86.map import x86_map
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu.capabilities import Capabilities, CpuFacts
-from vmherd.hypervisors.qemu.hostcpu import HostCpu, x86_host
+from vmherd.hypervisors.qemu.host.hostcpu import HostCpu, x86_host
 from vmherd.hypervisors.qemu.machine import is_x86
 
 #: Features of the host that QEMU has no property for.

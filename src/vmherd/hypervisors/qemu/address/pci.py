@@ -14,11 +14,12 @@ from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.domain import devices_of
 from vmherd.conf.domain.net import InterfaceType
 from vmherd.errors import DocumentError
-from vmherd.hypervisors.qemu import machine, slots
+from vmherd.hypervisors.qemu import machine
+from vmherd.hypervisors.qemu.address import slots
+from vmherd.hypervisors.qemu.address.chipset import Chipset
+from vmherd.hypervisors.qemu.address.plugs import PCI, PCIE, Plugs
+from vmherd.hypervisors.qemu.address.slots import Bus, Kind, Place, Plug
 from vmherd.hypervisors.qemu.capabilities import Capabilities
-from vmherd.hypervisors.qemu.chipset import Chipset
-from vmherd.hypervisors.qemu.plugs import PCI, PCIE, Plugs
-from vmherd.hypervisors.qemu.slots import Bus, Kind, Place, Plug
 
 _LAST_BUS = 255
 _FULL = "spread the devices over the functions of a slot with <address>, or use machine='q35'"

@@ -27,7 +27,7 @@ from vmherd.conf.domain.sound import Sound, SoundModel
 from vmherd.conf.domain.video import Video, VideoType
 from vmherd.conf.domain.vsock import Vsock
 from vmherd.conf.domain.watchdog import Watchdog, WatchdogModel
-from vmherd.hypervisors.qemu.slots import Kind, Plug
+from vmherd.hypervisors.qemu.address.slots import Kind, Plug
 
 PCI = Plug(Kind.PCI)
 PCIE = Plug(Kind.PCIE)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from vmherd.conf.domain.video import Video
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu import gpuhelper, ports
+from vmherd.hypervisors.qemu.helpers import gpuhelper
+from vmherd.hypervisors.qemu.host import ports
 from vmherd.util.sockets import fits, listen_unix
 
 #: VHOST_VSOCK_SET_GUEST_CID of linux/vhost.h: _IOW(0xAF, 0x60, __u64).

@@ -11,21 +11,23 @@ from vmherd.conf.domain import Domain
 from vmherd.conf.domain.storage import Auth, DiskSource, Secret, StorageHost, StorageType
 from vmherd.conformance import Case
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu import assumed, command, madeup, volumes
+from vmherd.hypervisors.qemu import command
 from vmherd.hypervisors.qemu.command.launch import TlsFolder
 from vmherd.hypervisors.qemu.command.secrets import KEY_SIZE, Vault
 from vmherd.hypervisors.qemu.config import Config
+from vmherd.hypervisors.qemu.madeup import assumed, settings
+from vmherd.hypervisors.qemu.startup import volumes
 
 
-def launch(domain: Domain, case: Case, settings: Config) -> command.Launch:
+def launch(domain: Domain, case: Case, config: Config) -> command.Launch:
     """What a start would decide on that host."""
     devices, config = case.facts["devices"], case.facts["config"] | case.host.get("config", {})
     return command.Launch(
         folder=Path(case.facts["domain"]["runtime_directory"].replace("NAME", domain.name[:20])),
         monitor_fd=devices["monitor"]["fd"],
-        opener=madeup.Opener(case.facts),
+        opener=settings.Opener(case.facts),
         memory=assumed.memory(case.facts["host"], config, domain),
-        host=madeup.HostSide(case.facts, domain),
+        host=settings.HostSide(case.facts, domain),
         now=assumed.now(case.facts["host"]),
         incoming=assumed.incoming(case.params),
         vault=vault(case),
@@ -33,7 +35,7 @@ def launch(domain: Domain, case: Case, settings: Config) -> command.Launch:
         is_cdrom=lambda path: path == devices["host_cdrom"],
         nbd_tls=TlsFolder(path=config["nbdTLSx509certdir"], secret=_by_uuid(config.get("nbdTLSx509secretUUID"))),
         passed={group: list(fds) for group, fds in (case.params.get("fd_groups") or {}).items()},
-        config=settings,
+        config=config,
         tpm_socket=Path(devices["tpm_emulator_socket"]),
     )
 

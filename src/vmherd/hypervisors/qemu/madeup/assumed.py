@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vmherd.conf.domain import Domain
-from vmherd.hypervisors.qemu.hostmemory import HostMemory
+from vmherd.hypervisors.qemu.host.hostmemory import HostMemory
 from vmherd.util.xmlmodel import parse_cpus
 
 _TIMEZONE = re.compile(r"[A-Z]+(?P<sign>[+-]?)(?P<hours>\d+):(?P<minutes>\d+)")

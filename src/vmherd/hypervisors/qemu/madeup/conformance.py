@@ -16,32 +16,24 @@ from vmherd.conf.moments import Origin, Parent
 from vmherd.conformance import Case
 from vmherd.cpu.definition import Definition
 from vmherd.errors import HostError
-from vmherd.hypervisors.qemu import (
-    accel,
-    alias,
-    command,
-    complete,
-    facts,
-    firmware,
-    guestcpu,
-    madeup,
-    memory,
-    swtpm,
-    validate,
-)
+from vmherd.hypervisors.qemu import alias, command, complete, memory, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities, CpuFacts, Machine
 from vmherd.hypervisors.qemu.config import Config
+from vmherd.hypervisors.qemu.helpers import swtpm
+from vmherd.hypervisors.qemu.host import accel, firmware
+from vmherd.hypervisors.qemu.madeup import facts, settings
+from vmherd.hypervisors.qemu.startup import guestcpu
 
 
 def documents(case: Case) -> str:
     """A domain document completed and checked by the driver."""
-    config = madeup.configuration(case, starts=False)
+    config = settings.configuration(case, starts=False)
     return written(_accepted(case, config, new=False, running=case.params.get("state") == "active"), case)
 
 
 def arguments(case: Case) -> list[str]:
     """The command line of a guest that starts."""
-    config = madeup.configuration(case, starts=True)
+    config = settings.configuration(case, starts=True)
     domain = _accepted(case, config, new=True)
     validate.check_startable(domain)
     guestcpu.settle(domain, _capabilities(case, domain), _physical(case))
@@ -51,7 +43,7 @@ def arguments(case: Case) -> list[str]:
     if not case.params.get("migrate_from"):
         memory.align(domain)
     launch = facts.launch(domain, case, config)
-    madeup.prepare(domain, case, config)
+    settings.prepare(domain, case, config)
     host = case.facts["host"]["environment"] | case.host.get("env", {})
     words = [f"{name}={value}" for name, value in command.environment(domain, launch, host).items()]
     return words + command.build(domain, _capabilities(case, domain), launch)

@@ -1,0 +1,1 @@
+"""The made-up host of conformance cases."""
