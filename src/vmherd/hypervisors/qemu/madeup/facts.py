@@ -21,19 +21,19 @@ from vmherd.hypervisors.qemu.startup import volumes
 
 def launch(domain: Domain, case: Case, config: Config) -> command.Launch:
     """What a start would decide on that host."""
-    devices, config = case.facts["devices"], case.facts["config"] | case.host.get("config", {})
+    devices, told = case.facts["devices"], case.facts["config"] | case.host.get("config", {})
     return command.Launch(
         folder=Path(case.facts["domain"]["runtime_directory"].replace("NAME", domain.name[:20])),
         monitor_fd=devices["monitor"]["fd"],
         opener=settings.Opener(case.facts),
-        memory=assumed.memory(case.facts["host"], config, domain),
+        memory=assumed.memory(case.facts["host"], told, domain),
         host=settings.HostSide(case.facts, domain),
         now=assumed.now(case.facts["host"]),
         incoming=assumed.incoming(case.params),
         vault=vault(case),
         volume=lambda source: _volume(source, case.facts["storage"]),
         is_cdrom=lambda path: path == devices["host_cdrom"],
-        nbd_tls=TlsFolder(path=config["nbdTLSx509certdir"], secret=_by_uuid(config.get("nbdTLSx509secretUUID"))),
+        nbd_tls=TlsFolder(path=told["nbdTLSx509certdir"], secret=_by_uuid(told.get("nbdTLSx509secretUUID"))),
         passed={group: list(fds) for group, fds in (case.params.get("fd_groups") or {}).items()},
         config=config,
         tpm_socket=Path(devices["tpm_emulator_socket"]),
