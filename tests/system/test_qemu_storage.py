@@ -250,7 +250,7 @@ async def test_a_folder_becomes_a_disk_to_read(host: Host, image: Path, tmp_path
     await boots(host, disk(f"<source file='{image}'/>") + shown)
 
 
-@pytest.mark.skipif(not shutil.which("qemu-pr-helper"), reason="needs qemu-pr-helper")
+@pytest.mark.skipif(not shutil.which("qemu-pr-helper") or os.geteuid() != 0, reason="needs qemu-pr-helper, and root")
 async def test_the_helper_for_reservations_listens_until_the_guest_ends(tmp_path: Path) -> None:
     """The disks it is for are real SCSI units, which a test has none of."""
     lun = """<disk type='block' device='lun'><source dev='/dev/sdx'><reservations managed='yes'/></source>

@@ -17,7 +17,7 @@ import pytest
 from vmherd.driver.types import CheckStatus
 from vmherd.driver.uri import parse_uri
 from vmherd.errors import ConnectFailed, HostError, HypervisorError, NotResponding
-from vmherd.hypervisors.qemu import agent, capabilities
+from vmherd.hypervisors.qemu import agent, capabilities, helpers
 from vmherd.hypervisors.qemu.folders import for_uri
 from vmherd.hypervisors.qemu.host import doctor, ports
 from vmherd.hypervisors.qemu.host.accel import kvm_usable
@@ -322,3 +322,12 @@ async def test_an_agent_that_answers_no_more_is_told_so(tmp_path: Path) -> None:
         with pytest.raises(NotResponding, match="'guest-silence' within"):
             await connection.execute("guest-silence", patience=0.1)
         connection.close()
+
+
+async def test_a_helper_that_fails_is_quoted(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("ab") as log:
+        log.write(b"what was said before\n")
+        log.flush()
+        helper = helpers.start(["sh", "-c", "echo no luck today; exit 1"], "unlucky", tmp_path, log=log.fileno())
+        with pytest.raises(HostError, match=r"makes a\.sock ended: no luck today$"):
+            await helpers.listening(helper, tmp_path / "a.sock")

@@ -7,9 +7,11 @@ end them as well, whatever became of who started them.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -22,36 +24,56 @@ from vmherd.util.process import ProcessId, identify, send_signal, spawn
 FOLDERS = "/usr/lib/qemu:/usr/libexec"
 
 _SUFFIX = ".helper"
-_HINT = "the guest's log has its last words"
+#: Bytes of a helper's last words.
+_TAIL = 4096
 #: How often we look whether a helper listens, and the seconds between.
 _TRIES, _PAUSE = 1000, 0.01
 
 
-def start(argv: Sequence[str], name: str, folder: Path, *, log: int, fds: Sequence[int] = ()) -> ProcessId:
+@dataclass(frozen=True)
+class Helper:
+    """A helper that was started; ``since`` is how much there was in the guest's log before."""
+
+    process: ProcessId
+    log: int
+    since: int
+
+    def failure(self, what: str) -> HostError:
+        """The error for a helper that did not do its part, in its own words."""
+        with open(f"/dev/fd/{self.log}", "rb") as log:
+            log.seek(self.since)
+            lines = log.read(_TAIL).decode(errors="replace").splitlines()
+        words = "; ".join(line.strip() for line in lines if line.strip())
+        return HostError(f"{what}: {words or 'it said nothing'}", hint="the guest's log has all of its words")
+
+
+def start(argv: Sequence[str], name: str, folder: Path, *, log: int, fds: Sequence[int] = ()) -> Helper:
     """Start a helper of the guest with this folder; ``log`` is where it writes.  Raises HostError."""
+    since = os.fstat(log).st_size
     try:
         pid = spawn(argv, output=log, pass_fds=fds, cwd=folder)
     except OSError as problem:
         raise HostError(f"cannot start {argv[0]}: {problem.strerror}") from problem
     process = identify(pid) or ProcessId(pid, 0, "")
     write_atomically(folder / f"{name}{_SUFFIX}", msgspec.json.encode(process))
-    return process
+    return Helper(process, log, since)
 
 
-async def listening(helper: ProcessId, socket: Path) -> None:
+async def listening(helper: Helper, socket: Path) -> None:
     """Wait until a helper has made its socket.  Raises HostError if it ends before, or takes too long."""
     for _ in range(_TRIES):
         if _listens(helper, socket):
             return
         await asyncio.sleep(_PAUSE)
-    raise HostError(f"{socket.name} does not appear", hint=_HINT)
+    raise helper.failure(f"{socket.name} does not appear")
 
 
-def _listens(helper: ProcessId, socket: Path) -> bool:
-    """Whether the socket is there.  Raises HostError if the helper is not."""
-    if not socket.exists() and identify(helper.pid) != helper:
-        raise HostError(f"the helper that makes {socket.name} did not start", hint=_HINT)
-    return socket.exists()
+def _listens(helper: Helper, socket: Path) -> bool:
+    if socket.exists():
+        return True
+    if identify(helper.process.pid) != helper.process:
+        raise helper.failure(f"the helper that makes {socket.name} ended")
+    return False
 
 
 def end_all(folder: Path) -> None:

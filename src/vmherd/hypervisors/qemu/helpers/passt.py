@@ -5,7 +5,6 @@ Source: passt(1); qemuPasstStart of libvirt.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,10 +14,6 @@ from vmherd.conf.domain.net import Interface, PortForward, PortRange
 from vmherd.errors import HostError
 from vmherd.hypervisors.qemu import helpers
 from vmherd.hypervisors.qemu.command.device import alias
-from vmherd.util.process import identify
-
-#: How often we look whether it listens, and the seconds between.
-_TRIES, _PAUSE = 1000, 0.01
 
 
 def socket(interface: Interface, folder: Path) -> Path:
@@ -37,13 +32,7 @@ async def start(interface: Interface, folder: Path, log: int) -> None:
     argv = [program, "--foreground", *arguments(interface, path)]
     if os.geteuid() == 0:
         argv += ["--runas", "0:0"]  # as another user it could not reach the guest's folder
-    process = helpers.start(argv, path.stem, folder, log=log)
-    for _ in range(_TRIES):
-        if path.exists() or identify(process.pid) != process:
-            break
-        await asyncio.sleep(_PAUSE)
-    if not path.exists():
-        raise HostError("passt did not start", hint="the guest's log has its last words")
+    await helpers.listening(helpers.start(argv, path.stem, folder, log=log), path)
 
 
 def arguments(interface: Interface, path: Path) -> list[str]:

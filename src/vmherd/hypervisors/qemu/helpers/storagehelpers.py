@@ -72,6 +72,8 @@ async def _start_reservations(folder: Path, log: int) -> None:
     program = shutil.which("qemu-pr-helper") or shutil.which("qemu-pr-helper", path=helpers.FOLDERS)
     if program is None:
         raise HostError("qemu-pr-helper is not installed", hint="apt install qemu-system-common")
+    if os.geteuid() != 0:
+        raise HostError("reserving a disk takes root rights", hint="use qemu:///system, or remove <reservations>")
     path = folder / f"{blockdev.MANAGED_HELPER}.sock"
     # It wants a whole path, for which an address may have no room; its working folder is the guest's.
     argv = [program, "-k", f"/proc/self/cwd/{path.name}"]
