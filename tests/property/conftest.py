@@ -10,9 +10,14 @@ import resource
 import time
 
 import pytest
+from hypothesis import settings
 
 #: Seconds for all tests; 0 in every other run, where each property is tried with some examples.
 SECONDS = float(os.environ.get("VMHERD_FUZZ", "0"))
+
+# Chance is for fuzz runs; any other run tries the same examples each time, so that a change is judged by what it changes.
+settings.register_profile("steady", derandomize=not SECONDS)
+settings.load_profile("steady")
 
 #: Bytes of address space; a document of some kilobytes needs nothing like that.
 _MEMORY = 4 << 30

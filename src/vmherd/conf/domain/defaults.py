@@ -210,6 +210,7 @@ def _wants_ports(graphics: Graphics) -> bool:
 
 def _listens(graphics: Graphics) -> None:
     """Let the old attributes and the first <listen> say the same; a contradiction stays, for validation to see."""
+    graphics.listen = graphics.listen or None
     first = graphics.listens[0] if graphics.listens else None
     if graphics.type is GraphicsType.VNC and graphics.socket and (first is None or first.type is not ListenType.SOCKET):
         first = Listen(type=ListenType.SOCKET, socket=graphics.socket)
