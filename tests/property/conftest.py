@@ -15,7 +15,7 @@ from hypothesis import settings
 #: Seconds for all tests; 0 in every other run, where each property is tried with some examples.
 SECONDS = float(os.environ.get("VMHERD_FUZZ", "0"))
 
-# Chance is for fuzz runs; any other run tries the same examples each time, so that a change is judged by what it changes.
+# Chance is for fuzz runs: any other tries the same examples each time, so that a change is judged by what it changes.
 settings.register_profile("steady", derandomize=not SECONDS)
 settings.load_profile("steady")
 
