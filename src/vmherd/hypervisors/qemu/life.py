@@ -49,6 +49,8 @@ _STATUS = {
 #: Ends after which nobody looks into the log of a guest that is gone itself.
 _EXPECTED = (ShutoffReason.SHUTDOWN, ShutoffReason.DESTROYED)
 
+#: Jobs that clear away a start that broke off; one that has just begun does not tell its name yet.
+_CLEARING = ("recover", "unknown")
 #: Seconds that somebody else may need to bring a start that broke off to an end.
 _RECOVERY = 5.0
 
@@ -218,8 +220,11 @@ class Life:
         return True
 
     def abandoned(self, entry: Entry) -> bool:
-        """Whether a start is noted that nobody is busy with any more."""
-        return entry.live is not None and not entry.live.ready and not self._jobs.held(entry.uuid)
+        """Whether a start is noted that nobody is busy with any more, but for clearing it away."""
+        if entry.live is None or entry.live.ready:
+            return False
+        job = self._jobs.info(entry.uuid)
+        return job is None or job.operation in _CLEARING
 
     async def _roll_back(self, entry: Entry, live: Live) -> None:
         process = process_of(live)
@@ -254,7 +259,7 @@ class Life:
         if self.abandoned(entry):
             # Whoever else is about to do the same has the job; once it is done we see what became of it.
             with suppress(Busy):
-                async with self._jobs.hold(entry.uuid, "recover", patience=_RECOVERY):
+                async with self._jobs.hold(entry.uuid, _CLEARING[0], patience=_RECOVERY):
                     await self._settle_start(self._table.get(entry.uuid))
         elif self.gone(entry):
             self.ended(entry.uuid, entry.live.id)
