@@ -32,7 +32,7 @@ GUEST = """
     <graphics type='vnc' port='-1'/>
     <input type='keyboard' bus='{keyboard}'/>
     <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
-    <memballoon model='virtio'/>
+    <memballoon model='virtio'/>{more}
   </devices>
 </domain>
 """
@@ -61,7 +61,8 @@ async def test_a_machine_starts(
     if not shutil.which(f"qemu-system-{arch}"):
         pytest.skip(f"there is no qemu-system-{arch}")
     disk, second = make_disk(tmp_path), make_disk(tmp_path, "second.qcow2")
-    text = GUEST.format(arch=arch, machine=machine, scsi=scsi, keyboard=keyboard, disk=disk, second=second)
+    more = "<nvram/>" if machine == "pseries" else ""
+    text = GUEST.format(arch=arch, machine=machine, scsi=scsi, keyboard=keyboard, disk=disk, second=second, more=more)
     domain = await host.create(text)
     assert sign in await domain.xml()
     assert (await domain.info()).active
