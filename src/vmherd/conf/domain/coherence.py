@@ -5,19 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from vmherd.conf.domain.address import DriveAddress, PciAddress
+from vmherd.conf.domain.address import DriveAddress
 from vmherd.conf.domain.cpu import AddressMode, CacheMode
 from vmherd.conf.domain.disk import DiskBus
-from vmherd.conf.domain.domain import Domain, placed_devices
+from vmherd.conf.domain.domain import Domain
 from vmherd.conf.domain.hostdev import HostdevType
 from vmherd.conf.domain.os import Firmware, FirmwareFeatureName, Loader, LoaderType, Os
 from vmherd.conf.domain.problem import Problem, duplicates, numbered
 from vmherd.conf.domain.vcpu import NumaMode, Placement
 from vmherd.conf.domain.video import VideoType
-
-_MAX_BUS = 0xFF
-_MAX_SLOT = 0x1F
-_MAX_FUNCTION = 7
 
 
 def firmware(domain: Domain) -> Iterator[Problem]:
@@ -130,18 +126,6 @@ def keys(domain: Domain) -> Iterator[Problem]:
     yield from duplicates(names, "{} is told twice", "keep one")
 
 
-def pci_ranges(domain: Domain) -> Iterator[Problem]:
-    """A bus has 32 slots with 8 functions each."""
-    for place, device in placed_devices(domain.devices, "address"):
-        address = device.address
-        if not isinstance(address, PciAddress):
-            continue
-        bus, slot, function = address.bus or 0, address.slot or 0, address.function or 0
-        if bus > _MAX_BUS or slot > _MAX_SLOT or function > _MAX_FUNCTION:
-            text = f"no PCI bus has a place {bus:#x}:{slot:#x}.{function:#x}"
-            yield Problem(f"{place}/address", text, "buses end at 0xff, slots at 0x1f, functions at 7")
-
-
 def host_devices(domain: Domain) -> Iterator[Problem]:
     """A device of the host is handed over once."""
     sources = [
@@ -223,7 +207,6 @@ RULES = (
     numa,
     numa_tuning,
     keys,
-    pci_ranges,
     host_devices,
     scsi_addresses,
     screens,

@@ -152,17 +152,14 @@ def devices_of(devices: Devices) -> Iterator[Device]:
             yield family
 
 
-def placed_devices(devices: Devices, having: str = "") -> Iterator[tuple[str, Device]]:
-    """Every device with its place, such as ``domain/devices/disk[2]``; or just those with, say, an "alias"."""
+def placed_devices(devices: Devices) -> Iterator[tuple[str, Device]]:
+    """Every device with its place, such as ``domain/devices/disk[2]``."""
     for name in _families():
         family = getattr(devices, name)
-        if not family:
-            continue
         if isinstance(family, list):
             for number, each in enumerate(family, start=1):
-                if not having or getattr(each, having) is not None:
-                    yield f"domain/devices/{each.__xml__.tag}[{number}]", each
-        elif not having or getattr(family, having) is not None:
+                yield f"domain/devices/{each.__xml__.tag}[{number}]", each
+        elif family is not None:
             yield f"domain/devices/{family.__xml__.tag}", family
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from vmherd.conf.domain import coherence, resctrl, rooms, rules, timing
-from vmherd.conf.domain.address import DriveAddress, PciAddress
+from vmherd.conf.domain.address import DriveAddress
 from vmherd.conf.domain.chardev import ChardevSource, ChardevType, SocketMode
-from vmherd.conf.domain.domain import Domain, placed_devices
+from vmherd.conf.domain.domain import Domain
 from vmherd.conf.domain.graphics import Graphics, GraphicsType, ListenType
 from vmherd.conf.domain.problem import Problem, duplicates, numbered, refuse
 from vmherd.conf.domain.rules.streams import lacking
@@ -91,29 +91,7 @@ def _disks(domain: Domain) -> Iterator[Problem]:
             yield Problem(f"{where}/source", "a network disk needs a protocol", "add protocol='nbd', 'rbd', ...")
 
 
-def _boot_order(domain: Domain) -> Iterator[Problem]:
-    devices = placed_devices(domain.devices, "boot")
-    orders = [(f"{place}/boot/@order", device.boot.order) for place, device in devices if device.boot]
-    yield from duplicates(orders, "boot order {} is taken by another device")
-    yield from (Problem(place, "the order counts from 1") for place, order in orders if order == 0)
-    if orders and domain.os.boots:
-        hint = "keep one of the two ways"
-        yield Problem("domain/os/boot", "devices have a boot order too; both at once contradict each other", hint)
-
-
-def _names(domain: Domain) -> Iterator[Problem]:
-    devices = placed_devices(domain.devices, "alias")
-    aliases = [(f"{place}/alias/@name", device.alias.name) for place, device in devices if device.alias]
-    # A console that mirrors the first serial port is the same device, so it has the same alias.
-    aliases = [each for each in aliases if not each[0].startswith("domain/devices/console[1]/")]
-    yield from duplicates(aliases, "alias {} is taken by another device")
-
-
 def _addresses(domain: Domain) -> Iterator[Problem]:
-    placed = placed_devices(domain.devices, "address")
-    told = [(place, each.address.key) for place, each in placed if isinstance(each.address, PciAddress)]
-    pci = [(f"{place}/address", key) for place, key in told if any(key)]
-    yield from duplicates(pci, "PCI address {} is taken by another device", show=_show_pci)
     drives = [
         (f"{place}/address", (disk.target.bus, address.controller, address.bus, address.target, address.unit))
         for place, disk in ((f"domain/devices/disk[{n}]", disk) for n, disk in numbered(domain.devices.disks))
@@ -126,10 +104,6 @@ def _addresses(domain: Domain) -> Iterator[Problem]:
         if each.index is not None and each.master is None and not (each.model or "").startswith("ich9-uhci")
     ]
     yield from duplicates(controllers, "there is another controller {}", show=lambda key: f"{key[0]} {key[1]}")
-
-
-def _show_pci(key: tuple[int, int, int, int]) -> str:
-    return "{:04x}:{:02x}:{:02x}.{:x}".format(*key)
 
 
 def _streams(domain: Domain) -> Iterator[Problem]:
@@ -196,8 +170,6 @@ RULES: tuple[Callable[[Domain], Iterator[Problem]], ...] = (
     _disks,
     _streams,
     _graphics,
-    _boot_order,
-    _names,
     _addresses,
     *coherence.RULES,
     *rules.RULES,

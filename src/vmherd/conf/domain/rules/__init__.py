@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from vmherd.conf.domain.domain import Domain
 from vmherd.conf.domain.problem import Problem
-from vmherd.conf.domain.rules import cpus, disks, features, inputs, labels, screens, sources, streams, tuning
+from vmherd.conf.domain.rules import cpus, disks, features, inputs, labels, places, screens, sources, streams, tuning
 
 Rule = Callable[[Domain], Iterator[Problem]]
 
@@ -23,4 +23,5 @@ RULES: tuple[Rule, ...] = (
     *disks.RULES,
     *sources.RULES,
     *labels.RULES,
+    *places.RULES,
 )

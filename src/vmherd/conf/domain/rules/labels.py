@@ -1,11 +1,11 @@
-"""Security labels, entries for the firmware, names that must be one's own."""
+"""Security labels, and entries for the firmware."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vmherd.conf.domain.domain import Domain, placed_devices
-from vmherd.conf.domain.problem import Problem, duplicates, numbered
+from vmherd.conf.domain.domain import Domain
+from vmherd.conf.domain.problem import Problem, numbered
 from vmherd.conf.domain.seclabel import Seclabel, SeclabelType
 from vmherd.conf.domain.sysinfo import SysinfoEntry, SysinfoType
 
@@ -47,11 +47,4 @@ def _entry(entry: SysinfoEntry, place: str) -> Iterator[Problem]:
         yield Problem(place, "it needs a value or a file, one of them", "remove file, or the text")
 
 
-def acpi_indexes(domain: Domain) -> Iterator[Problem]:
-    """The number in the name of a network card is that of one device."""
-    devices = placed_devices(domain.devices, "acpi")
-    found = [(f"{place}/acpi/@index", each.acpi.index) for place, each in devices if each.acpi]
-    yield from duplicates([each for each in found if each[1]], "ACPI index {} is that of another device")
-
-
-RULES = (security, firmware_entries, acpi_indexes)
+RULES = (security, firmware_entries)
