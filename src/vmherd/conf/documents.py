@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from vmherd.conf import backup, checkpoint, domain, snapshot
 from vmherd.conf.capabilities import HostCapabilities
 from vmherd.conf.domaincaps import DomainCapabilities
+from vmherd.conf.status import DomainStatus
 from vmherd.util.xmlmodel import Element, parse
 
 
@@ -49,5 +50,6 @@ KNOWN: dict[str, Known] = {
     "domaincheckpoint": Known(checkpoint.Checkpoint, checkpoint.parse_checkpoint, _checkpoint),
     "domainbackup": Known(backup.Backup, backup.parse_backup, backup.check),
     "capabilities": Known(HostCapabilities, partial(parse, HostCapabilities), _reported),
+    "domstatus": Known(DomainStatus, partial(parse, DomainStatus), _reported),
     "domainCapabilities": Known(DomainCapabilities, partial(parse, DomainCapabilities), _reported),
 }
