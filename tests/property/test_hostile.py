@@ -47,8 +47,8 @@ def test_a_document_with_damaged_bytes_is_judged(text: str, changes: list[tuple[
     judge(data)
 
 
-@pytest.mark.skipif(not os.environ.get("VMHERD_FUZZ"), reason="takes its time: ./x test --fuzz")
 @pytest.mark.skipif(find_spec("atheris") is None, reason="there is no atheris for this Python or machine")
+@pytest.mark.skipif(not os.environ.get("VMHERD_FUZZ"), reason="takes its time: ./x test --fuzz")
 def test_nothing_is_found_by_following_the_code(share: float, tmp_path: Path) -> None:
     """Lets atheris change documents so that they reach code that none reached before."""
     for number, text in enumerate(DOCUMENTS):
