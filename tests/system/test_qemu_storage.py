@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from parts import processes
 from test_qemu_devices import echoes, make_echo_disk
@@ -25,6 +26,7 @@ from vmherd.hypervisors.qemu import helpers
 from vmherd.hypervisors.qemu.command.secrets import KEY_SIZE, Vault, master_key
 from vmherd.hypervisors.qemu.helpers import storagehelpers
 from vmherd.hypervisors.qemu.monitor import connected
+from vmherd.util.process import ProcessId, identify
 
 pytestmark = pytest.mark.qemu
 
@@ -258,10 +260,12 @@ async def test_the_helper_for_reservations_listens_until_the_guest_ends(tmp_path
     domain = parse_domain(GUEST.format(devices=lun, machine="pc", memory=""))
     with (tmp_path / "log").open("wb") as log:
         await storagehelpers.start(domain, tmp_path, log.fileno())
+    helper = msgspec.json.decode((tmp_path / "pr-helper0.helper").read_bytes(), type=ProcessId)
     socket.socket(socket.AF_UNIX).connect(str(tmp_path / "pr-helper0.sock"))
+    assert identify(helper.pid) == helper
     helpers.end_all(tmp_path)
     async with asyncio.timeout(10):
-        while processes(tmp_path):
+        while identify(helper.pid) == helper:
             await asyncio.sleep(0.01)
 
 

@@ -22,6 +22,7 @@ from vmherd.hypervisors.qemu.folders import for_uri
 from vmherd.hypervisors.qemu.host import doctor, ports
 from vmherd.hypervisors.qemu.host.accel import kvm_usable
 from vmherd.hypervisors.qemu.monitor import Refused, connected
+from vmherd.util.process import identify
 
 on_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="the signs are those of x86")
 
@@ -331,3 +332,14 @@ async def test_a_helper_that_fails_is_quoted(tmp_path: Path) -> None:
         helper = helpers.start(["sh", "-c", "echo no luck today; exit 1"], "unlucky", tmp_path, log=log.fileno())
         with pytest.raises(HostError, match=r"makes a\.sock ended: no luck today$"):
             await helpers.listening(helper, tmp_path / "a.sock")
+
+
+async def test_a_helper_that_does_not_listen_to_reason_is_ended(tmp_path: Path) -> None:
+    deaf = "trap '' TERM; touch ready; while :; do sleep 1; done"
+    with (tmp_path / "log").open("ab") as log:
+        helper = helpers.start(["sh", "-c", deaf], "deaf", tmp_path, log=log.fileno())
+        await helpers.listening(helper, tmp_path / "ready")
+    helpers.end_all(tmp_path)
+    async with asyncio.timeout(5):
+        while identify(helper.process.pid) == helper.process:
+            await asyncio.sleep(0.01)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -145,6 +147,26 @@ async def end(process: ProcessId, *, patience: float = 10.0, force: bool = True)
         return False
     send_signal(process, signal.SIGKILL)
     return await _ended(process, patience)
+
+
+def end_soon(processes: Iterable[ProcessId], *, patience: float) -> None:
+    """Ask processes to end, and make those that are there after ``patience`` seconds; blocks that long at most."""
+    deadline = time.monotonic() + patience
+    asked = [process for process in processes if send_signal(process, signal.SIGTERM)]
+    for process in asked:
+        if not _ends_by(process.pid, deadline):
+            send_signal(process, signal.SIGKILL)
+
+
+def _ends_by(pid: int, deadline: float) -> bool:
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0])
+    finally:
+        os.close(fd)
 
 
 async def _ended(process: ProcessId, seconds: float) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,12 +17,14 @@ import msgspec
 
 from vmherd.errors import HostError
 from vmherd.util.files import write_atomically
-from vmherd.util.process import ProcessId, identify, send_signal, spawn
+from vmherd.util.process import ProcessId, end_soon, identify, spawn
 
 #: Where programs are that no person calls, as Debian and Fedora have them.
 FOLDERS = "/usr/lib/qemu:/usr/libexec"
 
 _SUFFIX = ".helper"
+#: Seconds that helpers have to end when asked.
+_GRACE = 0.5
 #: Bytes of a helper's last words.
 _TAIL = 4096
 #: How often we look whether a helper listens, and the seconds between.
@@ -77,7 +78,13 @@ def _listens(helper: Helper, socket: Path) -> bool:
 
 
 def end_all(folder: Path) -> None:
-    """End the helpers of the guest with this folder; those that ended with QEMU need no word."""
+    """End the helpers of the guest with this folder; those that ended with QEMU need no word.
+
+    One that has only just begun may lose the signal, as qemu-pr-helper does before its main loop; so it is not left at
+    asking.
+    """
+    found = []
     for path in folder.glob(f"*{_SUFFIX}"):
         with suppress(OSError, msgspec.DecodeError):
-            send_signal(msgspec.json.decode(path.read_bytes(), type=ProcessId), signal.SIGTERM)
+            found.append(msgspec.json.decode(path.read_bytes(), type=ProcessId))
+    end_soon(found, patience=_GRACE)
