@@ -19,12 +19,7 @@ from vmherd.hypervisors.qemu import rules
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.host.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.machine import is_pseries, is_q35, is_x86
-from vmherd.hypervisors.qemu.rules import cards, disks, filesystems, fit, hostdevs, tpms
-
-#: Elements of <devices> that no argument is made for yet: better refused than forgotten.
-_NOT_YET = {
-    "leases": "lease",
-}
+from vmherd.hypervisors.qemu.rules import cards, disks, filesystems, hostdevs, tpms
 
 
 def check(domain: Domain, caps: Capabilities, *, kvm: Verdict | None = None) -> None:
@@ -59,7 +54,7 @@ def problems(domain: Domain, caps: Capabilities, kvm: Verdict) -> Iterator[Probl
     yield from _secure_boot(domain)
     yield from _shared_memory(domain, caps)
     yield from _ends(domain)
-    for rule in (*fit.RULES, *rules.RULES):
+    for rule in rules.RULES:
         yield from rule(domain)
     for rule_of_binary in rules.OF_BINARY:
         yield from rule_of_binary(domain, caps)
@@ -143,10 +138,8 @@ def _ends(domain: Domain) -> Iterator[Problem]:
 
 
 def _not_yet(domain: Domain) -> Iterator[Problem]:
-    for name, tag in _NOT_YET.items():
-        if getattr(domain.devices, name):
-            text = f"<{tag}> is not supported by the QEMU driver yet"
-            yield Problem(f"domain/devices/{tag}", text, "remove the device")
+    if domain.devices.leases:
+        yield Problem("domain/devices/lease", "there is no lock manager that would hold it", "remove it")
     if domain.os.smbios and domain.os.smbios.mode is SmbiosMode.HOST:
         yield Problem("domain/os/smbios/@mode", "the host's tables are not handed on yet", "use mode='sysinfo'")
     sev = domain.launch_security

@@ -13,6 +13,8 @@ from vmherd.conf.domain.problem import numbered
 from vmherd.hypervisors.qemu import machine
 
 _XHCI = ("nec-xhci", "qemu-xhci")
+#: The most ports one has (QEMU's hcd-xhci.h).
+_XHCI_PORTS = 15
 #: Types whose controllers are all of one kind.
 _PLAIN = (ControllerType.IDE, ControllerType.FDC, ControllerType.SATA, ControllerType.CCID)
 _PIIX = ("piix3", "piix4", "ich6")
@@ -68,4 +70,19 @@ def _scsi(each: Controller, threads: set[int], place: str) -> Iterator[Problem]:
         )
 
 
-RULES = (usb_or_none, controllers)
+def companions(domain: Domain) -> Iterator[Problem]:
+    """Companion controllers need the one they accompany; an XHCI has only so many ports."""
+    controllers = [each for each in domain.devices.controllers if each.type is ControllerType.USB]
+    masters = {each.index for each in controllers if each.model == "ich9-ehci1"}
+    for number, each in numbered(domain.devices.controllers):
+        if each.type is not ControllerType.USB:
+            continue
+        place = f"domain/devices/controller[{number}]"
+        if each.model in _XHCI and each.ports and each.ports > _XHCI_PORTS:
+            yield Problem(f"{place}/@ports", f"{each.model} has {_XHCI_PORTS} ports at most", "add another controller")
+        if (each.model or "").startswith("ich9-uhci") and each.index not in masters:
+            text = f"{each.model} accompanies an ich9-ehci1, and there is none with index {each.index}"
+            yield Problem(place, text, f"add <controller type='usb' index='{each.index}' model='ich9-ehci1'/>")
+
+
+RULES = (usb_or_none, companions, controllers)

@@ -9,6 +9,8 @@ from vmherd.conf.domain.cpu import CpuMode
 from vmherd.conf.domain.features import Hyperv, HypervMode
 from vmherd.hypervisors.qemu import machine
 
+_PSERIES = ("hpt", "htm", "nested_hv", "ccf_assist", "cfpc", "sbbc", "ibs")
+
 
 def boards(domain: Domain) -> Iterator[Problem]:
     """Parts of a chipset that others do not have."""
@@ -24,6 +26,11 @@ def boards(domain: Domain) -> Iterator[Problem]:
     if told.ioapic and told.ioapic.driver not in ("kvm", "qemu"):
         text = f"nobody called {told.ioapic.driver!r} emulates it"
         yield Problem("domain/features/ioapic/@driver", text, "use 'kvm' or 'qemu'")
+    if told.smm and told.smm.tseg is not None and not machine.is_q35(domain):
+        yield Problem("domain/features/smm/tseg", "only q35 machines have it", "remove it, or use machine='q35'")
+    for name in _PSERIES if not machine.is_pseries(domain) else ():
+        if getattr(told, name):
+            yield Problem(f"domain/features/{name.replace('_', '-')}", "only pseries machines have it", "remove it")
 
 
 #: Enlightenments that rest on others.  Source: docs/system/i386/hyperv.rst of QEMU

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from vmherd.conf.domain import Domain, Problem
 from vmherd.conf.domain.graphics import Graphics, GraphicsType
@@ -96,4 +97,21 @@ def sounds(domain: Domain) -> Iterator[Problem]:
             yield Problem(place, "QEMU has no ich7", "use 'ich6' or 'ich9'")
 
 
-RULES = (screens, cards, sounds)
+def password_ends(domain: Domain) -> Iterator[Problem]:
+    """A password's end is a time of day in UTC."""
+    for number, graphics in numbered(domain.devices.graphics):
+        try:
+            datetime.fromisoformat(graphics.passwd_valid_to or "2000-01-01T00:00:00")
+        except ValueError:
+            place = f"domain/devices/graphics[{number}]/@passwdValidTo"
+            yield Problem(place, f"{graphics.passwd_valid_to!r} is no time", "write it YYYY-MM-DDTHH:MM:SS, in UTC")
+
+
+def framebuffers(domain: Domain) -> Iterator[Problem]:
+    """A frame buffer in the guest's memory is on no bus."""
+    for number, video in numbered(domain.devices.videos):
+        if video.model and video.model.type is VideoType.RAMFB and video.address is not None:
+            yield Problem(f"domain/devices/video[{number}]/address", "a ramfb is on no bus", "remove <address>")
+
+
+RULES = (screens, password_ends, cards, framebuffers, sounds)

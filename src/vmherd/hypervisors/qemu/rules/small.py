@@ -8,8 +8,10 @@ from vmherd.conf.domain import Domain, Problem
 from vmherd.conf.domain.address import IsaAddress, PciAddress
 from vmherd.conf.domain.input import InputBus, InputModel, InputType
 from vmherd.conf.domain.memballoon import MemballoonModel
+from vmherd.conf.domain.os import SmbiosMode
 from vmherd.conf.domain.panic import Panic, PanicModel
 from vmherd.conf.domain.problem import duplicates, numbered
+from vmherd.conf.domain.sysinfo import SysinfoType
 from vmherd.conf.domain.watchdog import WatchdogModel
 from vmherd.hypervisors.qemu import machine
 
@@ -72,4 +74,11 @@ def keys(domain: Domain) -> Iterator[Problem]:
         yield Problem("domain/keywrap", "only s390x machines wrap keys", "remove it")
 
 
-RULES = (inputs, watchdog, balloon, panics, keys)
+def sysinfo(domain: Domain) -> Iterator[Problem]:
+    """SMBIOS tables of one's own have to be there."""
+    wanted = domain.os.smbios is not None and domain.os.smbios.mode is SmbiosMode.SYSINFO
+    if wanted and not any(each.type is SysinfoType.SMBIOS for each in domain.sysinfos):
+        yield Problem("domain/os/smbios", "there is no <sysinfo> to take tables from", "add <sysinfo type='smbios'>")
+
+
+RULES = (sysinfo, inputs, watchdog, balloon, panics, keys)

@@ -27,11 +27,23 @@ _MODELS = {
 }
 
 
+_ARCHITECTURES = {
+    SerialTargetType.ISA: ("x86_64", "i686", "alpha"),
+    SerialTargetType.SYSTEM: ("aarch64", "armv7l", "riscv64", "riscv32"),
+    SerialTargetType.SPAPR_VIO: ("ppc64", "ppc64le"),
+    SerialTargetType.SCLP: ("s390x",),
+}
+
+
 def serials(domain: Domain) -> Iterator[Problem]:
     """Source: qemuValidateDomainChrDef of libvirt."""
     for number, each in numbered(domain.devices.serials):
         if each.target and each.target.type:
-            yield from _serial(each, each.target, each.target.type, f"domain/devices/serial[{number}]")
+            place, arch = f"domain/devices/serial[{number}]", domain.os.type.arch
+            if arch not in _ARCHITECTURES.get(each.target.type, (arch,)):
+                text = f"{arch} machines have no serial port of type {str(each.target.type)!r}"
+                yield Problem(f"{place}/target/@type", text, "leave <target> out")
+            yield from _serial(each, each.target, each.target.type, place)
 
 
 def _serial(each: Device, target: SerialTarget, kind: SerialTargetType, place: str) -> Iterator[Problem]:
