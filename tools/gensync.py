@@ -1,4 +1,4 @@
-"""Generate the blocking API, src/vmherd/api/sync.py, from the asynchronous one.
+"""Generate the blocking API, src/vmherd/api/sync/, from the asynchronous one in src/vmherd/api/aio/.
 
 python tools/gensync.py            write it
 python tools/gensync.py --check    fail if it is not what would be written
@@ -14,55 +14,57 @@ from pathlib import Path
 
 API = Path(__file__).resolve().parent.parent / "src" / "vmherd" / "api"
 
-_HEAD = '''"""The blocking API: hosts and domains, over any driver.
-
-Generated from aio.py by tools/gensync.py; do not edit.
-"""
-
-from __future__ import annotations
-
-'''
-
-#: What a coroutine's result becomes; every other one stays as it is.
-_TWINS = ("Host", "Domain", "Console")
+_NOTE = "Generated from aio/{name} by tools/gensync.py; do not edit."
 
 Method = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def generate() -> str:
-    """The text of sync.py, formatted."""
-    tree = ast.parse((API / "aio.py").read_text())
-    blocks = [_HEAD + "\n".join(_imports(tree))]
+def generate() -> dict[str, str]:
+    """Every module of the blocking API by file name, formatted."""
+    modules = {path.name: ast.parse(path.read_text()) for path in sorted((API / "aio").glob("*.py"))}
+    twins = {node.name for tree in modules.values() for node in tree.body if isinstance(node, ast.ClassDef)}
+    return {name: _module(name, tree, twins | {"Console"}) for name, tree in modules.items()}
+
+
+def _module(name: str, tree: ast.Module, twins: set[str]) -> str:
+    """``twins`` are the classes that have a blocking counterpart; all other results stay as they are."""
+    head = (ast.get_docstring(tree) or "").splitlines()[0].replace("asynchronous", "blocking")
+    blocks = [f'"""{head}\n\n{_NOTE.format(name=name)}\n"""\n\nfrom __future__ import annotations\n']
+    blocks[0] += "\n".join(_imports(tree, own=name != "__init__.py"))
     for node in tree.body:
         if isinstance(node, ast.AsyncFunctionDef):
-            blocks.append(_function(node, "aio", "bridge.loop()"))
+            blocks.append(_function(node, "aio", "bridge.loop()", twins))
         elif isinstance(node, ast.ClassDef):
-            blocks.append(_class(node))
-    return _formatted("\n\n\n".join(blocks) + "\n")
+            blocks.append(_class(node, twins))
+        elif isinstance(node, ast.Assign) and name == "__init__.py":
+            blocks.append(ast.unparse(node))
+    return _formatted("\n\n\n".join(blocks) + "\n", name)
 
 
-def _imports(tree: ast.Module) -> Iterator[str]:
-    """Those of aio.py that the signatures need, told apart by ruff afterwards, and our own."""
-    yield "from collections.abc import Generator"
-    yield "from typing import Self"
-    yield "from vmherd.api import aio, bridge"
-    yield "from vmherd.api.bridge import Console"
+def _imports(tree: ast.Module, *, own: bool) -> Iterator[str]:
+    """Those of the module that the signatures need, told apart by ruff afterwards, and our own."""
+    if own:
+        yield "from collections.abc import Generator"
+        yield "from typing import Self"
+        yield "from vmherd.api import aio, bridge"
+        yield "from vmherd.api.bridge import Console"
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module != "__future__":
             names = [alias.name for alias in node.names if alias.name not in ("Console", "AsyncGenerator", "Self")]
+            module = str(node.module).replace("vmherd.api.aio", "vmherd.api.sync")
             if names:
-                yield f"from {node.module} import {', '.join(names)}"
+                yield f"from {module} import {', '.join(names)}"
 
 
-def _class(node: ast.ClassDef) -> str:
+def _class(node: ast.ClassDef, twins: set[str]) -> str:
     lines = [f"class {node.name}:", _docstring(node, 4), ""]
     for method in node.body:
         if isinstance(method, Method):
-            lines += [_method(node.name, method), ""]
+            lines += [_method(node.name, method, twins), ""]
     return "\n".join(lines).rstrip()
 
 
-def _method(owner: str, method: Method) -> str:
+def _method(owner: str, method: Method, twins: set[str]) -> str:
     match method.name:
         case "__init__":
             fields = "".join(f"\n        self.{name} = wrapped.{name}" for name in _public_fields(method))
@@ -75,11 +77,18 @@ def _method(owner: str, method: Method) -> str:
             return f"    def __exit__(self, *_: object) -> None:\n        {body}"
         case name if name.startswith("_"):
             return ""
-        case name if isinstance(method, ast.AsyncFunctionDef):
-            return _indented(_function(method, "self._wrapped", "self._loop"))
-        case name:
-            returns = ast.unparse(method.returns) if method.returns else "None"
-            return f"    @property\n    def {name}(self) -> {returns}:\n        return self._wrapped.{name}"
+        case _ if isinstance(method, ast.AsyncFunctionDef):
+            return _indented(_function(method, "self._wrapped", "self._loop", twins))
+        case _:
+            return _indented(_property(method, twins))
+
+
+def _property(method: Method, twins: set[str]) -> str:
+    returns = ast.unparse(method.returns) if method.returns else "None"
+    value = f"self._wrapped.{method.name}"
+    body = f"return {returns}({value})" if returns in twins else f"return {value}"
+    text = f"{_docstring(method, 4)}\n" if ast.get_docstring(method) else ""
+    return f"@property\ndef {method.name}(self) -> {returns}:\n{text}    {body}"
 
 
 def _public_fields(init: Method) -> Iterator[str]:
@@ -88,14 +97,14 @@ def _public_fields(init: Method) -> Iterator[str]:
             yield node.attr
 
 
-def _function(node: ast.AsyncFunctionDef, target: str, loop: str) -> str:
+def _function(node: ast.AsyncFunctionDef, target: str, loop: str, twins: set[str]) -> str:
     """A blocking function with the signature and the docstring of a coroutine of ``target``."""
     arguments, returns = ast.unparse(node.args), ast.unparse(node.returns) if node.returns else "None"
     call = f"{target}.{node.name}({_passed_on(node.args)})"
     if returns.startswith("AsyncGenerator["):
         item = returns.removeprefix("AsyncGenerator[").partition(",")[0]
         returns, body = f"Generator[{item}, None, None]", f"return {loop}.iterate({call})"
-    elif returns in _TWINS:
+    elif returns in twins:
         body = f"return {returns}({loop}.run({call}))"
     else:
         body = f"{'' if returns == 'None' else 'return '}{loop}.run({call})"
@@ -107,7 +116,7 @@ def _passed_on(arguments: ast.arguments) -> str:
     return ", ".join([*positional, *(f"{each.arg}={each.arg}" for each in arguments.kwonlyargs)])
 
 
-def _docstring(node: ast.ClassDef | ast.AsyncFunctionDef, indent: int) -> str:
+def _docstring(node: ast.ClassDef | Method, indent: int) -> str:
     text = ast.get_docstring(node)
     if text is None:
         raise SystemExit(f"{node.name} has no docstring")
@@ -120,22 +129,26 @@ def _indented(text: str, by: int = 4) -> str:
     return "\n".join(" " * by + line if line else "" for line in text.splitlines())
 
 
-def _formatted(text: str) -> str:
+def _formatted(text: str, name: str) -> str:
     for command in (["check", "--fix", "--select", "F401,I", "--quiet"], ["format", "--quiet"]):
-        argv = [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(API / "sync.py"), "-"]
+        argv = [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(API / "sync" / name), "-"]
         text = subprocess.run(argv, input=text, text=True, capture_output=True, check=True).stdout
     return text
 
 
 def main() -> int:
-    path = API / "sync.py"
-    text = generate()
+    folder, wanted = API / "sync", generate()
     if "--check" in sys.argv[1:]:
-        if path.read_text() != text:
-            print(f"{path} is out of date: run 'python tools/gensync.py'", file=sys.stderr)
+        present = {path.name: path.read_text() for path in folder.glob("*.py")}
+        if present != wanted:
+            print(f"{folder} is out of date: run 'python tools/gensync.py'", file=sys.stderr)
             return 1
-    else:
-        path.write_text(text)
+        return 0
+    for path in folder.glob("*.py"):
+        path.unlink()
+    folder.mkdir(exist_ok=True)
+    for name, text in wanted.items():
+        (folder / name).write_text(text)
     return 0
 
 

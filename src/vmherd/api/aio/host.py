@@ -1,33 +1,17 @@
-"""The asynchronous API: hosts and domains, over any driver.
-
-The synchronous twin in ``sync.py`` is generated from this file (``tools/gensync.py``): every public coroutine
-here becomes a blocking method there.
-"""
+"""Hosts: an open connection to a hypervisor, and what it answers."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Self
 
+from vmherd.api.aio.domain import Domain
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.registry import open_driver
-from vmherd.driver.types import (
-    Console,
-    CpuComparison,
-    CpuModelInfo,
-    DomainInfo,
-    DomainStats,
-    HostCheck,
-    HostCpuInfo,
-    JobInfo,
-    ShutdownMode,
-    State,
-)
+from vmherd.driver.types import CpuComparison, CpuModelInfo, DomainInfo, HostCheck, HostCpuInfo
 from vmherd.driver.uri import default_uri, parse_uri
-from vmherd.errors import Busy, DomainNotFound
-from vmherd.events import DomainEvent, Lifecycle
+from vmherd.events import DomainEvent
 
 
 async def connect(uri: str = "", *, readonly: bool = False) -> Host:
@@ -148,106 +132,3 @@ class Host:
         async with await self._driver.events() as subscription:
             async for event in subscription:
                 yield event
-
-
-class Domain:
-    """A domain: a guest that runs, or its definition, or both."""
-
-    def __init__(self, driver: HypervisorDriver, info: DomainInfo) -> None:
-        self._driver = driver
-        self.uuid = info.uuid
-        self.name = info.name
-
-    async def info(self) -> DomainInfo:
-        """State, memory, vCPUs and CPU time as they are now."""
-        return await self._driver.domain_info(self.uuid)
-
-    async def state(self) -> State:
-        """The state, without asking the guest."""
-        return (await self._driver.domain_find(self.uuid)).state
-
-    async def stats(self) -> DomainStats:
-        """Counters: CPU, memory, disks, NICs."""
-        return await self._driver.domain_stats(self.uuid)
-
-    async def xml(self, *, inactive: bool = False, secure: bool = False) -> str:
-        """The document as the guest runs now, or with ``inactive`` as it will start next time.
-
-        Passwords are left out unless ``secure``.
-        """
-        return await self._driver.domain_xml(self.uuid, inactive=inactive, secure=secure)
-
-    async def undefine(self, *, keep_nvram: bool | None = None) -> None:
-        """Forget the definition.  A running guest runs on and becomes transient.
-
-        ``keep_nvram`` says what becomes of its file of UEFI variables; by default one that exists is an error.
-        """
-        await self._driver.domain_undefine(self.uuid, keep_nvram=keep_nvram)
-
-    async def start(self, *, paused: bool = False) -> None:
-        """Boot; return once the hypervisor runs the guest.  With ``paused`` its vCPUs wait for ``resume``."""
-        await self._driver.domain_start(self.uuid, paused=paused)
-
-    async def shutdown(self, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
-        """Ask the guest to shut down; returns once it was asked.  ``wait_stopped`` waits for the end."""
-        await self._driver.domain_shutdown(self.uuid, mode=mode)
-
-    async def reboot(self, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
-        """Ask the guest to reboot; returns once it was asked."""
-        await self._driver.domain_reboot(self.uuid, mode=mode)
-
-    async def reset(self) -> None:
-        """Press the reset button."""
-        await self._driver.domain_reset(self.uuid)
-
-    async def poweroff(self, *, graceful: bool = False) -> None:
-        """Pull the plug.  ``graceful`` lets the hypervisor flush its disks first, and raises Busy if it won't end."""
-        await self._driver.domain_poweroff(self.uuid, graceful=graceful)
-
-    async def suspend(self) -> None:
-        """Stop the vCPUs; memory stays."""
-        await self._driver.domain_suspend(self.uuid)
-
-    async def resume(self) -> None:
-        """Let the vCPUs run again."""
-        await self._driver.domain_resume(self.uuid)
-
-    async def set_autostart(self, enabled: bool) -> None:
-        """Start this domain with the host, or no more."""
-        await self._driver.domain_set_autostart(self.uuid, enabled)
-
-    async def job(self) -> JobInfo | None:
-        """The job that holds this domain now."""
-        return await self._driver.domain_job(self.uuid)
-
-    async def abort_job(self) -> None:
-        """Ask the job that holds this domain to stop; InvalidState if none does."""
-        await self._driver.domain_abort_job(self.uuid)
-
-    async def open_console(self, *, device: str = "", force: bool = False) -> Console:
-        """Both directions of the first serial or console, or of the device with alias ``device``.
-
-        Raises Busy if somebody else has it, unless ``force`` takes it from them.
-        """
-        return await self._driver.domain_console(self.uuid, device=device, force=force)
-
-    async def wait_stopped(self, timeout: float | None = None) -> None:
-        """Return once the domain does not run (or is gone); raise Busy after ``timeout`` seconds."""
-        try:
-            async with asyncio.timeout(timeout), await self._driver.events() as events:
-                if not await self._active():
-                    return
-                async for event in events:
-                    if event.uuid == self.uuid and event.event is Lifecycle.STOPPED:
-                        return
-        except TimeoutError:
-            raise Busy(
-                f"domain {self.name!r} still runs after {timeout:g} s",
-                hint=f"the guest may ignore the request; 'vmherd poweroff {self.name}' pulls the plug",
-            ) from None
-
-    async def _active(self) -> bool:
-        try:
-            return (await self._driver.domain_find(self.uuid)).active
-        except DomainNotFound:
-            return False

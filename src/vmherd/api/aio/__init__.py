@@ -1,0 +1,10 @@
+"""The asynchronous API: hosts and domains, over any driver.
+
+The blocking twin, ``vmherd.api.sync``, is generated from the modules here (``tools/gensync.py``): every public
+coroutine becomes a blocking method there.
+"""
+
+from vmherd.api.aio.domain import Domain
+from vmherd.api.aio.host import Host, connect
+
+__all__ = ["Domain", "Host", "connect"]

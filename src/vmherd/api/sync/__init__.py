@@ -1,0 +1,11 @@
+"""The blocking API: hosts and domains, over any driver.
+
+Generated from aio/__init__.py by tools/gensync.py; do not edit.
+"""
+
+from __future__ import annotations
+
+from vmherd.api.sync.domain import Domain
+from vmherd.api.sync.host import Host, connect
+
+__all__ = ["Domain", "Host", "connect"]

@@ -1,0 +1,97 @@
+"""Domains: a guest that runs, or its definition, or both.
+
+Generated from aio/domain.py by tools/gensync.py; do not edit.
+"""
+
+from __future__ import annotations
+
+from vmherd.api import aio, bridge
+from vmherd.api.bridge import Console
+from vmherd.driver.types import DomainInfo, DomainStats, JobInfo, ShutdownMode, State
+
+
+class Domain:
+    """A domain: a guest that runs, or its definition, or both."""
+
+    def __init__(self, wrapped: aio.Domain) -> None:
+        self._wrapped = wrapped
+        self._loop = bridge.loop()
+        self.uuid = wrapped.uuid
+        self.name = wrapped.name
+
+    def info(self) -> DomainInfo:
+        """State, memory, vCPUs and CPU time as they are now."""
+        return self._loop.run(self._wrapped.info())
+
+    def state(self) -> State:
+        """The state, without asking the guest."""
+        return self._loop.run(self._wrapped.state())
+
+    def stats(self) -> DomainStats:
+        """Counters: CPU, memory, disks, NICs."""
+        return self._loop.run(self._wrapped.stats())
+
+    def xml(self, *, inactive: bool = False, secure: bool = False) -> str:
+        """The document as the guest runs now, or with ``inactive`` as it will start next time.
+
+        Passwords are left out unless ``secure``.
+        """
+        return self._loop.run(self._wrapped.xml(inactive=inactive, secure=secure))
+
+    def undefine(self, *, keep_nvram: bool | None = None) -> None:
+        """Forget the definition.  A running guest runs on and becomes transient.
+
+        ``keep_nvram`` says what becomes of its file of UEFI variables; by default one that exists is an error.
+        """
+        self._loop.run(self._wrapped.undefine(keep_nvram=keep_nvram))
+
+    def start(self, *, paused: bool = False) -> None:
+        """Boot; return once the hypervisor runs the guest.  With ``paused`` its vCPUs wait for ``resume``."""
+        self._loop.run(self._wrapped.start(paused=paused))
+
+    def shutdown(self, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
+        """Ask the guest to shut down; returns once it was asked.  ``wait_stopped`` waits for the end."""
+        self._loop.run(self._wrapped.shutdown(mode=mode))
+
+    def reboot(self, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
+        """Ask the guest to reboot; returns once it was asked."""
+        self._loop.run(self._wrapped.reboot(mode=mode))
+
+    def reset(self) -> None:
+        """Press the reset button."""
+        self._loop.run(self._wrapped.reset())
+
+    def poweroff(self, *, graceful: bool = False) -> None:
+        """Pull the plug.  ``graceful`` lets the hypervisor flush its disks first, and raises Busy if it won't end."""
+        self._loop.run(self._wrapped.poweroff(graceful=graceful))
+
+    def suspend(self) -> None:
+        """Stop the vCPUs; memory stays."""
+        self._loop.run(self._wrapped.suspend())
+
+    def resume(self) -> None:
+        """Let the vCPUs run again."""
+        self._loop.run(self._wrapped.resume())
+
+    def set_autostart(self, enabled: bool) -> None:
+        """Start this domain with the host, or no more."""
+        self._loop.run(self._wrapped.set_autostart(enabled))
+
+    def job(self) -> JobInfo | None:
+        """The job that holds this domain now."""
+        return self._loop.run(self._wrapped.job())
+
+    def abort_job(self) -> None:
+        """Ask the job that holds this domain to stop; InvalidState if none does."""
+        self._loop.run(self._wrapped.abort_job())
+
+    def open_console(self, *, device: str = "", force: bool = False) -> Console:
+        """Both directions of the first serial or console, or of the device with alias ``device``.
+
+        Raises Busy if somebody else has it, unless ``force`` takes it from them.
+        """
+        return Console(self._loop.run(self._wrapped.open_console(device=device, force=force)))
+
+    def wait_stopped(self, timeout: float | None = None) -> None:
+        """Return once the domain does not run (or is gone); raise Busy after ``timeout`` seconds."""
+        self._loop.run(self._wrapped.wait_stopped(timeout))
