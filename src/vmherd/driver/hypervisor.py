@@ -8,8 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, Self
 
+from vmherd.driver.agent import AgentOperations
+from vmherd.driver.blocks import BlockOperations
+from vmherd.driver.control import ControlOperations
+from vmherd.driver.devices import DeviceOperations
+from vmherd.driver.host import HostOperations
+from vmherd.driver.saving import SavingOperations
+from vmherd.driver.screen import ScreenOperations
+from vmherd.driver.tuning import TuningOperations
 from vmherd.driver.types import (
     Console,
     CpuComparison,
@@ -21,30 +28,20 @@ from vmherd.driver.types import (
     JobInfo,
     ShutdownMode,
 )
-from vmherd.driver.uri import ConnectURI
-from vmherd.errors import NotSupported
 from vmherd.events import Subscription
 
 
-class HypervisorDriver:
-    """Base of all drivers.  One instance is one open connection."""
-
-    name = "hypervisor"
-
-    def __init__(self, uri: ConnectURI, *, readonly: bool = False) -> None:
-        self.uri = uri
-        self.readonly = readonly
-
-    @classmethod
-    async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
-        """Connect.  Raises ConnectFailed with the reason."""
-        return cls(uri, readonly=readonly)
-
-    async def close(self) -> None:
-        """Let go of everything this connection holds; guests run on."""
-
-    def _unsupported(self, operation: str) -> NoReturn:
-        raise NotSupported(operation, self.name)
+class HypervisorDriver(
+    HostOperations,
+    DeviceOperations,
+    SavingOperations,
+    ScreenOperations,
+    TuningOperations,
+    BlockOperations,
+    AgentOperations,
+    ControlOperations,
+):
+    """Base of all drivers: connections and the lives of domains here, the rest by subject beside."""
 
     async def version(self) -> dict[str, str]:
         """Versions of what is behind the driver, such as {"QEMU": "7.2.22"}."""

@@ -1,6 +1,7 @@
 """QEMU guests.  Where things are:
 
-driver, workshop         what each operation does, and where documents become machines
+driver, operations/      what each operation does, by subject; all rest on ``connection``
+workshop                 where documents become machines
 capabilities, probe      what a binary can do
 machine, board           which machine it is, and what it brings
 complete, address/       what a document leaves open: defaults, controllers, a place for each device

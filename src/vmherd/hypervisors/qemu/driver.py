@@ -6,9 +6,7 @@ The order of each operation is here; how it is done, in the modules beside.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -30,20 +28,21 @@ from vmherd.driver.types import (
 )
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import Busy, HypervisorError, InvalidState, NotResponding, VmherdError
-from vmherd.hypervisors.qemu import keeper
 from vmherd.hypervisors.qemu.console import Turn, open_line
-from vmherd.hypervisors.qemu.folders import Folders, for_uri
-from vmherd.hypervisors.qemu.life import Life
-from vmherd.hypervisors.qemu.monitor import Monitor, connected
+from vmherd.hypervisors.qemu.folders import for_uri
+from vmherd.hypervisors.qemu.operations.agent import QemuAgent
+from vmherd.hypervisors.qemu.operations.blocks import QemuBlocks
+from vmherd.hypervisors.qemu.operations.control import QemuControl
+from vmherd.hypervisors.qemu.operations.devices import QemuDevices
+from vmherd.hypervisors.qemu.operations.saving import QemuSaving
+from vmherd.hypervisors.qemu.operations.screen import QemuScreen
+from vmherd.hypervisors.qemu.operations.tuning import QemuTuning
 from vmherd.state.domains import Entry, Live
-from vmherd.state.driver import LocalDriver
-from vmherd.state.jobs import Jobs
 from vmherd.util.files import on_host
 from vmherd.util.process import boot_id, cpu_times
 
 if TYPE_CHECKING:
     from vmherd.conf.domain import Domain
-    from vmherd.hypervisors.qemu.workshop import Workshop
 
 log = logging.getLogger("vmherd.qemu")
 
@@ -51,17 +50,16 @@ log = logging.getLogger("vmherd.qemu")
 GLANCE = 2.0
 
 
-class QemuDriver(LocalDriver):
-    """One connection to the guests of one set of folders."""
-
-    name = "QEMU"
-
-    def __init__(self, uri: ConnectURI, folders: Folders, *, readonly: bool = False) -> None:
-        folders.create()
-        super().__init__(uri, readonly=readonly, database=folders.database, listeners=folders.listeners)
-        self._folders = folders
-        self._jobs = Jobs(folders.jobs)
-        self._life = Life(self.table, folders, self._jobs)
+class QemuDriver(
+    QemuDevices,
+    QemuSaving,
+    QemuScreen,
+    QemuTuning,
+    QemuBlocks,
+    QemuAgent,
+    QemuControl,
+):
+    """One connection to the guests of one set of folders: opening it, and the lives of its guests."""
 
     @classmethod
     async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
@@ -70,16 +68,6 @@ class QemuDriver(LocalDriver):
         if not readonly:
             await driver._autostart()
         return driver
-
-    async def _attend(self) -> None:
-        """Look after guests that nobody looked after: their keeper or their start may have been killed."""
-        living = [entry for entry in self.table.all() if entry.live]
-        kept = not living or keeper.is_present(self._folders)
-        for entry in living:
-            if not kept or self._life.abandoned(entry) or self._life.gone(entry):
-                await self._life.attend(entry)
-        if not kept and any(entry.live for entry in self.table.all()):
-            keeper.ensure(self._folders, self.uri.text)
 
     async def _autostart(self) -> None:
         """Start what shall start with the host; the first connection after its boot does it."""
@@ -94,16 +82,6 @@ class QemuDriver(LocalDriver):
                 await self.domain_start(entry.uuid)
             except VmherdError as problem:
                 log.warning("cannot start %r by itself: %s", entry.name, problem)
-
-    @cached_property
-    def _workshop(self) -> Workshop:
-        # Not imported before a document is worked on: most commands never do, and start the sooner.
-        from vmherd.hypervisors.qemu.workshop import Workshop
-
-        return Workshop(self.table, self._life, self._folders, self.uri.text)
-
-    async def accept(self, domain: Domain) -> None:
-        await self._workshop.accept(domain)
 
     async def version(self) -> dict[str, str]:
         return {"QEMU": await self._workshop.version()}
@@ -243,24 +221,6 @@ class QemuDriver(LocalDriver):
             await monitor.execute("system_wakeup" if live.state is State.PMSUSPENDED else "cont")
             if live.state is not State.PMSUSPENDED:
                 self._life.resumed(uuid, live.id)
-
-    @asynccontextmanager
-    async def _changing(self, uuid: str, operation: str) -> AsyncIterator[tuple[Entry, Live]]:
-        """A job that changes a running domain."""
-        self.require_writable()
-        async with self._jobs.hold(uuid, operation):
-            entry = self.table.get(uuid)
-            yield entry, self._alive(entry)
-
-    @asynccontextmanager
-    async def _monitor(self, uuid: str, *, patience: float = 20.0) -> AsyncIterator[Monitor]:
-        async with connected(self._folders.control(uuid), patience=patience) as monitor:
-            yield monitor
-
-    def _alive(self, entry: Entry) -> Live:
-        if entry.live is None:
-            raise InvalidState(f"domain {entry.name!r} is not running", hint=f"'vmherd start {entry.name}' starts it")
-        return entry.live
 
     # What a guest tells
 

@@ -1,0 +1,29 @@
+"""What all drivers have in common: one open connection."""
+
+from __future__ import annotations
+
+from typing import NoReturn, Self
+
+from vmherd.driver.uri import ConnectURI
+from vmherd.errors import NotSupported
+
+
+class Driver:
+    """One open connection.  What a driver does not override is not supported."""
+
+    name = "hypervisor"
+
+    def __init__(self, uri: ConnectURI, *, readonly: bool = False) -> None:
+        self.uri = uri
+        self.readonly = readonly
+
+    @classmethod
+    async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
+        """Connect.  Raises ConnectFailed with the reason."""
+        return cls(uri, readonly=readonly)
+
+    async def close(self) -> None:
+        """Let go of everything this connection holds; guests run on."""
+
+    def _unsupported(self, operation: str) -> NoReturn:
+        raise NotSupported(operation, self.name)

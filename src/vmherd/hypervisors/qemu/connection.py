@@ -1,0 +1,73 @@
+"""A connection to the guests of one set of folders, and what every operation on them rests on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from vmherd.driver.uri import ConnectURI
+from vmherd.errors import InvalidState
+from vmherd.hypervisors.qemu import keeper
+from vmherd.hypervisors.qemu.folders import Folders
+from vmherd.hypervisors.qemu.life import Life
+from vmherd.hypervisors.qemu.monitor import Monitor, connected
+from vmherd.state.domains import Entry, Live
+from vmherd.state.driver import LocalDriver
+from vmherd.state.jobs import Jobs
+
+if TYPE_CHECKING:
+    from vmherd.conf.domain import Domain
+    from vmherd.hypervisors.qemu.workshop import Workshop
+
+
+class QemuConnection(LocalDriver):
+    """The parts of the driver, in ``operations/`` and ``driver``, are built on this."""
+
+    name = "QEMU"
+
+    def __init__(self, uri: ConnectURI, folders: Folders, *, readonly: bool = False) -> None:
+        folders.create()
+        super().__init__(uri, readonly=readonly, database=folders.database, listeners=folders.listeners)
+        self._folders = folders
+        self._jobs = Jobs(folders.jobs)
+        self._life = Life(self.table, folders, self._jobs)
+
+    async def _attend(self) -> None:
+        """Look after guests that nobody looked after: their keeper or their start may have been killed."""
+        living = [entry for entry in self.table.all() if entry.live]
+        kept = not living or keeper.is_present(self._folders)
+        for entry in living:
+            if not kept or self._life.abandoned(entry) or self._life.gone(entry):
+                await self._life.attend(entry)
+        if not kept and any(entry.live for entry in self.table.all()):
+            keeper.ensure(self._folders, self.uri.text)
+
+    @cached_property
+    def _workshop(self) -> Workshop:
+        # Not imported before a document is worked on: most commands never do, and start the sooner.
+        from vmherd.hypervisors.qemu.workshop import Workshop
+
+        return Workshop(self.table, self._life, self._folders, self.uri.text)
+
+    async def accept(self, domain: Domain) -> None:
+        await self._workshop.accept(domain)
+
+    @asynccontextmanager
+    async def _changing(self, uuid: str, operation: str) -> AsyncIterator[tuple[Entry, Live]]:
+        """A job that changes a running domain."""
+        self.require_writable()
+        async with self._jobs.hold(uuid, operation):
+            entry = self.table.get(uuid)
+            yield entry, self._alive(entry)
+
+    @asynccontextmanager
+    async def _monitor(self, uuid: str, *, patience: float = 20.0) -> AsyncIterator[Monitor]:
+        async with connected(self._folders.control(uuid), patience=patience) as monitor:
+            yield monitor
+
+    def _alive(self, entry: Entry) -> Live:
+        if entry.live is None:
+            raise InvalidState(f"domain {entry.name!r} is not running", hint=f"'vmherd start {entry.name}' starts it")
+        return entry.live
