@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 import msgspec
 
@@ -140,6 +140,33 @@ class DomainInfo(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def reason_name(self) -> str:
         return reason_name(self.state, self.reason)
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What a change reaches: how the guest runs now (``live``), how it starts next time (``config``), or both.
+
+    Neither is "current": the running guest, or the definition of one that is shut off.
+    Source: virDomainModificationImpact (include/libvirt/libvirt-domain.h).
+    """
+
+    live: bool = False
+    config: bool = False
+
+    @classmethod
+    def from_flags(cls, flags: int) -> Self:
+        """The VIR_DOMAIN_AFFECT_ bits of ``flags``; all others are the caller's to look at."""
+        return cls(live=bool(flags & _AFFECT_LIVE), config=bool(flags & _AFFECT_CONFIG))
+
+    @property
+    def flags(self) -> int:
+        """libvirt's bits."""
+        return _AFFECT_LIVE * self.live | _AFFECT_CONFIG * self.config
+
+
+_AFFECT_LIVE, _AFFECT_CONFIG = 1, 2
+
+#: Whatever the domain is now.
+CURRENT = Scope()
 
 
 class BlockStats(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -19,7 +20,8 @@ from vmherd.driver.types import DomainInfo
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import AlreadyExists, InvalidState, ReadOnly
 from vmherd.events import DomainEvent, Lifecycle, Subscription
-from vmherd.state.domains import DomainRecord, DomainTable, Entry, Live, Summary
+from vmherd.state.changes import Edit, summarise
+from vmherd.state.domains import DomainRecord, DomainTable, Entry, Live
 from vmherd.state.hub import EventHub
 from vmherd.state.store import Store
 
@@ -145,6 +147,42 @@ class LocalDriver(HypervisorDriver):
 
         return parse_domain(entry.record.config)
 
+    async def edited(self, entry: Entry, edit: Edit) -> Domain:
+        """The definition as it would be after ``edit``, completed and checked; nothing is kept yet.
+
+        Raises InvalidState for a transient domain, DocumentError for what this driver refuses.
+        """
+        domain = self.definition(entry)
+        edit(domain)
+        await self.accept(domain)
+        return domain
+
+    async def change_definition(self, uuid: str, edit: Edit, events: Sequence[DomainEvent] = ()) -> Domain:
+        """Change how a domain starts next time, in one transaction with ``events``; the definition it has then.
+
+        Raises as ``edited`` does, and then keeps everything as it was.  ``edit`` is called again for the new
+        definition where somebody else changed it meanwhile.
+        """
+        from vmherd.conf.domain import render
+
+        while True:
+            before = self.table.get(uuid)
+            domain = await self.edited(before, edit)
+            config, summary = render(domain, secure=True), summarise(domain)
+            kept = False
+
+            def keep(entry: Entry) -> list[DomainEvent] | None:
+                nonlocal kept
+                if entry.record.config != before.record.config:  # noqa: B023 - called in this turn of the loop
+                    return None
+                entry.record.config, entry.record.summary = config, summary  # noqa: B023
+                kept = True
+                return list(events)
+
+            self.table.change(uuid, keep, durable=True)
+            if kept:
+                return domain
+
     def _same(self, domain: Domain) -> Entry | None:
         """The domain that a document replaces; raises AlreadyExists where just name or UUID is taken."""
         record = self.store.get("domain", _uuid(domain))
@@ -191,13 +229,3 @@ class LocalDriver(HypervisorDriver):
 def _uuid(domain: Domain) -> str:
     assert domain.uuid is not None  # `_read` makes one
     return domain.uuid
-
-
-def summarise(domain: Domain) -> Summary:
-    """What lists show of a document."""
-    return Summary(
-        title=domain.title or "",
-        max_memory=domain.memory.size,
-        memory=domain.current_memory or domain.memory.size,
-        vcpus=domain.vcpu.current or domain.vcpu.count,
-    )

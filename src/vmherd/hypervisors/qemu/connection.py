@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from vmherd.driver.types import Scope
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import InvalidState
 from vmherd.hypervisors.qemu import keeper
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
+from vmherd.state.changes import resolve
 from vmherd.state.domains import Entry, Live
 from vmherd.state.driver import LocalDriver
 from vmherd.state.jobs import Jobs
@@ -61,6 +63,17 @@ class QemuConnection(LocalDriver):
         async with self._jobs.hold(uuid, operation):
             entry = self.table.get(uuid)
             yield entry, self._alive(entry)
+
+    @asynccontextmanager
+    async def _adjusting(self, uuid: str, operation: str, scope: Scope) -> AsyncIterator[tuple[Entry, Scope]]:
+        """A job that changes a running guest, its definition or both, with what ``scope`` means for it now.
+
+        Raises InvalidState as ``resolve`` does.
+        """
+        self.require_writable()
+        async with self._jobs.hold(uuid, operation):
+            entry = self.table.get(uuid)
+            yield entry, resolve(entry, scope)
 
     @asynccontextmanager
     async def _monitor(self, uuid: str, *, patience: float = 20.0) -> AsyncIterator[Monitor]:
