@@ -37,6 +37,8 @@ def test_a_change_raises_the_revision(store: Store) -> None:
     record = store.get("domain", A)
     assert record is not None
     assert (record.revision, record.body) == (2, b"2")
+    store.delete("domain", A)
+    assert store.insert("domain", A, "web", b"3") > 2
 
 
 @pytest.mark.parametrize(("uuid", "name"), [(A, "other"), (B, "web")])

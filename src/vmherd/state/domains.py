@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 from uuid import UUID
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from vmherd.driver.types import DomainInfo, ShutoffReason, State
 from vmherd.errors import DomainNotFound
 from vmherd.events import DomainEvent, Lifecycle
+from vmherd.state.index import Index
 from vmherd.state.store import Record, Store
 
 KIND = "domain"
@@ -66,20 +68,29 @@ class DomainRecord(msgspec.Struct, kw_only=True):
     live: Live | None = None
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """A domain as it was when it was read."""
+class Entry(msgspec.Struct, frozen=True, dict=True):
+    """A domain as it was when it was read; several may hold it, so only a Mutation may change its record.
+
+    ``revision`` is that of the store: the same one means the same domain, unchanged.
+    """
 
     uuid: str
     name: str
     record: DomainRecord
+    revision: int = 0
+
+    @cached_property
+    def derived(self) -> dict[str, str]:
+        """What was made of this entry and is asked for again, such as its document; by any key."""
+        return {}
 
     @property
     def live(self) -> Live | None:
         return self.record.live
 
-    @property
+    @cached_property
     def info(self) -> DomainInfo:
-        """The summary every list shows."""
+        """The summary every list shows: the very same object for as long as nothing changes."""
         record, live = self.record, self.record.live
         summary = live.summary if live else record.summary
         return DomainInfo(
@@ -110,44 +121,38 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class DomainTable:
-    """Every domain of one store."""
+    """Every domain of one store.  They are kept in memory, which costs a look at each reading (``Index``)."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self._forget()
+        store.undone = self._forget
 
     def all(self) -> list[Entry]:
         """Every domain, ordered by name."""
-        return [_entry(record) for record in self.store.all(KIND)]
+        return self._index().ordered()
 
     def get(self, uuid: str) -> Entry:
         """The domain with this UUID; raises DomainNotFound."""
-        record = self.store.get(KIND, uuid)
-        if record is None:
-            raise DomainNotFound(uuid)
-        return _entry(record)
+        try:
+            return self._index()[uuid]
+        except KeyError:
+            raise DomainNotFound(uuid) from None
 
     def find(self, key: str) -> Entry:
         """The domain with this name, UUID or id, in this order; raises DomainNotFound."""
-        record = self.store.find(KIND, key) or self._by_uuid(key)
-        if record:
-            return _entry(record)
-        if key.isascii() and key.isdigit():
-            for entry in self.all():
-                if entry.live and entry.live.id == int(key):
-                    return entry
-        raise DomainNotFound(key)
+        index = self._index()
+        found = index.find(key) or index.find(_as_uuid(key))
+        if found is None:
+            raise DomainNotFound(key)
+        return found
 
-    def _by_uuid(self, key: str) -> Record | None:
-        try:
-            return self.store.get(KIND, str(UUID(key)))
-        except ValueError:
-            return None
-
-    def insert(self, entry: Entry, events: list[DomainEvent]) -> None:
-        """Add a domain; raises AlreadyExists for a taken name or UUID."""
+    def insert(self, entry: Entry, events: list[DomainEvent]) -> Entry:
+        """Add a domain; it as it is kept.  Raises AlreadyExists for a taken name or UUID."""
         with self.store.transaction(durable=True):
-            self.store.insert(KIND, entry.uuid, entry.name, _encode(entry.record))
+            revision = self.store.insert(KIND, entry.uuid, entry.name, _encode(entry.record))
             self.store.record_events(events)
+            return self._note(entry, revision)
 
     def change(self, uuid: str, mutate: Mutation, *, durable: bool = False) -> Entry:
         """Change a domain in one transaction; it leaves the table when neither defined nor alive any more.
@@ -155,20 +160,67 @@ class DomainTable:
         Raises DomainNotFound; what ``mutate`` raises undoes everything.
         """
         with self.store.transaction(durable=durable):
-            entry = self.get(uuid)
+            entry = self._own(uuid)
             events = mutate(entry)
             if events is None:
                 return entry
             if entry.record.config is None and entry.record.live is None:
                 self.store.delete(KIND, uuid)
+                self._known.drop(uuid)
             else:
-                self.store.replace(KIND, uuid, _encode(entry.record))
+                entry = self._note(entry, self.store.replace(KIND, uuid, _encode(entry.record)))
             self.store.record_events(events)
         return entry
 
+    def _own(self, uuid: str) -> Entry:
+        """A domain that nobody else holds, so that it can be changed."""
+        record = self.store.get(KIND, uuid)
+        if record is None:
+            raise DomainNotFound(uuid)
+        return _entry(record)
+
+    def _note(self, entry: Entry, revision: int) -> Entry:
+        entry = Entry(entry.uuid, entry.name, entry.record, revision)
+        self._known.put(entry)
+        return entry
+
+    def _forget(self) -> None:
+        """Read everything anew next time: what we know may have been undone."""
+        self._known = Index()
+        self._seen: int | None = None
+
+    def _index(self) -> Index:
+        """Every domain as it is now.  Our own changes are in it already; those of others are looked for."""
+        seen = self.store.foreign_changes()
+        if seen == self._seen:
+            return self._known
+        if self._seen is None:
+            for record in self.store.all(KIND):
+                self._known.put(_entry(record))
+        else:
+            self._catch_up()
+        self._seen = seen
+        return self._known
+
+    def _catch_up(self) -> None:
+        for uuid in self._known.outdated(self.store.revisions(KIND)):
+            record = self.store.get(KIND, uuid)
+            if record:
+                self._known.put(_entry(record))
+            else:
+                self._known.drop(uuid)
+
 
 def _entry(record: Record) -> Entry:
-    return Entry(record.uuid, record.name, _decode(record.body))
+    return Entry(record.uuid, record.name, _decode(record.body), record.revision)
+
+
+def _as_uuid(key: str) -> str:
+    """A UUID in the notation the store has, however it was written; "" for what is none."""
+    try:
+        return str(UUID(key))
+    except ValueError:
+        return ""
 
 
 def set_state(live: Live, state: State, reason: int) -> None:

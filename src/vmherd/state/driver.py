@@ -18,7 +18,7 @@ from uuid import uuid4
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.types import DomainInfo
 from vmherd.driver.uri import ConnectURI
-from vmherd.errors import AlreadyExists, InvalidState, ReadOnly
+from vmherd.errors import AlreadyExists, DomainNotFound, InvalidState, ReadOnly
 from vmherd.events import DomainEvent, Lifecycle, Subscription
 from vmherd.state.changes import Edit, summarise
 from vmherd.state.domains import DomainRecord, DomainTable, Entry, Live
@@ -72,11 +72,11 @@ class LocalDriver(HypervisorDriver):
         if secure:
             self.require_writable()
         entry = self.table.get(uuid)
-        text = entry.live.xml if entry.live and not (inactive and entry.record.config) else entry.record.config
-        assert text is not None  # a record without both leaves the table
-        from vmherd.conf.domain import parse_domain, render
-
-        return render(parse_domain(text), secure=secure)
+        defined = entry.live is None or (inactive and entry.record.config is not None)
+        key = f"xml {defined} {secure}"
+        if key not in entry.derived:
+            entry.derived[key] = _rendered(entry, defined=defined, secure=secure)
+        return entry.derived[key]
 
     async def domain_validate(self, xml: str) -> str:
         from vmherd.conf.domain import render
@@ -100,8 +100,7 @@ class LocalDriver(HypervisorDriver):
                 return self.table.change(known.uuid, redefine, durable=True).info
             record = DomainRecord(config=config, summary=summary, since=time.time())
             entry = Entry(_uuid(domain), domain.name, record)
-            self.table.insert(entry, [entry.event(Lifecycle.DEFINED, _ADDED)])
-        return entry.info
+            return self.table.insert(entry, [entry.event(Lifecycle.DEFINED, _ADDED)]).info
 
     async def domain_undefine(self, uuid: str, *, keep_nvram: bool | None = None) -> None:
         self.require_writable()
@@ -185,15 +184,16 @@ class LocalDriver(HypervisorDriver):
 
     def _same(self, domain: Domain) -> Entry | None:
         """The domain that a document replaces; raises AlreadyExists where just name or UUID is taken."""
-        record = self.store.get("domain", _uuid(domain))
-        if record is None:
+        try:
+            known = self.table.get(_uuid(domain))
+        except DomainNotFound:
             return None
-        if record.name != domain.name:
+        if known.name != domain.name:
             raise AlreadyExists(
-                f"domain {record.name!r} is already defined with UUID {record.uuid}",
+                f"domain {known.name!r} is already defined with UUID {known.uuid}",
                 hint="leave <uuid> out to get a new one, or keep the name",
             )
-        return self.table.get(record.uuid)
+        return known
 
     def begin(self, entry: Entry | None, domain: Domain) -> tuple[str, Live]:
         """Note that a domain is being started, transient where ``entry`` is None.
@@ -224,6 +224,16 @@ class LocalDriver(HypervisorDriver):
             fresh = Entry(_uuid(domain), domain.name, DomainRecord(live=live))
             self.table.insert(fresh, [])
         return fresh.uuid, live
+
+
+def _rendered(entry: Entry, *, defined: bool, secure: bool) -> str:
+    """The document of a domain; one that reads as it is kept is the very same string, so that it is there once."""
+    kept = entry.record.config if defined else entry.live.xml if entry.live else None
+    assert kept is not None  # a record without both leaves the table
+    from vmherd.conf.domain import parse_domain, render
+
+    text = render(parse_domain(kept), secure=secure)
+    return kept if text == kept else text
 
 
 def _uuid(domain: Domain) -> str:

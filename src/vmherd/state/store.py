@@ -34,7 +34,7 @@ _VERSION = 1
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One kept object.  ``revision`` grows with each change of it."""
+    """One kept object.  ``revision`` grows with each change, and none of its UUID ever has the same one again."""
 
     kind: str
     uuid: str
@@ -46,13 +46,14 @@ class Record(msgspec.Struct, frozen=True):
 class Store:
     """The objects of one driver in one folder; ``path`` None keeps them in memory, for this process alone.
 
-    ``committed`` is called after each transaction of this process.  Raises HostError where the disk is full,
-    read-only or damaged, Busy where another process keeps the file locked for 15 s.
+    ``committed`` is called after each transaction of this process, ``undone`` after one that was undone.  Raises
+    HostError where the disk is full, read-only or damaged, Busy where another process keeps the file locked for 15 s.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.committed: Callable[[], None] = lambda: None
+        self.undone: Callable[[], None] = lambda: None
         with _told_plainly(path):
             self._db = sqlite3.connect(
                 path or ":memory:", timeout=_LOCK_WAIT, isolation_level=None, check_same_thread=False
@@ -96,16 +97,27 @@ class Store:
             try:
                 yield
                 self._db.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
+            except BaseException:
+                if self._db.in_transaction:  # SQLite undoes it by itself where the disk is full
                     self._db.execute("ROLLBACK")
+                self.undone()
+                raise
         self.committed()
+
+    def foreign_changes(self) -> int:
+        """A number that is another one after each transaction of anybody else; it costs a microsecond."""
+        return self._value("PRAGMA data_version")
 
     def all(self, kind: str) -> list[Record]:
         """Every object of a kind, ordered by name."""
         with _told_plainly(self.path):
             rows = self._db.execute(f"{_SELECT} WHERE kind=? ORDER BY name", (kind,)).fetchall()
         return [Record(*row) for row in rows]
+
+    def revisions(self, kind: str) -> dict[str, int]:
+        """The revision of every object of a kind, by UUID."""
+        with _told_plainly(self.path):
+            return dict(self._db.execute("SELECT uuid, revision FROM object WHERE kind=?", (kind,)))
 
     def get(self, kind: str, uuid: str) -> Record | None:
         return self._one(f"{_SELECT} WHERE kind=? AND uuid=?", kind, uuid)
@@ -118,8 +130,13 @@ class Store:
             row = self._db.execute(query, args).fetchone()
         return Record(*row) if row else None
 
-    def insert(self, kind: str, uuid: str, name: str, body: bytes) -> None:
-        """Keep a new object.  Raises AlreadyExists if the name or the UUID is taken."""
+    def _value(self, query: str, *args: object) -> int:
+        with _told_plainly(self.path):
+            row = self._db.execute(query, args).fetchone()
+        return int(row[0] or 0)
+
+    def insert(self, kind: str, uuid: str, name: str, body: bytes) -> int:
+        """Keep a new object; its revision.  Raises AlreadyExists if the name or the UUID is taken."""
         with self.transaction(durable=True):
             taken = self.find(kind, name) or self.get(kind, uuid)
             if taken:
@@ -127,28 +144,34 @@ class Store:
                     f"{kind} {taken.name!r} exists already, with UUID {taken.uuid}",
                     hint=f"choose another name and UUID; with <uuid>{taken.uuid}</uuid> it is replaced",
                 )
-            self._db.execute("INSERT INTO object VALUES (?,?,?,1,?)", (kind, uuid, name, body))
+            revision = self.count("revision")
+            self._db.execute("INSERT INTO object VALUES (?,?,?,?,?)", (kind, uuid, name, revision, body))
+        return revision
 
-    def replace(self, kind: str, uuid: str, body: bytes) -> None:
-        """Change an object that is there."""
+    def replace(self, kind: str, uuid: str, body: bytes) -> int:
+        """Change an object that is there; its new revision."""
         with self.transaction():
+            old = self._value("SELECT revision FROM object WHERE kind=? AND uuid=?", kind, uuid)
+            revision = self.count("revision", above=old)
             self._db.execute(
-                "UPDATE object SET body=?, revision=revision+1 WHERE kind=? AND uuid=?", (body, kind, uuid)
+                "UPDATE object SET body=?, revision=? WHERE kind=? AND uuid=?", (body, revision, kind, uuid)
             )
+        return revision
 
     def delete(self, kind: str, uuid: str) -> None:
         """Forget an object; none of that UUID is fine too."""
         with self.transaction(durable=True):
             self._db.execute("DELETE FROM object WHERE kind=? AND uuid=?", (kind, uuid))
 
-    def count(self, name: str) -> int:
-        """The next number of a counter; the first is 1."""
+    def count(self, name: str, *, above: int = 0) -> int:
+        """The next number of a counter that is greater than ``above``; the first is 1."""
         with self.transaction():
-            row = self._db.execute(
-                "INSERT INTO counter VALUES (?,1) ON CONFLICT(name) DO UPDATE SET value=value+1 RETURNING value",
-                (name,),
-            ).fetchone()
-        return int(row[0])
+            return self._value(
+                "INSERT INTO counter VALUES (?1, ?2 + 1) "
+                "ON CONFLICT(name) DO UPDATE SET value = max(value, ?2) + 1 RETURNING value",
+                name,
+                above,
+            )
 
     def record_events(self, events: Sequence[DomainEvent]) -> None:
         """Append to the event log; the newest EVENTS_KEPT stay."""
@@ -163,9 +186,7 @@ class Store:
 
     def last_seq(self) -> int:
         """The number of the newest event, 0 if there was none."""
-        with _told_plainly(self.path):
-            row = self._db.execute("SELECT max(seq) FROM event").fetchone()
-        return int(row[0] or 0)
+        return self._value("SELECT max(seq) FROM event")
 
     def events_after(self, seq: int) -> list[DomainEvent]:
         """The events numbered above ``seq``, oldest first."""
