@@ -113,7 +113,8 @@ def _function(node: ast.AsyncFunctionDef, target: str, loop: str, twins: set[str
 
 def _passed_on(arguments: ast.arguments) -> str:
     positional = [each.arg for each in arguments.args if each.arg != "self"]
-    return ", ".join([*positional, *(f"{each.arg}={each.arg}" for each in arguments.kwonlyargs)])
+    rest = [f"*{arguments.vararg.arg}"] if arguments.vararg else []
+    return ", ".join([*positional, *rest, *(f"{each.arg}={each.arg}" for each in arguments.kwonlyargs)])
 
 
 def _docstring(node: ast.ClassDef | Method, indent: int) -> str:

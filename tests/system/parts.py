@@ -6,10 +6,13 @@ import asyncio
 import os
 import subprocess
 from pathlib import Path
+from typing import TypeVar
 
 from vmherd.api.aio import Domain, Host
 from vmherd.driver.types import State
-from vmherd.events import DomainEvent, Lifecycle
+from vmherd.events import DomainEvent, Lifecycle, LifecycleEvent
+
+E = TypeVar("E", bound=DomainEvent)
 
 
 async def stop_all(host: Host) -> None:
@@ -69,9 +72,16 @@ class Ear:
         await self._task
 
     def told(self) -> list[tuple[Lifecycle, str]]:
-        return [(event.event, event.detail_name) for event in self.heard]
+        return [(event.event, event.detail_name) for event in self.heard if isinstance(event, LifecycleEvent)]
+
+    async def wait(self, kind: type[E], timeout: float = 20) -> E:
+        """The first event of a kind."""
+        async with asyncio.timeout(timeout):
+            while not (found := [event for event in self.heard if isinstance(event, kind)]):
+                await asyncio.sleep(0.02)
+        return found[0]
 
     async def hear(self, event: Lifecycle, timeout: float = 20) -> None:
         async with asyncio.timeout(timeout):
-            while event not in [each.event for each in self.heard]:
+            while event not in [each for each, _ in self.told()]:
                 await asyncio.sleep(0.02)

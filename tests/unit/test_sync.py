@@ -20,7 +20,7 @@ import vmherd
 from vmherd.api import bridge
 from vmherd.driver.types import State
 from vmherd.errors import Busy, DomainNotFound, InvalidState, NotResponding, VmherdError
-from vmherd.events import DomainEvent, Lifecycle
+from vmherd.events import Lifecycle, LifecycleEvent
 
 TOOL = Path(__file__).parents[2] / "tools" / "gensync.py"
 
@@ -95,11 +95,12 @@ def test_a_guest_from_definition_to_the_end() -> None:
 
 
 def test_events_come_until_the_loop_is_left() -> None:
-    heard: list[DomainEvent] = []
+    heard: list[LifecycleEvent] = []
     with vmherd.connect("test:///default") as host:
 
         def listen() -> None:
-            for event in host.events():
+            for event in host.events(LifecycleEvent):
+                assert isinstance(event, LifecycleEvent)
                 heard.append(event)
                 if event.event is Lifecycle.STOPPED:
                     return
@@ -180,7 +181,7 @@ def test_a_child_process_is_told_that_a_connection_is_its_parents() -> None:
 
 def test_a_child_process_that_leaves_the_block_leaves_its_parents_connection_open(tmp_path: Path) -> None:
     with vmherd.connect(f"qemu:///embed?root={tmp_path}") as host:
-        heard: list[DomainEvent] = []
+        heard: list[LifecycleEvent] = []
         listener = threading.Thread(target=lambda: heard.append(next(host.events())))
         listener.start()
         while not (ears := sockets(tmp_path)):  # the thread may need a moment to begin

@@ -20,7 +20,7 @@ from vmherd.errors import (
     NotSupported,
     ReadOnly,
 )
-from vmherd.events import Lifecycle
+from vmherd.events import Lifecycle, LifecycleEvent
 
 GUEST = """
 <domain type='test'>
@@ -103,6 +103,7 @@ async def test_events_tell_the_same_story(host: Host) -> None:
         listening.set()
         async with subscription:
             async for event in subscription:
+                assert isinstance(event, LifecycleEvent)
                 told.append((event.event, event.detail_name))
                 if event.event is Lifecycle.UNDEFINED:
                     return

@@ -28,7 +28,7 @@ from vmherd.driver.types import (
     JobInfo,
     ShutdownMode,
 )
-from vmherd.events import Subscription
+from vmherd.events import DomainEvent, Subscription
 
 
 class HypervisorDriver(
@@ -184,6 +184,6 @@ class HypervisorDriver(
         """Ask the job that holds the domain to stop; InvalidState if none does."""
         self._unsupported("domain_abort_job")
 
-    async def events(self) -> Subscription:
-        """Every domain event from now on."""
+    async def events(self, *wanted: type[DomainEvent]) -> Subscription:
+        """The events of these classes from now on; all but those of QEMU's monitor where none is named."""
         self._unsupported("events")

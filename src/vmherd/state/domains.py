@@ -15,7 +15,7 @@ import msgspec
 
 from vmherd.driver.types import DomainInfo, ShutoffReason, State
 from vmherd.errors import DomainNotFound
-from vmherd.events import DomainEvent, Lifecycle
+from vmherd.events import DomainEvent, Lifecycle, LifecycleEvent
 from vmherd.state.index import Index
 from vmherd.state.store import Record, Store
 
@@ -110,7 +110,7 @@ class Entry(msgspec.Struct, frozen=True, dict=True):
         )
 
     def event(self, event: Lifecycle, detail: int = 0) -> DomainEvent:
-        return DomainEvent(uuid=self.uuid, name=self.name, event=event, detail=detail)
+        return LifecycleEvent(uuid=self.uuid, name=self.name, event=event, detail=detail)
 
 
 #: Changes a record in place; returns the events to publish, or None to leave everything as it was.

@@ -125,8 +125,8 @@ class LocalDriver(HypervisorDriver):
 
         self.table.change(uuid, switch, durable=True)
 
-    async def events(self) -> Subscription:
-        return self.hub.subscribe()
+    async def events(self, *wanted: type[DomainEvent]) -> Subscription:
+        return self.hub.subscribe(*wanted)
 
     async def read(self, xml: str) -> Domain:
         """Parse, complete and check a document; one without a UUID gets one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vmherd.events import Subscription
+from vmherd.events import DomainEvent, Subscription
 from vmherd.state.notify import Listener, ping
 from vmherd.state.store import Store
 
@@ -20,13 +20,13 @@ class EventHub:
         self._seq = 0
         store.committed = self._changed
 
-    def subscribe(self) -> Subscription:
-        """Every event from now on."""
+    def subscribe(self, *wanted: type[DomainEvent]) -> Subscription:
+        """The events of these classes from now on; all but those of QEMU's monitor where none is named."""
         if not self._subscriptions:
             self._seq = self._store.last_seq()
             if self._folder:
                 self._listener = Listener(self._folder, self._deliver)
-        subscription = Subscription(self._unsubscribe)
+        subscription = Subscription(self._unsubscribe, wanted)
         self._subscriptions.append(subscription)
         return subscription
 
@@ -45,7 +45,8 @@ class EventHub:
         for event in self._store.events_after(self._seq):
             self._seq = event.seq
             for subscription in self._subscriptions:
-                subscription.put(event)
+                if subscription.wants(event):
+                    subscription.put(event)
 
     def _unsubscribe(self, subscription: Subscription) -> None:
         self._subscriptions.remove(subscription)

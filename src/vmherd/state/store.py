@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from vmherd.errors import AlreadyExists, Busy, HostError, InvalidState
-from vmherd.events import DomainEvent, Lifecycle
+from vmherd.events import AnyEvent, DomainEvent, Lifecycle, LifecycleEvent
 
 EVENTS_KEPT = 10_000
 _LOCK_WAIT = 15.0
@@ -30,7 +30,10 @@ _SCHEMA = (
         uuid TEXT NOT NULL, name TEXT NOT NULL, event INTEGER NOT NULL, detail INTEGER NOT NULL)""",
     "CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
 )
-_VERSION = 1
+#: What makes a format out of the one before it.  A keeper of the version before may still run, and write its own
+#: format: the columns it knows stay, and those it does not know have a default.
+_UPGRADES = {2: ("ALTER TABLE event ADD COLUMN body BLOB",)}
+_VERSION = 2
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -76,11 +79,14 @@ class Store:
         if version == _VERSION:
             return
         with self.transaction():
-            # Another process may have won the race to create it.
-            if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
-                for statement in _SCHEMA:
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version={_VERSION}")
+            # Another process may have won the race to do it.
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            statements = list(_SCHEMA) if version == 0 else []
+            for step in range(max(version, 1) + 1, _VERSION + 1):
+                statements += _UPGRADES[step]
+            for statement in statements:
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version={_VERSION}")
 
     @contextlib.contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[None]:
@@ -179,8 +185,8 @@ class Store:
             return
         with self.transaction():
             self._db.executemany(
-                "INSERT INTO event (time, uuid, name, event, detail) VALUES (?,?,?,?,?)",
-                [(time.time(), e.uuid, e.name, int(e.event), e.detail) for e in events],
+                "INSERT INTO event (time, uuid, name, event, detail, body) VALUES (?,?,?,?,?,?)",
+                [(time.time(), each.uuid, each.name, *_columns(each)) for each in events],
             )
             self._db.execute("DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - ?", (EVENTS_KEPT,))
 
@@ -192,12 +198,27 @@ class Store:
         """The events numbered above ``seq``, oldest first."""
         with _told_plainly(self.path):
             rows = self._db.execute(
-                "SELECT seq, time, uuid, name, event, detail FROM event WHERE seq>? ORDER BY seq", (seq,)
+                "SELECT seq, time, uuid, name, event, detail, body FROM event WHERE seq>? ORDER BY seq", (seq,)
             ).fetchall()
-        return [
-            DomainEvent(seq=seq, time=when, uuid=uuid, name=name, event=Lifecycle(event), detail=detail)
-            for seq, when, uuid, name, event, detail in rows
-        ]
+        return [_event(*row) for row in rows]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(AnyEvent).decode
+
+
+def _columns(event: DomainEvent) -> tuple[int, int, bytes | None]:
+    """Lifecycle events as format 1 has them; the body of all others."""
+    if isinstance(event, LifecycleEvent):
+        return int(event.event), event.detail, None
+    return 0, 0, _encode(event)
+
+
+def _event(seq: int, when: float, uuid: str, name: str, event: int, detail: int, body: bytes | None) -> DomainEvent:
+    if body is None:
+        return LifecycleEvent(seq=seq, time=when, uuid=uuid, name=name, event=Lifecycle(event), detail=detail)
+    known: DomainEvent = _decode(body)
+    return msgspec.structs.replace(known, seq=seq, time=when)
 
 
 _SELECT = "SELECT kind, uuid, name, revision, body FROM object"

@@ -7,7 +7,7 @@ import asyncio
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.types import Console, DomainInfo, DomainStats, JobInfo, ShutdownMode, State
 from vmherd.errors import Busy, DomainNotFound
-from vmherd.events import Lifecycle
+from vmherd.events import Lifecycle, LifecycleEvent
 
 
 class Domain:
@@ -94,10 +94,11 @@ class Domain:
     async def wait_stopped(self, timeout: float | None = None) -> None:
         """Return once the domain does not run (or is gone); raise Busy after ``timeout`` seconds."""
         try:
-            async with asyncio.timeout(timeout), await self._driver.events() as events:
+            async with asyncio.timeout(timeout), await self._driver.events(LifecycleEvent) as events:
                 if not await self._active():
                     return
                 async for event in events:
+                    assert isinstance(event, LifecycleEvent)  # no others were asked for
                     if event.uuid == self.uuid and event.event is Lifecycle.STOPPED:
                         return
         except TimeoutError:

@@ -127,8 +127,11 @@ class Host:
         """Boot a transient domain: it is gone when it stops."""
         return Domain(self._driver, await self._driver.domain_create(xml, paused=paused))
 
-    async def events(self) -> AsyncGenerator[DomainEvent, None]:
-        """Every domain event from when the loop is entered until it is left."""
-        async with await self._driver.events() as subscription:
+    async def events(self, *wanted: type[DomainEvent]) -> AsyncGenerator[DomainEvent, None]:
+        """The events of these classes from when the loop is entered until it is left; all where none is named.
+
+        Those of QEMU's monitor come only where ``QemuMonitorEvent`` is named.
+        """
+        async with await self._driver.events(*wanted) as subscription:
             async for event in subscription:
                 yield event

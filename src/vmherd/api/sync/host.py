@@ -127,6 +127,9 @@ class Host:
         """Boot a transient domain: it is gone when it stops."""
         return Domain(self._loop.run(self._wrapped.create(xml, paused=paused)))
 
-    def events(self) -> Generator[DomainEvent, None, None]:
-        """Every domain event from when the loop is entered until it is left."""
-        return self._loop.iterate(self._wrapped.events())
+    def events(self, *wanted: type[DomainEvent]) -> Generator[DomainEvent, None, None]:
+        """The events of these classes from when the loop is entered until it is left; all where none is named.
+
+        Those of QEMU's monitor come only where ``QemuMonitorEvent`` is named.
+        """
+        return self._loop.iterate(self._wrapped.events(*wanted))
