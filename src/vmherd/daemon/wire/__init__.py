@@ -1,0 +1,11 @@
+"""libvirt's wire protocol, the daemon's end.
+
+server      sockets that clients connect to
+client      one client: its messages, its limits, its streams and callbacks
+dispatch    which function answers which procedure
+handlers/   those functions, by subject
+events      what happens, to whom it was promised
+streams     bytes of consoles, screens and volumes
+failure     errors as the protocol tells them
+hosts       the drivers behind, shared by all clients
+"""

@@ -1,0 +1,366 @@
+"""One client: its messages in, the answers out.
+
+A client that breaks the rules of the protocol is cut off; one that sends too much at once, or reads too slowly, waits.
+Nothing it does makes others wait, and it can hold only so much of the daemon's memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from vmherd.daemon.wire import dispatch, failure
+from vmherd.daemon.wire.dispatch import Handler
+from vmherd.errors import Denied, DomainNotFound, InvalidState
+from vmherd.rpc import packet
+from vmherd.rpc.channel import Channel, close_all
+from vmherd.rpc.packet import Header, Packet, Status, Type, Unpacker
+from vmherd.rpc.protocol import Procedure
+from vmherd.rpc.xdr import BadMessage
+
+if TYPE_CHECKING:
+    from vmherd.daemon.wire.events import Callbacks
+    from vmherd.daemon.wire.hosts import Hosts
+    from vmherd.daemon.wire.streams import Stream
+    from vmherd.driver.hypervisor import HypervisorDriver
+
+log = logging.getLogger("vmherd.wire")
+
+#: Bytes that a client must take before it is heard again.
+_SLOW = 1 << 20
+#: Bytes that wait for a client beyond which it is given up: it reads nothing, and events go on.
+_GIVEN_UP = 64 << 20
+#: The largest message before a connection is open: enough for its name.
+_FIRST = 65536
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one client may have at once; 5 seconds times 5 without an answer end it (as keepalive_* of libvirtd)."""
+
+    calls: int = 5
+    streams: int = 32
+    message: int = packet.LARGEST
+    keepalive_interval: float = 5.0
+    keepalive_count: int = 5
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a client is, as far as its socket tells; ids are None where it is not on this host."""
+
+    transport: str = "unix"
+    pid: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    address: str = ""
+    name: str = ""
+
+
+#: Raises Denied or ReadOnly for a call that its client may not make.
+Authorize = Callable[["Client", Procedure, Sequence[Any]], None]
+
+
+class Call:
+    """One call while it is answered."""
+
+    __slots__ = ("_driver", "client", "fds", "header", "procedure")
+
+    def __init__(self, client: Client, header: Header, procedure: Procedure, fds: list[int]) -> None:
+        self.client = client
+        self.header = header
+        self.procedure = procedure
+        #: Descriptors that came along; those that are still in the list after the call are closed.
+        self.fds = fds
+        self._driver = client.driver
+
+    @property
+    def driver(self) -> HypervisorDriver:
+        """The driver of the client's open connection."""
+        if self._driver is None:
+            raise InvalidState("the connection is not open", hint="open it first")
+        return self._driver
+
+
+class Client:
+    """A connected client.  ``closed`` is called once, when it is gone."""
+
+    def __init__(
+        self,
+        number: int,
+        channel: Channel,
+        hosts: Hosts,
+        authorize: Authorize,
+        *,
+        identity: Identity,
+        readonly: bool,
+        limits: Limits,
+        closed: Callable[[Client], None],
+    ) -> None:
+        self.number = number
+        self.identity = identity
+        self.readonly = readonly
+        self.since = time.time()
+        self.limits = limits
+        self.hosts = hosts
+        self.driver: HypervisorDriver | None = None
+        self.callbacks: Callbacks | None = None
+        self.streams: dict[int, Stream] = {}
+        self._channel = channel
+        self._unpacker = Unpacker(_FIRST)
+        self._closed = closed
+        self._authorize = authorize
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._queue: deque[Packet] = deque()
+        self._to_destroy: list[str] = []
+        self._held: set[Stream] = set()
+        self._afterwards: set[asyncio.Future[None]] = set()
+        self._pings = 0
+        self._heard = time.monotonic()
+        self._ending = self._gone = False
+        self._keepalive: asyncio.TimerHandle | None = None
+        channel.receive = self._received
+        channel.drained = self._drained
+        channel.resume()
+
+    # What comes in
+
+    def _received(self, data: bytes, fds: Sequence[int]) -> None:
+        if not data:
+            self.close()
+            return
+        self._heard = time.monotonic()
+        try:
+            for message in self._unpacker.feed(data, fds):
+                if self._ending or self._gone:
+                    return
+                self._take(message)
+        except BadMessage as problem:
+            log.warning("client %d is cut off: %s", self.number, problem)
+            self.close()
+
+    def _take(self, message: Packet) -> None:
+        header = message.header
+        if header.program == packet.KEEPALIVE_PROGRAM:
+            self._ping(header)
+        elif header.type in (Type.CALL, Type.CALL_WITH_FDS):
+            self._queue.append(message)
+            self._next()
+        elif header.type in (Type.STREAM, Type.STREAM_HOLE):
+            self._stream(message)
+        else:
+            raise BadMessage(f"a message of type {header.type} from a client")
+
+    def _stream(self, message: Packet) -> None:
+        stream = self.streams.get(message.header.serial)
+        if stream and stream.procedure == message.header.procedure:
+            stream.take(message)
+        # A stream that ended on our side is written to until the client hears of it.
+
+    def _next(self) -> None:
+        """Begin calls that wait, as many as a client may have at once; hear no more while there are."""
+        while self._queue and len(self._tasks) < self.limits.calls and not self._gone:
+            self._begin(self._queue.popleft())
+        self._pace()
+
+    def _pace(self) -> None:
+        if self._queue or self._held or self._channel.waiting > _SLOW or self._ending:
+            self._channel.pause()
+        elif not self._gone:
+            self._channel.resume()
+
+    def hold(self, stream: Stream) -> None:
+        """Hear no more of the client before ``stream`` has passed on what it sent."""
+        self._held.add(stream)
+        self._pace()
+
+    def unhold(self, stream: Stream) -> None:
+        """``stream`` takes more."""
+        if stream in self._held:
+            self._held.discard(stream)
+            self._pace()
+
+    def _drained(self) -> None:
+        if self._ending:
+            self.close()
+            return
+        self._pace()
+        for stream in list(self.streams.values()):
+            stream.drained()
+
+    # Calls
+
+    def _begin(self, message: Packet) -> None:
+        header = message.header
+        fds = list(message.fds)
+        try:
+            handler = dispatch.find(header.program, header.version, header.procedure)
+            call = Call(self, header, handler.procedure, fds)
+            if self.driver is None and not handler.early:
+                raise Denied("the connection is not open", hint="open it first")
+            arguments = handler.decode(message.body)
+            self._authorize(self, handler.procedure, arguments)
+            if not handler.waits:
+                self.reply(header, handler.encode(handler.function(call, *arguments)))
+                close_all(fds)
+                return
+        except Exception as problem:  # noqa: BLE001  whatever it is, it is this call's
+            self.fail(header, problem)
+            close_all(fds)
+            return
+        task = asyncio.create_task(self._answer(handler, call, arguments))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    async def _answer(self, handler: Handler, call: Call, arguments: Sequence[Any]) -> None:
+        try:
+            result = handler.encode(await handler.function(call, *arguments))
+        except Exception as problem:  # noqa: BLE001  as above
+            self.fail(call.header, problem)
+        else:
+            self.reply(call.header, result)
+        finally:
+            close_all(call.fds)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._queue:
+            self._next()
+
+    def reply(self, header: Header, body: bytes = b"", fds: Sequence[int] = ()) -> None:
+        """Answer a call."""
+        program, version, procedure, _, serial, _ = header
+        kind = Type.REPLY_WITH_FDS if fds else Type.REPLY
+        answer = Header(program, version, procedure, kind, serial, Status.OK)
+        self._send(packet.pack_with_fds(answer, body, fds) if fds else packet.pack(answer, body), fds)
+
+    def fail(self, header: Header, problem: BaseException) -> None:
+        """Answer a call, or a message of a stream, with an error."""
+        kind = Type.STREAM if header.type in (Type.STREAM, Type.STREAM_HOLE) else Type.REPLY
+        log.debug("client %d: procedure %d failed: %s", self.number, header.procedure, problem)
+        body = failure.body(problem, self.driver.name if self.driver else "")
+        self._send(packet.pack(header._replace(type=kind, status=Status.ERROR), body))
+
+    def tell(self, procedure: Procedure, values: Sequence[Any]) -> None:
+        """Send an event."""
+        program = procedure.program
+        header = Header(program.number, program.version, procedure.number, Type.EVENT, 0, Status.OK)
+        codec = procedure.arguments
+        self._send(packet.pack(header, codec.encode(values) if codec else b""))
+
+    def send_stream(self, header: Header, body: bytes) -> None:
+        """Send a message of a stream."""
+        self._send(packet.pack(header, body))
+
+    @property
+    def slow(self) -> bool:
+        """Whether so much waits for the client that streams should wait, too."""
+        return self._channel.waiting > _SLOW
+
+    def _send(self, data: bytes, fds: Sequence[int] = ()) -> None:
+        if self._gone:
+            return
+        self._channel.send(data, fds)
+        if self._channel.waiting > _SLOW:
+            if self._channel.waiting > _GIVEN_UP:
+                log.warning("client %d is cut off: it does not read", self.number)
+                self.close()
+            else:
+                self._pace()
+
+    # Life
+
+    async def open(self, uri: str, *, readonly: bool) -> None:
+        """Open the connection to a driver.  Raises InvalidState if there is one."""
+        if self.driver is not None:
+            raise InvalidState("the connection is open already")
+        driver = await self.hosts.acquire(uri)
+        if self._gone or self.driver is not None:
+            self.hosts.release(driver)
+            raise InvalidState("the connection is open already")
+        self.readonly = self.readonly or readonly
+        self.driver = driver
+        self._unpacker.largest = self.limits.message
+
+    def watch(self) -> None:
+        """Begin to ask the client whether it is there: it has said that it answers."""
+        if self._keepalive is None and self.limits.keepalive_interval > 0:
+            self._later()
+
+    def _later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._keepalive = loop.call_later(self.limits.keepalive_interval, self._ask)
+
+    def _ask(self) -> None:
+        # One whom we do not listen to cannot answer.
+        if self._held or self._queue or time.monotonic() - self._heard < self.limits.keepalive_interval:
+            self._pings = 0
+        elif self._pings >= self.limits.keepalive_count:
+            log.info("client %d is cut off: it does not answer", self.number)
+            self.close()
+            return
+        else:
+            self._pings += 1
+            self._send(packet.pack(_KEEPALIVE._replace(procedure=packet.PING)))
+        self._later()
+
+    def _ping(self, header: Header) -> None:
+        if header.procedure == packet.PING:
+            self._send(packet.pack(_KEEPALIVE._replace(procedure=packet.PONG)))
+        self._pings = 0
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that the client does not wait for."""
+        task = asyncio.ensure_future(work)
+        self._afterwards.add(task)
+        task.add_done_callback(self._settled)
+
+    def _settled(self, task: asyncio.Future[None]) -> None:
+        self._afterwards.discard(task)
+        if not task.cancelled() and (problem := task.exception()):
+            log.info("client %d: %s", self.number, problem)
+
+    def finish(self) -> None:
+        """Close once everything that waits was sent."""
+        self._ending = True
+        self._channel.pause()
+        if not self._channel.waiting:
+            self.close()
+
+    def destroy_at_end(self, uuid: str) -> None:
+        """Pull a guest's plug when the client is gone (VIR_DOMAIN_START_AUTODESTROY)."""
+        self._to_destroy.append(uuid)
+
+    async def _destroy(self, driver: HypervisorDriver, uuid: str) -> None:
+        with contextlib.suppress(DomainNotFound, InvalidState):  # it has ended before
+            await driver.domain_poweroff(uuid)
+
+    def close(self) -> None:
+        """Let go of the client and of everything it holds; its calls are cancelled."""
+        if self._gone:
+            return
+        self._gone = True
+        if self._keepalive:
+            self._keepalive.cancel()
+        self._channel.close()
+        self._unpacker.close()
+        self._queue.clear()
+        for task in self._tasks:
+            task.cancel()
+        for stream in list(self.streams.values()):
+            stream.drop()
+        if self.callbacks:
+            self.callbacks.close()
+        if self.driver is not None:
+            for uuid in self._to_destroy:
+                self.background(self._destroy(self.driver, uuid))
+            self.hosts.release(self.driver)
+        self._closed(self)
+
+
+_KEEPALIVE = Header(packet.KEEPALIVE_PROGRAM, packet.KEEPALIVE_VERSION, packet.PING, Type.EVENT, 0, Status.OK)

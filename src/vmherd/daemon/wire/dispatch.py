@@ -1,0 +1,102 @@
+"""Which function answers which procedure.
+
+A handler is a function with the procedure's name, in a module of ``handlers/``: it takes the call and the procedure's
+arguments in their order, and returns the result's fields: a tuple, the value itself where there is one field, or None
+where there is none.  A plain function answers at once; a coroutine becomes a task of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from vmherd.errors import VmherdError
+from vmherd.rpc import protocol
+from vmherd.rpc.protocol import Procedure, Program
+from vmherd.rpc.xdr import BadMessage
+
+if TYPE_CHECKING:
+    from vmherd.daemon.wire.client import Call
+
+Function = Callable[..., Any]
+
+
+class NotImplementedHere(VmherdError):
+    """No driver implements the procedure."""
+
+    code = 3  # VIR_ERR_NO_SUPPORT
+
+
+class Handler:
+    """A procedure with the function that answers it."""
+
+    def __init__(self, procedure: Procedure, function: Function, *, early: bool = False) -> None:
+        self.procedure = procedure
+        self.function = function
+        #: Whether it may be called before a connection is open.
+        self.early = early
+        self.waits = iscoroutinefunction(function)
+        self._arguments = procedure.arguments
+        self._result = procedure.result
+        self._single = bool(procedure.ret) and len(procedure.program.fields(str(procedure.ret))) == 1
+
+    def decode(self, body: bytes) -> Sequence[Any]:
+        """The arguments.  Raises BadMessage for bytes that are not these."""
+        if self._arguments is None:
+            values, end = (), 0
+        else:
+            values, end = self._arguments.decode(body, 0)
+        if end != len(body):
+            raise BadMessage(f"{len(body) - end} bytes too many after the arguments of {self.procedure.name}")
+        return values
+
+    def encode(self, result: Any) -> bytes:
+        """The content of the reply."""
+        if self._result is None or result is None:
+            return b""
+        return self._result.encode((result,) if self._single else result)
+
+
+_handlers: dict[tuple[int, int], Handler] = {}
+_programs: dict[int, Program] = {}
+
+
+def answers(program: str, *, early: bool = False) -> Callable[[Function], Function]:
+    """Make a function the handler of the procedure of its name."""
+    owner = protocol.program(program)
+    _programs[owner.number] = owner
+
+    def register(function: Function) -> Function:
+        procedure = owner.by_name[function.__name__]
+        _handlers[owner.number, procedure.number] = Handler(procedure, function, early=early)
+        return function
+
+    return register
+
+
+remote = answers("remote")
+before_open = answers("remote", early=True)
+
+
+def find(program: int, version: int, procedure: int) -> Handler:
+    """The handler of a procedure.  Raises BadMessage for one that does not exist, in libvirt's words."""
+    known = _programs.get(program)
+    if known is None or known.version != version:
+        raise BadMessage(f"Cannot find program {program} version {version}")
+    handler = _handlers.get((program, procedure))
+    if handler is None:
+        handler = _handlers[program, procedure] = Handler(_existing(known, procedure), _refuse)
+    return handler
+
+
+def _existing(program: Program, number: int) -> Procedure:
+    procedure = program.procedures.get(number)
+    if procedure is None or procedure.event:
+        raise BadMessage(f"unknown procedure: {number}")
+    return procedure
+
+
+def _refuse(call: Call, *_: object) -> NoReturn:
+    name = "".join(part.capitalize() for part in call.procedure.name.split("_"))
+    raise NotImplementedHere(f"this function is not supported by the connection driver: vir{name}")

@@ -1,0 +1,11 @@
+"""The answers to calls, by subject."""
+
+from importlib import import_module
+
+_SUBJECTS = ("connection", "lists", "domain")
+
+
+def load() -> None:
+    """Make every handler known."""
+    for subject in _SUBJECTS:
+        import_module(f"{__name__}.{subject}")

@@ -1,0 +1,153 @@
+"""Connections: authentication, opening, and what the host behind one is."""
+
+from __future__ import annotations
+
+import asyncio
+
+from vmherd.daemon.wire.client import Call
+from vmherd.daemon.wire.dispatch import before_open, remote
+from vmherd.daemon.wire.events import Callbacks
+from vmherd.daemon.wire.flags import DomainRef, only
+from vmherd.errors import VmherdError
+
+#: The libvirt whose API this is: 9.0.0.  Clients look at it to know what they may ask for.
+_LIBVIRT = 9_000_000
+
+_AUTH_NONE = 0
+_READONLY, _NO_ALIASES = 1, 2
+
+#: VIR_DRV_FEATURE_*: what the protocol offers beyond the calls.
+_FD_PASSING, _PARAM_STRING, _KEEPALIVE, _EVENT_CALLBACK, _CLOSE_CALLBACK = 8, 9, 10, 14, 15
+_FEATURES = (_FD_PASSING, _PARAM_STRING, _KEEPALIVE, _EVENT_CALLBACK, _CLOSE_CALLBACK)
+
+#: VIR_CPU_COMPARE_*
+_COMPARED = {"incompatible": 0, "identical": 1, "superset": 2}
+_FAIL_INCOMPATIBLE, _VALIDATE = 1, 2
+_EXPAND, _MIGRATABLE = 1, 2
+
+
+class CpuIncompatible(VmherdError):
+    code = 92  # VIR_ERR_CPU_INCOMPATIBLE
+
+
+@before_open
+def auth_list(call: Call) -> list[int]:
+    # Who a client is, its socket has told already: the kernel's word, or that of a certificate.
+    return [_AUTH_NONE]
+
+
+@before_open
+async def connect_open(call: Call, name: str | None, flags: int) -> None:
+    only(flags, _READONLY | _NO_ALIASES)
+    await call.client.open(name or "", readonly=bool(flags & _READONLY))
+
+
+@before_open
+def connect_close(call: Call) -> None:
+    asyncio.get_running_loop().call_soon(call.client.finish)
+
+
+@before_open
+def connect_supports_feature(call: Call, feature: int) -> int:
+    if feature == _KEEPALIVE:
+        call.client.watch()
+    return int(feature in _FEATURES)
+
+
+@remote
+def connect_get_type(call: Call) -> str:
+    return call.driver.name
+
+
+@remote
+def connect_get_lib_version(call: Call) -> int:
+    return _LIBVIRT
+
+
+@remote
+async def connect_get_version(call: Call) -> int:
+    found = next(iter((await call.driver.version()).values()), "0")
+    major, minor, release = (*(int(part) for part in found.split(".")[:3]), 0, 0)[:3]
+    return major * 1_000_000 + minor * 1000 + release
+
+
+@remote
+async def connect_get_hostname(call: Call) -> str:
+    return await call.driver.hostname()
+
+
+@remote
+def connect_get_uri(call: Call) -> str:
+    return call.driver.uri.text
+
+
+@remote
+def connect_is_secure(call: Call) -> int:
+    return int(call.client.identity.transport in ("unix", "tls"))
+
+
+@remote
+async def connect_get_capabilities(call: Call) -> str:
+    return await call.driver.capabilities()
+
+
+@remote
+async def connect_get_domain_capabilities(
+    call: Call, emulator: str | None, arch: str | None, machine: str | None, kind: str | None, flags: int
+) -> str:
+    only(flags, 0)
+    return await call.driver.domain_capabilities(
+        emulator=emulator or "", arch=arch or "", machine=machine or "", domain_type=kind or ""
+    )
+
+
+@remote
+async def connect_get_cpu_model_names(call: Call, arch: str, need_results: int, flags: int) -> tuple[list[str], int]:
+    only(flags, 0)
+    names = [model.name for model in await call.driver.cpu_models(arch)]
+    return names if need_results else [], len(names)
+
+
+@remote
+async def connect_compare_cpu(call: Call, xml: str, flags: int) -> int:
+    only(flags, _FAIL_INCOMPATIBLE | _VALIDATE)
+    found = await call.driver.cpu_compare(xml)
+    if found.result == "incompatible" and flags & _FAIL_INCOMPATIBLE:
+        raise CpuIncompatible(f"the host CPU lacks: {', '.join(found.lacks)}")
+    return _COMPARED[found.result]
+
+
+@remote
+async def connect_baseline_cpu(call: Call, documents: list[str], flags: int) -> str:
+    only(flags, _EXPAND | _MIGRATABLE)
+    return await call.driver.cpu_baseline(documents, expand=bool(flags & _EXPAND), migratable=bool(flags & _MIGRATABLE))
+
+
+# Callbacks
+
+
+def _callbacks(call: Call) -> Callbacks:
+    client = call.client
+    if client.callbacks is None:
+        client.callbacks = Callbacks(client, call.driver)
+    return client.callbacks
+
+
+@remote
+async def connect_domain_event_callback_register_any(call: Call, event: int, domain: DomainRef | None) -> int:
+    return await _callbacks(call).add(event, domain.uuid if domain else None)
+
+
+@remote
+def connect_domain_event_callback_deregister_any(call: Call, number: int) -> None:
+    _callbacks(call).remove(number)
+
+
+@remote
+def connect_register_close_callback(call: Call) -> None:
+    """The daemon's own drivers do not lose their connections."""
+
+
+@remote
+def connect_unregister_close_callback(call: Call) -> None:
+    """As above."""

@@ -1,0 +1,157 @@
+"""The sockets that clients connect to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from vmherd.daemon.wire import handlers
+from vmherd.daemon.wire.client import Authorize, Client, Identity, Limits
+from vmherd.daemon.wire.hosts import Hosts
+from vmherd.rpc.channel import Channel, SocketChannel
+
+log = logging.getLogger("vmherd.wire")
+
+_BACKLOG = 128
+#: Connections taken in one turn, so that a flood of them does not keep the clients waiting.
+_AT_ONCE = 16
+_CREDENTIALS = struct.Struct("iII")
+
+
+class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How many clients there may be, and how many of them without an open connection, for how many seconds."""
+
+    clients: int = 5000
+    unopened: int = 200
+    unopened_seconds: float = 30.0
+
+
+class Server:
+    """Takes clients of any number of sockets and serves them from ``hosts``."""
+
+    def __init__(
+        self,
+        hosts: Hosts,
+        authorize: Authorize,
+        *,
+        limits: ServerLimits | None = None,
+        client_limits: Limits | None = None,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        handlers.load()
+        self.limits = limits or ServerLimits()
+        self.client_limits = client_limits or Limits()
+        self.clients: dict[int, Client] = {}
+        self._hosts = hosts
+        self._authorize = authorize
+        self._changed = changed
+        self._last = 0
+        self._listening: dict[socket.socket, bool] = {}
+        self._full = False
+
+    def listen(self, sock: socket.socket, *, readonly: bool = False) -> None:
+        """Take the clients of a bound socket, which is the server's from now on."""
+        sock.setblocking(False)
+        sock.listen(_BACKLOG)
+        self._listening[sock] = readonly
+        asyncio.get_running_loop().add_reader(sock, self._accept, sock)
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                sock, _ = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as problem:
+                if problem.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS):
+                    raise
+                log.warning("cannot take more clients: %s", problem.strerror)
+                self._rest(listener)
+                return
+            self._taken(sock, readonly=self._listening[listener])
+
+    def _rest(self, listener: socket.socket) -> None:
+        """Take no clients for a second: without room for one, the loop would only turn."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener)
+
+        def again() -> None:
+            if listener in self._listening:
+                loop.add_reader(listener, self._accept, listener)
+
+        loop.call_later(1.0, again)
+
+    def _taken(self, sock: socket.socket, *, readonly: bool) -> None:
+        if self._crowded():
+            sock.close()
+            return
+        self.add(SocketChannel(sock), readonly=readonly, identity=_identity(sock))
+
+    def _crowded(self) -> bool:
+        unopened = sum(client.driver is None for client in self.clients.values()) if self.clients else 0
+        crowded = len(self.clients) >= self.limits.clients or unopened >= self.limits.unopened
+        if crowded and not self._full:
+            log.warning("%d clients, %d of them without a connection: no more are taken", len(self.clients), unopened)
+        self._full = crowded
+        return crowded
+
+    def add(self, channel: Channel, *, readonly: bool, identity: Identity) -> Client:
+        """Serve a connected client."""
+        self._last += 1
+        client = Client(
+            self._last,
+            channel,
+            self._hosts,
+            self._authorize,
+            identity=identity,
+            readonly=readonly,
+            limits=self.client_limits,
+            closed=self._left,
+        )
+        self.clients[client.number] = client
+        asyncio.get_running_loop().call_later(self.limits.unopened_seconds, self._expect_open, client)
+        self._changed()
+        return client
+
+    def _expect_open(self, client: Client) -> None:
+        if client.driver is None and client.number in self.clients:
+            log.info("client %d is cut off: it did not open a connection", client.number)
+            client.close()
+
+    def _left(self, client: Client) -> None:
+        self.clients.pop(client.number, None)
+        self._changed()
+
+    def stop_listening(self) -> None:
+        """Take no more clients; those that are there go on."""
+        loop = asyncio.get_running_loop()
+        for sock in self._listening:
+            with contextlib.suppress(ValueError):
+                loop.remove_reader(sock)
+            sock.close()
+        self._listening.clear()
+
+    def close(self) -> None:
+        """Take no more clients and let those go that are there."""
+        self.stop_listening()
+        for client in list(self.clients.values()):
+            client.close()
+
+
+def _identity(sock: socket.socket) -> Identity:
+    """Who is at the other end of a socket, as the kernel says (SO_PEERCRED)."""
+    if sock.family == socket.AF_UNIX:
+        raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid, uid, gid = _CREDENTIALS.unpack(raw)
+        return Identity(transport="unix", pid=pid, uid=uid, gid=gid)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    peer: Any = sock.getpeername()
+    return Identity(transport="tcp", address=f"{peer[0]}:{peer[1]}")
