@@ -9,6 +9,7 @@ from vmherd.daemon.wire.dispatch import before_open, remote
 from vmherd.daemon.wire.events import Callbacks
 from vmherd.daemon.wire.flags import DomainRef, only
 from vmherd.errors import VmherdError
+from vmherd.events import EventId
 
 #: The libvirt whose API this is: 9.0.0.  Clients look at it to know what they may ask for.
 _LIBVIRT = 9_000_000
@@ -141,6 +142,28 @@ async def connect_domain_event_callback_register_any(call: Call, event: int, dom
 @remote
 def connect_domain_event_callback_deregister_any(call: Call, number: int) -> None:
     _callbacks(call).remove(number)
+
+
+@remote
+async def connect_domain_event_register_any(call: Call, event: int) -> None:
+    await _callbacks(call).add(event, old=True)
+
+
+@remote
+def connect_domain_event_deregister_any(call: Call, event: int) -> None:
+    _callbacks(call).remove_old(event)
+
+
+@remote
+async def connect_domain_event_register(call: Call) -> int:
+    await _callbacks(call).add(EventId.LIFECYCLE, old=True)
+    return 1
+
+
+@remote
+def connect_domain_event_deregister(call: Call) -> int:
+    _callbacks(call).remove_old(EventId.LIFECYCLE)
+    return 0
 
 
 @remote
