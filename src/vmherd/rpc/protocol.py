@@ -176,3 +176,7 @@ def _lines(name: str) -> Iterator[list[str]]:
 def program(name: str) -> Program:
     """The program of that name: remote, qemu, lxc, admin."""
     return Program(name)
+
+
+#: What a message of type STREAM_HOLE says: how many bytes are nothing but zeros, and flags.
+HOLE = xdr.structure("hole", [("length", xdr.scalar("q")), ("flags", xdr.scalar("I"))])
