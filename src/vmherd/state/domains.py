@@ -37,7 +37,8 @@ class Live(msgspec.Struct, kw_only=True):
     ``pid``, ``started`` (clock ticks after boot) and ``boot`` (the kernel's boot id) name the hypervisor
     process beyond doubt; all empty for a driver without processes.  ``ready`` is False until the start was
     completed.  ``stop_reason`` is set before somebody ends the process on purpose, so that whoever sees it
-    end knows why.  ``restart`` makes the next shutdown of the guest a reboot.
+    end knows why.  ``restart`` makes the next shutdown of the guest a reboot.  ``clock_base`` is
+    what a varying clock was off at the start, in seconds, once the guest set it.
     """
 
     id: int
@@ -55,6 +56,7 @@ class Live(msgspec.Struct, kw_only=True):
     on_crash: str = "destroy"
     stop_reason: ShutoffReason | None = None
     restart: bool = False
+    clock_base: int | None = None
 
 
 class DomainRecord(msgspec.Struct, kw_only=True):

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from vmherd.driver.types import PausedReason, ShutoffReason
 from vmherd.driver.uri import parse_uri
-from vmherd.errors import HostError, VmherdError
+from vmherd.errors import HostError, NotResponding, VmherdError
 from vmherd.hypervisors.qemu.folders import Folders, for_uri
 from vmherd.hypervisors.qemu.life import Life, process_of
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
@@ -111,23 +111,40 @@ class _Guest:
         self._live = live
         self._life = life
         self._folders = folders
+        # It works on documents, which whoever only starts a keeper does without.
+        from vmherd.hypervisors.qemu import heard
+
+        self._heard = heard
+        self._chronicle = heard.Chronicle(life.table, life, entry, live)
 
     async def listen(self) -> None:
         """Act on QEMU's events; a connection that breaks is made anew."""
         while process.is_alive(process_of(self._live)):
             try:
-                # A QEMU that is stopped greets us when it goes on: no deadline.
-                async with connected(self._folders.watch(self._uuid), events=True, patience=3600.0) as monitor:
-                    await self._life.reconcile(self._entry, self._live, monitor)
-                    await self._catch_up(monitor)
-                    async for event in monitor.events():
-                        await self._act(str(event["event"]), cast("Mapping[str, Any]", event.get("data", {})))
+                await self._follow_monitor()
+            except NotResponding as problem:
+                log.warning("%s: %s", self._entry.name, problem)
+                self._chronicle.control_lost()
             except VmherdError as problem:
                 log.warning("%s: %s", self._entry.name, problem)
             await asyncio.sleep(0.2)
 
+    async def _follow_monitor(self) -> None:
+        sieve = self._heard.Sieve()
+        # A QEMU that is stopped greets us when it goes on: no deadline.
+        async with connected(self._folders.watch(self._uuid), events=True, sieve=sieve, patience=3600.0) as monitor:
+            await self._life.reconcile(self._entry, self._live, monitor)
+            await self._catch_up(monitor)
+            async for batch in monitor.batches():
+                disks = await self._heard.disks_of(batch, monitor)
+                self._chronicle.note(batch, disks)
+                for event in batch:
+                    await self._act(str(event["event"]), cast("Mapping[str, Any]", event.get("data", {})))
+
     async def _catch_up(self, monitor: Monitor) -> None:
         """Carry out what an event asked for while nobody listened."""
+        lines = await monitor.execute("query-chardev")
+        self._chronicle.channels({each["label"].removeprefix("char"): each["frontend-open"] for each in lines})
         status = (await monitor.execute("query-status"))["status"]
         if status == "shutdown":
             await self._follow(self._live.on_poweroff, ShutoffReason.SHUTDOWN)

@@ -65,7 +65,7 @@ class Life:
     """The lives of the guests of one table."""
 
     def __init__(self, table: DomainTable, folders: Folders, jobs: Jobs) -> None:
-        self._table = table
+        self.table = table
         self._folders = folders
         self._jobs = jobs
 
@@ -78,12 +78,12 @@ class Life:
             return step(entry, entry.live)
 
         with suppress(DomainNotFound):
-            self._table.change(uuid, mutate)
+            self.table.change(uuid, mutate)
 
     def current(self, uuid: str, run: int) -> Live | None:
         """That run of the domain as it is now; None if it is over."""
         with suppress(DomainNotFound):
-            live = self._table.get(uuid).live
+            live = self.table.get(uuid).live
             if live and live.id == run:
                 return live
         return None
@@ -260,7 +260,7 @@ class Life:
             # Whoever else is about to do the same has the job; once it is done we see what became of it.
             with suppress(Busy):
                 async with self._jobs.hold(entry.uuid, _CLEARING[0], patience=_RECOVERY):
-                    await self._settle_start(self._table.get(entry.uuid))
+                    await self._settle_start(self.table.get(entry.uuid))
         elif self.gone(entry):
             self.ended(entry.uuid, entry.live.id)
         elif entry.live.ready:

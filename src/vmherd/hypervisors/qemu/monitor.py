@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,12 @@ class Monitor:
 
     async def events(self) -> AsyncIterator[Message]:
         """Each event from now on, until QEMU closes the connection."""
+        async for batch in self.batches():
+            for event in batch:
+                yield event
+
+    async def batches(self) -> AsyncIterator[list[Message]]:
+        """The events from now on, as many at once as there are, until QEMU closes the connection."""
         watcher = asyncio.create_task(self._until_closed())
         getter: asyncio.Task[Message] | None = None
         try:
@@ -72,7 +78,7 @@ class Monitor:
                 await asyncio.wait((getter, watcher), return_when=asyncio.FIRST_COMPLETED)
                 if not getter.done():
                     return
-                yield getter.result()
+                yield [getter.result(), *self._listener.clear()]
         finally:
             watcher.cancel()
             if getter:
@@ -83,15 +89,29 @@ class Monitor:
             await self._client.runstate_changed()
 
 
+class _Listener(EventListener):
+    """Keeps no history, which would grow for as long as a guest runs."""
+
+    async def put(self, event: Message) -> None:
+        if self.accept(event):
+            await self._queue.put(event)
+
+
 @asynccontextmanager
-async def connected(path: Path, *, events: bool = False, patience: float = PATIENCE) -> AsyncIterator[Monitor]:
-    """Take our turn at a monitor socket.
+async def connected(
+    path: Path,
+    *,
+    events: bool = False,
+    sieve: Callable[[Message], bool] | None = None,
+    patience: float = PATIENCE,
+) -> AsyncIterator[Monitor]:
+    """Take our turn at a monitor socket; ``sieve`` tells which events are worth to be heard.
 
     Raises NotResponding if QEMU does not greet us within ``patience`` seconds, HypervisorError if nobody
     listens there.
     """
     client = QMPClient(path.parent.name)
-    listener = EventListener()
+    listener = _Listener(event_filter=sieve)
     if events:
         client.register_listener(listener)
     client.logger.setLevel(logging.CRITICAL)
