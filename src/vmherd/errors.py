@@ -11,6 +11,9 @@
     ├── Busy                     a job holds the object; a lock is taken
     ├── Denied                   not allowed
     ├── NotSupported             the driver does not implement the call
+    ├── OperationUnsupported     the driver knows the call, but cannot do it for this object, or here
+    │   └── ArgumentUnsupported  one value of the call cannot be had here
+    ├── OperationFailed          it was tried, and did not work out
     ├── HostError                the host lacks something: a program, a file, space
     ├── HypervisorError          the hypervisor refused, or died
     │   └── NotResponding        it is there, and silent
@@ -127,6 +130,19 @@ class NotSupported(VmherdError):
         super().__init__(f"{driver or 'this'} driver does not support {operation}")
         self.operation = operation
         self.driver = driver
+
+
+class OperationUnsupported(VmherdError):
+    code = 84  # VIR_ERR_OPERATION_UNSUPPORTED
+    http_status = 501
+
+
+class ArgumentUnsupported(OperationUnsupported):
+    code = 74  # VIR_ERR_ARGUMENT_UNSUPPORTED
+
+
+class OperationFailed(VmherdError):
+    code = 9  # VIR_ERR_OPERATION_FAILED
 
 
 class HostError(VmherdError):

@@ -23,6 +23,7 @@ GUEST = """
 """
 
 READING = ("list", "info", "domstats", "events", "dumpxml", "version", "doctor", "validate")
+READING += ("nodeinfo", "nodecpumap", "nodecpustats", "nodememstats", "freecell", "freepages", "node-memory-tune")
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from vmherd.conf.domain.cpu import Cpu
 from vmherd.cpu.definition import Definition
-from vmherd.errors import DocumentError, NotSupported
+from vmherd.errors import DocumentError, InvalidArgument, NotSupported
 
 #: What a hypervisor offers: its models, each with the features that it cannot give on this host.
 Offer = Mapping[str, Collection[str]]
@@ -119,3 +119,25 @@ def architecture(name: str) -> Architecture:
     if found is None:
         raise NotSupported(f"CPUs of architecture {name!r}", "no")
     return found
+
+
+#: Architectures of libvirt (virArch) of whose CPUs nothing is known.
+_OTHERS = (
+    "alpha", "armv6l", "armv7b", "cris", "itanium", "lm32", "loongarch64", "m68k", "microblaze", "microblazeel",
+    "mips", "mipsel", "mips64", "mips64el", "or32", "parisc", "parisc64", "ppc", "ppcle", "ppcemb", "riscv32",
+    "riscv64", "s390", "sh4", "sh4eb", "sparc", "sparc64", "unicore32", "xtensa", "xtensaeb",
+)  # fmt: skip
+
+
+def model_names(name: str) -> list[str]:
+    """The models known of an architecture; none where guests may name any.
+
+    Raises InvalidArgument for an architecture that nobody knows, NotSupported for one that has no CPU models here.
+    """
+    if find(name) is None and name not in _OTHERS:
+        raise InvalidArgument(f"cannot find architecture {name}", hint="such as x86_64, aarch64 or ppc64")
+    known = architecture(name)
+    try:
+        return known.models()
+    except NotSupported:
+        return []

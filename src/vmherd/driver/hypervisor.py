@@ -18,11 +18,13 @@ from vmherd.driver.saving import SavingOperations
 from vmherd.driver.screen import ScreenOperations
 from vmherd.driver.tuning import TuningOperations
 from vmherd.driver.types import (
+    ANY_GUESTS,
     Console,
     CpuComparison,
     CpuModelInfo,
     DomainInfo,
     DomainStats,
+    GuestKind,
     HostCheck,
     HostCpuInfo,
     JobInfo,
@@ -77,11 +79,18 @@ class HypervisorDriver(
         """What the host's CPU is, and what guests get of it."""
         self._unsupported("cpu_host")
 
-    async def cpu_compare(self, xml: str) -> CpuComparison:
-        """The host's CPU against the one in a document: a <cpu>, a domain or a host's capabilities."""
+    async def cpu_compare(self, xml: str, *, guests: GuestKind = ANY_GUESTS) -> CpuComparison:
+        """What guests can have of the host's CPU against the CPU of a <cpu>, a domain or a host's capabilities."""
         self._unsupported("cpu_compare")
 
-    async def cpu_baseline(self, documents: Sequence[str], *, expand: bool = False, migratable: bool = False) -> str:
+    async def cpu_baseline(
+        self,
+        documents: Sequence[str],
+        *,
+        expand: bool = False,
+        migratable: bool = False,
+        guests: GuestKind = ANY_GUESTS,
+    ) -> str:
         """The best CPU that the hosts of all documents can give their guests, as XML.
 
         ``expand`` lists the features of its model, too; ``migratable`` leaves out what keeps guests from moving.

@@ -279,6 +279,18 @@ class HostCheck(msgspec.Struct, frozen=True, kw_only=True):
     fix: str = ""
 
 
+class GuestKind(msgspec.Struct, frozen=True, kw_only=True):
+    """Which guests a question is about; what is "" is the best that the host has."""
+
+    emulator: str = ""
+    arch: str = ""
+    machine: str = ""
+    domain_type: str = ""
+
+
+ANY_GUESTS = GuestKind()
+
+
 class CpuModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A CPU model that guests may name.
 

@@ -18,11 +18,12 @@ from uuid import uuid4
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.types import DomainInfo
 from vmherd.driver.uri import ConnectURI
-from vmherd.errors import AlreadyExists, DomainNotFound, InvalidState, ReadOnly
+from vmherd.errors import AlreadyExists, DomainNotFound, InvalidState
 from vmherd.events import DomainEvent, Lifecycle, Subscription
 from vmherd.state.changes import Edit, summarise
 from vmherd.state.domains import DomainRecord, DomainTable, Entry, Live
 from vmherd.state.hub import EventHub
+from vmherd.state.node.operations import LocalHost
 from vmherd.state.store import Store
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _ADDED, _UPDATED = 0, 1
 
 
-class LocalDriver(HypervisorDriver):
+class LocalDriver(LocalHost, HypervisorDriver):
     """Domains in a store.
 
     ``database`` None keeps them in memory; ``listeners`` is where the processes that share it hear each other.
@@ -53,11 +54,6 @@ class LocalDriver(HypervisorDriver):
     async def accept(self, domain: Domain) -> None:
         """Complete a document for this driver and check it; raises DocumentError."""
         raise NotImplementedError
-
-    def require_writable(self) -> None:
-        """Raise ReadOnly on a connection opened read-only."""
-        if self.readonly:
-            raise ReadOnly("this connection is read-only", hint="connect without the read-only option")
 
     async def hostname(self) -> str:
         return socket.gethostname()

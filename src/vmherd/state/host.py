@@ -27,7 +27,7 @@ from vmherd.conf.capabilities.cpu import PageSize
 from vmherd.conf.capabilities.document import HostIommu
 from vmherd.conf.capabilities.topology import CacheKind, CellCpus, Cells, HostCache, Pages
 from vmherd.conf.domain.cpu import CpuTopology, Sibling
-from vmherd.util.xmlmodel import parse_cpus
+from vmherd.state.node import kernel
 
 _KIB = 1024
 _SHARED_LEVEL = 3  # caches below belong to one core, so nobody shares them out
@@ -55,13 +55,13 @@ def describe(root: Path = Path("/")) -> Host:
 def _uuid(root: Path) -> str | None:
     """The machine's own id (machine-id(5)), which is a UUID without dashes."""
     try:
-        return str(UUID(_read(root / "etc/machine-id") or ""))
+        return str(UUID(kernel.text(root / "etc/machine-id") or ""))
     except ValueError:
         return None
 
 
 def _sleep(root: Path) -> PowerManagement | None:
-    states, ways = _read(root / "sys/power/state"), _read(root / "sys/power/disk") or ""
+    states, ways = kernel.text(root / "sys/power/state"), kernel.text(root / "sys/power/disk") or ""
     if states is None:
         return None
     to_disk = "disk" in states.split()
@@ -73,12 +73,12 @@ def _sleep(root: Path) -> PowerManagement | None:
 def _cells(root: Path) -> Iterator[HostCell]:
     """The NUMA nodes that are online."""
     nodes = root / "sys/devices/system/node"
-    online = _numbers(nodes / "online")
+    online = kernel.numbers(nodes / "online")
     for number in online:
         node = nodes / f"node{number}"
         memory = _memory(node)
-        far = (_read(node / "distance") or "").split()
-        threads = [_thread(root, cpu) for cpu in _numbers(node / "cpulist")]
+        far = (kernel.text(node / "distance") or "").split()
+        threads = [_thread(root, cpu) for cpu in kernel.numbers(node / "cpulist")]
         yield HostCell(
             id=number,
             memory=memory,
@@ -89,7 +89,7 @@ def _cells(root: Path) -> Iterator[HostCell]:
 
 
 def _memory(node: Path) -> int | None:
-    found = re.search(r"MemTotal:\s+(\d+) kB", _read(node / "meminfo") or "")
+    found = re.search(r"MemTotal:\s+(\d+) kB", kernel.text(node / "meminfo") or "")
     return int(found[1]) * _KIB if found else None
 
 
@@ -105,7 +105,7 @@ def _pages(node: Path, memory: int) -> Iterator[Pages]:
 def _huge_pages(folder: Path) -> list[tuple[int, int]]:
     """Sizes in bytes, rising, with how many there are."""
     return sorted(
-        (int(each.name.removeprefix("hugepages-").removesuffix("kB")) * _KIB, _number(each / "nr_hugepages") or 0)
+        (int(each.name.removeprefix("hugepages-").removesuffix("kB")) * _KIB, kernel.number(each / "nr_hugepages") or 0)
         for each in folder.glob("hugepages-*kB")
     )
 
@@ -118,10 +118,10 @@ def _thread(root: Path, cpu: int) -> HostThread:
     place = root / f"sys/devices/system/cpu/cpu{cpu}/topology"
     return HostThread(
         id=cpu,
-        socket_id=_number(place / "physical_package_id"),
-        die_id=_number(place / "die_id") or 0,
-        core_id=_number(place / "core_id"),
-        siblings=_numbers(place / "thread_siblings_list") or None,
+        socket_id=kernel.number(place / "physical_package_id"),
+        die_id=kernel.number(place / "die_id") or 0,
+        core_id=kernel.number(place / "core_id"),
+        siblings=kernel.numbers(place / "thread_siblings_list") or None,
     )
 
 
@@ -143,28 +143,14 @@ def _shape(cells: list[HostCell]) -> CpuTopology | None:
 def _banks(root: Path) -> list[CacheBank]:
     found: dict[tuple[int, int, CacheKind], CacheBank] = {}
     for place in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cache/index[0-9]*"):
-        level, number, kind = _number(place / "level"), _number(place / "id"), _KINDS.get(_read(place / "type") or "")
+        level, number, kind = (
+            kernel.number(place / "level"),
+            kernel.number(place / "id"),
+            _KINDS.get(kernel.text(place / "type") or ""),
+        )
         if level is None or level < _SHARED_LEVEL or number is None or kind is None:
             continue
-        size, unit = pretty(int((_read(place / "size") or "0K").removesuffix("K")) * _KIB)
-        cpus = _numbers(place / "shared_cpu_list")
+        size, unit = pretty(int((kernel.text(place / "size") or "0K").removesuffix("K")) * _KIB)
+        cpus = kernel.numbers(place / "shared_cpu_list")
         found[level, number, kind] = CacheBank(id=number, level=level, type=kind, size=size, unit=unit, cpus=cpus)
     return [bank for _, bank in sorted(found.items())]
-
-
-def _numbers(path: Path) -> tuple[int, ...]:
-    text = _read(path)
-    return parse_cpus(text) if text else ()
-
-
-def _number(path: Path) -> int | None:
-    text = _read(path)
-    return int(text) if text and text.isdecimal() else None
-
-
-def _read(path: Path) -> str | None:
-    """What a file of the kernel says; None where there is none."""
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None

@@ -5,6 +5,7 @@ coroutine becomes a blocking method there.
 """
 
 from vmherd.api.aio.domain import Domain
+from vmherd.api.aio.hardware import Hardware
 from vmherd.api.aio.host import Host, connect
 
-__all__ = ["Domain", "Host", "connect"]
+__all__ = ["Domain", "Hardware", "Host", "connect"]

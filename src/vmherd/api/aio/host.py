@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Self
 
 from vmherd.api.aio.domain import Domain
+from vmherd.api.aio.hardware import Hardware
+from vmherd.driver.host import SecurityModel
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.registry import open_driver
 from vmherd.driver.types import CpuComparison, CpuModelInfo, DomainInfo, HostCheck, HostCpuInfo
@@ -38,6 +40,11 @@ class Host:
     def driver_name(self) -> str:
         return self._driver.name
 
+    @property
+    def hardware(self) -> Hardware:
+        """The machine that the guests run on."""
+        return Hardware(self._driver)
+
     async def close(self) -> None:
         """Let go of the connection; guests run on.  Closing it twice is no mistake."""
         if not self._closed:
@@ -57,6 +64,26 @@ class Host:
     async def hostname(self) -> str:
         """The name of the host the guests run on."""
         return await self._driver.hostname()
+
+    async def max_vcpus(self, domain_type: str = "") -> int:
+        """How many vCPUs a guest of a type, by default the hypervisor's own, may have."""
+        return await self._driver.max_vcpus(domain_type)
+
+    async def security_model(self) -> SecurityModel:
+        """How guests are kept apart by labels."""
+        return await self._driver.host_security_model()
+
+    async def is_alive(self) -> bool:
+        """Whether the other side of this connection is still there."""
+        return await self._driver.is_alive()
+
+    async def is_secure(self) -> bool:
+        """Whether nobody else can listen to or change what goes over this connection."""
+        return await self._driver.is_secure()
+
+    async def is_encrypted(self) -> bool:
+        """Whether what goes over this connection is encrypted."""
+        return await self._driver.is_encrypted()
 
     async def capabilities(self) -> str:
         """The host's capabilities document, as XML."""

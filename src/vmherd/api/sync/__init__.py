@@ -6,6 +6,7 @@ Generated from aio/__init__.py by tools/gensync.py; do not edit.
 from __future__ import annotations
 
 from vmherd.api.sync.domain import Domain
+from vmherd.api.sync.hardware import Hardware
 from vmherd.api.sync.host import Host, connect
 
-__all__ = ["Domain", "Host", "connect"]
+__all__ = ["Domain", "Hardware", "Host", "connect"]

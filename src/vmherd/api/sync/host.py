@@ -11,6 +11,8 @@ from typing import Self
 
 from vmherd.api import aio, bridge
 from vmherd.api.sync.domain import Domain
+from vmherd.api.sync.hardware import Hardware
+from vmherd.driver.host import SecurityModel
 from vmherd.driver.types import CpuComparison, CpuModelInfo, DomainInfo, HostCheck, HostCpuInfo
 from vmherd.events import DomainEvent
 
@@ -39,6 +41,11 @@ class Host:
     def driver_name(self) -> str:
         return self._wrapped.driver_name
 
+    @property
+    def hardware(self) -> Hardware:
+        """The machine that the guests run on."""
+        return Hardware(self._wrapped.hardware)
+
     def close(self) -> None:
         """Let go of the connection; guests run on.  Closing it twice is no mistake."""
         self._loop.run(self._wrapped.close())
@@ -57,6 +64,26 @@ class Host:
     def hostname(self) -> str:
         """The name of the host the guests run on."""
         return self._loop.run(self._wrapped.hostname())
+
+    def max_vcpus(self, domain_type: str = "") -> int:
+        """How many vCPUs a guest of a type, by default the hypervisor's own, may have."""
+        return self._loop.run(self._wrapped.max_vcpus(domain_type))
+
+    def security_model(self) -> SecurityModel:
+        """How guests are kept apart by labels."""
+        return self._loop.run(self._wrapped.security_model())
+
+    def is_alive(self) -> bool:
+        """Whether the other side of this connection is still there."""
+        return self._loop.run(self._wrapped.is_alive())
+
+    def is_secure(self) -> bool:
+        """Whether nobody else can listen to or change what goes over this connection."""
+        return self._loop.run(self._wrapped.is_secure())
+
+    def is_encrypted(self) -> bool:
+        """Whether what goes over this connection is encrypted."""
+        return self._loop.run(self._wrapped.is_encrypted())
 
     def capabilities(self) -> str:
         """The host's capabilities document, as XML."""

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vmherd.conf.domain.cpu import CpuFallback
 from vmherd.cpu import architecture
-from vmherd.cpu.architecture import Architecture
+from vmherd.cpu.architecture import Architecture, Comparison
 from vmherd.cpu.definition import Definition, read
 from vmherd.driver.types import CpuComparison, CpuInfo, CpuModelInfo, HostCpuInfo
-from vmherd.errors import NotSupported
+from vmherd.errors import DocumentError, InvalidArgument, NotSupported
 from vmherd.hypervisors.qemu.capabilities import Capabilities, CpuFacts, host_arch
 from vmherd.hypervisors.qemu.host import accel, hostcpu
 from vmherd.util.xmlmodel import render
 
 
 class Cpus:
-    """Those of one binary, with the best accelerator that works here."""
+    """Those of one binary, for guests of a type, by default with the best accelerator that works here.
 
-    def __init__(self, caps: Capabilities) -> None:
+    Raises InvalidArgument for a type that cannot run here.
+    """
+
+    def __init__(self, caps: Capabilities, domain_type: str = "") -> None:
         self._arch_name = caps.arch
-        self._has_kvm = accel.kvm_usable().usable
+        kvm = accel.kvm_usable().usable
+        if domain_type not in ("", "qemu", *(["kvm"] if kvm else [])):
+            raise InvalidArgument(f"QEMU cannot run guests of type {domain_type!r} here", hint="use qemu")
+        self._has_kvm = kvm and domain_type != "qemu"
         self._facts: CpuFacts = caps.cpu("kvm" if self._has_kvm else "qemu")
 
     def models(self) -> list[CpuModelInfo]:
@@ -56,6 +63,8 @@ class Cpus:
         cpus = [cpu for text in documents for cpu in read(text)]
         offer = self._facts.models or None
         found = architecture.baseline(self._arch, cpus, offer=offer, expanded=expand, migratable=migratable)
+        if found.model:
+            found.model.fallback = CpuFallback.FORBID  # it is one that this binary has
         return render(found)
 
     @property
@@ -70,6 +79,30 @@ class Cpus:
 def features(model: str) -> list[str]:
     """The features of a model of this host's architecture."""
     return architecture.architecture(host_arch()).features(model)
+
+
+def compare_with_processor(xml: str) -> CpuComparison:
+    """The processor against the CPU in a document; one of which nothing is known is compatible with none."""
+    processor, cpu = hostcpu.processor(), read(xml)[0]
+    if processor is None or cpu.arch not in (None, *_alike()):
+        return CpuComparison(result=Comparison.INCOMPATIBLE)
+    arch = architecture.architecture(host_arch())
+    return CpuComparison(result=arch.compare(processor, cpu), lacks=arch.lacking(processor, cpu))
+
+
+def baseline_of_processors(documents: Sequence[str], *, expand: bool, migratable: bool) -> str:
+    """Written with any model that is known of this host's architecture."""
+    cpus = [cpu for text in documents for cpu in read(text)]
+    names = [cpu.arch for cpu in cpus]
+    if None in names:
+        raise DocumentError("Missing CPU architecture", place="cpu/arch", hint="give the <cpu> of hosts' capabilities")
+    arch = architecture.architecture(names[0] or host_arch())
+    return render(architecture.baseline(arch, cpus, expanded=expand, migratable=migratable))
+
+
+def _alike() -> tuple[str, ...]:
+    """The architectures whose guests this host's processor runs."""
+    return architecture.architecture(host_arch()).names
 
 
 def _info(cpu: Definition) -> CpuInfo:

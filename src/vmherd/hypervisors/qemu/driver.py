@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Self
 from msgspec.structs import replace
 
 from vmherd.driver.types import (
+    ANY_GUESTS,
     Console,
     CpuComparison,
     CpuModelInfo,
     DomainInfo,
     DomainStats,
+    GuestKind,
     HostCheck,
     HostCpuInfo,
     JobInfo,
@@ -34,6 +36,7 @@ from vmherd.hypervisors.qemu.operations.agent import QemuAgent
 from vmherd.hypervisors.qemu.operations.blocks import QemuBlocks
 from vmherd.hypervisors.qemu.operations.control import QemuControl
 from vmherd.hypervisors.qemu.operations.devices import QemuDevices
+from vmherd.hypervisors.qemu.operations.host import QemuHost
 from vmherd.hypervisors.qemu.operations.saving import QemuSaving
 from vmherd.hypervisors.qemu.operations.screen import QemuScreen
 from vmherd.hypervisors.qemu.operations.tuning import QemuTuning
@@ -51,6 +54,7 @@ GLANCE = 2.0
 
 
 class QemuDriver(
+    QemuHost,
     QemuDevices,
     QemuSaving,
     QemuScreen,
@@ -110,11 +114,19 @@ class QemuDriver(
     async def cpu_host(self) -> HostCpuInfo:
         return (await self._workshop.cpus()).host()
 
-    async def cpu_compare(self, xml: str) -> CpuComparison:
-        return (await self._workshop.cpus()).compare(xml)
+    async def cpu_compare(self, xml: str, *, guests: GuestKind = ANY_GUESTS) -> CpuComparison:
+        return (await self._workshop.cpus_for(guests)).compare(xml)
 
-    async def cpu_baseline(self, documents: Sequence[str], *, expand: bool = False, migratable: bool = False) -> str:
-        return (await self._workshop.cpus()).baseline(documents, expand=expand, migratable=migratable)
+    async def cpu_baseline(
+        self,
+        documents: Sequence[str],
+        *,
+        expand: bool = False,
+        migratable: bool = False,
+        guests: GuestKind = ANY_GUESTS,
+    ) -> str:
+        cpus = await self._workshop.cpus_for(guests)
+        return cpus.baseline(documents, expand=expand, migratable=migratable)
 
     async def images_folder(self) -> Path:
         return self._folders.images

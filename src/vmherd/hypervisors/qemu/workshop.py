@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vmherd.conf.domain import Domain, parse_domain
 from vmherd.conf.domain.os import Nvram
+from vmherd.driver.types import GuestKind
 from vmherd.hypervisors.qemu import alias, capabilities, complete, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.config import Config, load_config
@@ -54,8 +55,12 @@ class Workshop:
 
     async def cpus(self, arch: str = "") -> Cpus:
         """The CPUs of the QEMU for an architecture, by default this host's."""
-        binary = capabilities.find_binary(arch or capabilities.host_arch())
-        return Cpus(await self._load(binary))
+        return await self.cpus_for(GuestKind(arch=arch))
+
+    async def cpus_for(self, guests: GuestKind) -> Cpus:
+        """The CPUs that guests of a kind can have; its machine makes no difference."""
+        binary = capabilities.find_binary(guests.arch or capabilities.host_arch(), guests.emulator or None)
+        return Cpus(await self._load(binary), guests.domain_type)
 
     async def _own_capabilities(self) -> Capabilities:
         return await self._load(capabilities.find_binary(capabilities.host_arch(), None))

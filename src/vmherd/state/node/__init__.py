@@ -1,0 +1,1 @@
+"""What this host answers when it is asked about itself, read from what Linux shows below a root folder."""
