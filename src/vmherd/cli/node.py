@@ -131,7 +131,8 @@ async def freepages_command(host: Host, page_sizes: tuple[int, ...], cell: int, 
 async def allocpages_command(host: Host, page_size: int, count: int, cell: int | None, add: bool) -> None:
     """Keep huge pages for guests.
 
-    COUNT pages of a SIZE, such as 2M, in each NUMA node.  They belong to guests with <hugepages/> then, and to nobody else.  0 gives them back.
+    COUNT pages of a SIZE, such as 2M, in each NUMA node.
+    They belong to guests with <hugepages/> then, and to nobody else.  0 gives them back.
     """
     many = None if cell is None else 1
     await host.hardware.allocate_pages({page_size: count}, first=cell or 0, count=many, add=add)
