@@ -264,7 +264,8 @@ class Stream:
                 self._ended = True
             case Type.STREAM_HOLE, _:
                 length, _ = protocol.HOLE.decode(message.body, 0)[0]
-                self._parts.append(max(length, 0))
+                if length > 0:
+                    self._parts.append(length)
             case _, Status.OK:
                 self._ended = self._confirmed = True
             case _:

@@ -20,7 +20,8 @@ from vmherd.rpc.channel import Channel, SocketChannel
 
 log = logging.getLogger("vmherd.wire")
 
-_BACKLOG = 128
+#: Connections that may wait to be taken (max_queued_clients of libvirtd.conf).
+_BACKLOG = 1000
 #: Connections taken in one turn, so that a flood of them does not keep the clients waiting.
 _AT_ONCE = 16
 _CREDENTIALS = struct.Struct("iII")
