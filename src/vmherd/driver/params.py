@@ -12,7 +12,7 @@ from enum import IntEnum
 from functools import cache
 from types import MappingProxyType
 
-from vmherd.errors import InvalidArgument
+from vmherd.errors import ArgumentUnsupported, InvalidArgument
 
 #: A parameter's value; its name tells which of these it must be.
 Value = int | float | bool | str
@@ -180,14 +180,14 @@ def kind_of(name: str) -> Kind | None:
 
 
 def check(params: Params, allowed: Table) -> None:
-    """Raise InvalidArgument for a parameter that cannot be set there, or whose value is not of its type.
+    """Raise ArgumentUnsupported for a parameter that cannot be set there, InvalidArgument for one of another type.
 
     Source: virTypedParamsValidate of libvirt.
     """
     for name, value in params.items():
         kind = allowed.get(name)
         if kind is None:
-            raise InvalidArgument(f"parameter '{name}' not supported", hint=f"there are: {', '.join(allowed)}")
+            raise ArgumentUnsupported(f"parameter '{name}' not supported", hint=f"there are: {', '.join(allowed)}")
         if not _fits(value, kind):
             raise InvalidArgument(f"invalid value {value!r} for parameter '{name}', expected '{kind.word}'")
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from vmherd.driver.hypervisor import HypervisorDriver
-from vmherd.driver.types import DomainInfo
+from vmherd.driver.types import DomainInfo, Scope
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import AlreadyExists, DomainNotFound, InvalidState
 from vmherd.events import DomainEvent, Lifecycle, Subscription
-from vmherd.state.changes import Edit, summarise
+from vmherd.state.changes import Edit, resolve, summarise
 from vmherd.state.domains import DomainRecord, DomainTable, Entry, Live
 from vmherd.state.hub import EventHub
 from vmherd.state.node.operations import LocalHost
@@ -141,6 +142,16 @@ class LocalDriver(LocalHost, HypervisorDriver):
         from vmherd.conf.domain import parse_domain
 
         return parse_domain(entry.record.config)
+
+    @asynccontextmanager
+    async def _adjusting(self, uuid: str, operation: str, scope: Scope) -> AsyncIterator[tuple[Entry, Scope]]:
+        """Change a running guest, its definition or both, with what ``scope`` means for it now.
+
+        Raises InvalidState as ``resolve`` does.
+        """
+        self.require_writable()
+        entry = self.table.get(uuid)
+        yield entry, resolve(entry, scope)
 
     async def edited(self, entry: Entry, edit: Edit) -> Domain:
         """The definition as it would be after ``edit``, completed and checked; nothing is kept yet.

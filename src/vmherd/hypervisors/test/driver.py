@@ -12,6 +12,7 @@ from typing import Self
 from vmherd import __version__
 from vmherd.conf.capabilities import Guest, GuestArch, GuestDomain, Host, HostCapabilities, HostCpu
 from vmherd.conf.domain import Domain, check, complete, render
+from vmherd.driver.tuning import VcpuInfo
 from vmherd.driver.types import (
     BalloonStats,
     DomainInfo,
@@ -29,10 +30,11 @@ from vmherd.events import DomainEvent, Lifecycle
 from vmherd.hypervisors.test import node
 from vmherd.hypervisors.test.host import TestHost
 from vmherd.state.domains import Entry, Live, mark_stopped, set_state
+from vmherd.state.tuning.operations import LocalTuning
 from vmherd.util import xmlmodel
 
 
-class TestDriver(TestHost):
+class TestDriver(TestHost, LocalTuning):
     """Guests that are nothing but their state."""
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
@@ -113,6 +115,17 @@ class TestDriver(TestHost):
             vcpu_maximum=info.vcpus,
             balloon=BalloonStats(current=info.memory if info.active else 0, maximum=info.max_memory),
         )
+
+    async def domain_memory_stats(self, uuid: str) -> BalloonStats:
+        entry = self.table.get(uuid)
+        summary = _alive(entry).summary
+        return BalloonStats(current=summary.memory, maximum=summary.max_memory)
+
+    async def domain_vcpu_info(self, uuid: str) -> list[VcpuInfo]:
+        _alive(self.table.get(uuid))
+        pins = await self.domain_vcpu_pins(uuid)
+        count = await self.domain_vcpu_count(uuid)
+        return [VcpuInfo(number=number, cpu=pins[number][0], affinity=pins[number]) for number in range(count)]
 
     async def domain_create(self, xml: str, *, paused: bool = False) -> DomainInfo:
         self.require_writable()
