@@ -62,7 +62,7 @@ def test_a_read_only_client_gets_no_secrets_and_nothing_from_the_guests_inside(
     client = holder("admin", readonly=True)
     assert client.judge(RULES[name], args()) is Verdict.ALLOWED
     with pytest.raises(ReadOnly, match=f"read only access prevents {name}"):
-        client.check(RULES[name], args(**values))
+        client.require(RULES[name], args(**values))
     assert holder("admin").judge(RULES[name], args(**values)) is Verdict.ALLOWED
     assert holder("viewer").judge(RULES[name], args(**values)) is Verdict.DENIED
 
@@ -88,7 +88,7 @@ def test_a_call_that_also_changes_the_definition_needs_the_right_to_save_it() ->
     assert client.judge(rule, args(flags=1)) is Verdict.ALLOWED
     assert client.judge(rule, args(flags=3)) is Verdict.DENIED
     with pytest.raises(Denied, match="domain_attach_device_flags needs domain:save"):
-        client.check(rule, args(flags=0))
+        client.require(rule, args(flags=0))
 
 
 def test_a_grant_for_some_domains_is_good_for_no_other() -> None:
@@ -96,16 +96,15 @@ def test_a_grant_for_some_domains_is_good_for_no_other() -> None:
     client = holder("operator", domains=("test-*", uuid))
     start = RULES["domain_create"]
     assert client.judge(start, args()) is Verdict.DEPENDS
-    client.check(start, args(), ("test-1", "any"))
-    client.check(start, args(), ("web", uuid))
+    client.require_for(start, args(), "test-1", "any")
+    client.require_for(start, args(), "web", uuid)
     with pytest.raises(Denied, match="needs domain:start"):
-        client.check(start, args(), ("web", "any"))
+        client.require_for(start, args(), "web", "any")
     assert client.judge(RULES["domain_define_xml"], args()) is Verdict.DENIED
     assert client.judge(RULES["connect_open"], args()) is Verdict.ALLOWED
-    listing = RULES["connect_list_all_domains"]
-    assert client.judge(listing, args()) is Verdict.ALLOWED
-    assert client.sees(listing, "test-1", "any")
-    assert not client.sees(listing, "web", "any")
+    assert client.judge(RULES["connect_list_all_domains"], args()) is Verdict.ALLOWED
+    assert client.sees("test-1", "any")
+    assert not client.sees("web", "any")
 
 
 def test_grants_add_up_and_reach_people_by_user_group_and_certificate() -> None:

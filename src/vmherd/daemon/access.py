@@ -52,12 +52,11 @@ class Condition(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What a call of one procedure needs; ``listed`` what each object must grant to appear in its answer."""
+    """What a call of one procedure needs; ``readonly``: also a read-only connection can make it."""
 
     name: str
     needed: int
     conditions: tuple[Condition, ...]
-    listed: int
     readonly: bool
 
     def wanted(self, args: Any) -> int:
@@ -110,7 +109,6 @@ class Names:
             needed=needed,
             # What is needed anyway need not be looked at again.
             conditions=tuple(each for each in conditions if each.needed & ~needed),
-            listed=union(self.bits[_term(term)["name"]] for term in procedure.filters),
             readonly=looks or procedure.name in _TOLERATED,
         )
 
@@ -158,6 +156,7 @@ class Holder:
         self._everywhere = everywhere
         self._scopes = tuple(scopes)
         self._anywhere = everywhere | union(scope.bits for scope in scopes)
+        self._seeing = names.matching("domain:getattr")
         self._conditional = ~names.viewing if readonly else 0
 
     @property
@@ -179,21 +178,24 @@ class Holder:
             return Verdict.ALLOWED
         return Verdict.DENIED if wanted & ~self._anywhere else Verdict.DEPENDS
 
-    def check(self, rule: Rule, args: Any, domain: tuple[str, str] | None = None) -> None:
-        """Refuse a call that this client may not make; ``domain`` is the name and UUID of the one it is for.
+    def require(self, rule: Rule, args: Any) -> bool:
+        """Whether a call may go on for any domain, not just some.
 
-        Raises ReadOnly on a read-only connection, else Denied.
+        Raises ReadOnly on a read-only connection, else Denied, for one that may not at all.
         """
         verdict = self.judge(rule, args)
-        if verdict is Verdict.DEPENDS and domain is not None:
-            missing = rule.wanted(args) & ~self._bits_for(*domain)
-            verdict = Verdict.DENIED if missing else Verdict.ALLOWED
-        if verdict is not Verdict.ALLOWED:
+        if verdict is Verdict.DENIED:
+            raise self._refusal(rule, args)
+        return verdict is Verdict.ALLOWED
+
+    def require_for(self, rule: Rule, args: Any, name: str, uuid: str) -> None:
+        """As ``require``, for one domain."""
+        if self.judge(rule, args) is Verdict.DENIED or rule.wanted(args) & ~self._bits_for(name, uuid):
             raise self._refusal(rule, args)
 
-    def sees(self, rule: Rule, name: str, uuid: str) -> bool:
-        """Whether a domain may appear in the answer of a call that lists, or tells of, domains."""
-        return not rule.listed & ~self._everywhere or not rule.listed & ~self._bits_for(name, uuid)
+    def sees(self, name: str, uuid: str) -> bool:
+        """Whether the client may know of a domain: it is in lists, and its events are told."""
+        return not self._seeing & ~self._bits_for(name, uuid)
 
     def _bits_for(self, name: str, uuid: str) -> int:
         return self._everywhere | union(scope.bits for scope in self._scopes if scope.covers(name, uuid))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vmherd.daemon.wire import dispatch, failure
+from vmherd.daemon.wire import dispatch, failure, scope
 from vmherd.daemon.wire.dispatch import Handler
 from vmherd.errors import Denied, DomainNotFound, InvalidState
 from vmherd.rpc import packet
@@ -26,10 +26,12 @@ from vmherd.rpc.protocol import Procedure
 from vmherd.rpc.xdr import BadMessage
 
 if TYPE_CHECKING:
+    from vmherd.daemon.access import Holder
     from vmherd.daemon.wire.events import Callbacks
     from vmherd.daemon.wire.hosts import Hosts
     from vmherd.daemon.wire.streams import Stream
     from vmherd.driver.hypervisor import HypervisorDriver
+    from vmherd.driver.types import DomainInfo
 
 log = logging.getLogger("vmherd.wire")
 
@@ -58,12 +60,21 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     pid: int | None = None
     uid: int | None = None
     gid: int | None = None
+    groups: frozenset[int] = frozenset()
     address: str = ""
     name: str = ""
 
 
-#: Raises Denied or ReadOnly for a call that its client may not make.
-Authorize = Callable[["Client", Procedure, Sequence[Any]], None]
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """What the clients of one server get.
+
+    ``programs`` are the numbers of those they can call; ``admit`` tells what somebody may do, on a read-only
+    connection or another one.
+    """
+
+    hosts: Hosts
+    programs: frozenset[int]
+    admit: Callable[[Identity, bool], Holder]
 
 
 class Call:
@@ -86,6 +97,14 @@ class Call:
             raise InvalidState("the connection is not open", hint="open it first")
         return self._driver
 
+    async def domains(self) -> list[DomainInfo]:
+        """Every domain that the client may know of, ordered by name."""
+        infos = await self.driver.domain_list()
+        holder = self.client.holder
+        if not holder.scoped:
+            return infos
+        return [info for info in infos if holder.sees(info.name, info.uuid)]
+
 
 class Client:
     """A connected client.  ``closed`` is called once, when it is gone."""
@@ -94,8 +113,7 @@ class Client:
         self,
         number: int,
         channel: Channel,
-        hosts: Hosts,
-        authorize: Authorize,
+        service: Service,
         *,
         identity: Identity,
         readonly: bool,
@@ -107,14 +125,14 @@ class Client:
         self.readonly = readonly
         self.since = time.time()
         self.limits = limits
-        self.hosts = hosts
+        self.service = service
+        self.holder = service.admit(identity, readonly)
         self.driver: HypervisorDriver | None = None
         self.callbacks: Callbacks | None = None
         self.streams: dict[int, Stream] = {}
         self._channel = channel
         self._unpacker = Unpacker(_FIRST)
         self._closed = closed
-        self._authorize = authorize
         self._tasks: set[asyncio.Task[None]] = set()
         self._queue: deque[Packet] = deque()
         self._to_destroy: list[str] = []
@@ -199,13 +217,13 @@ class Client:
         header = message.header
         fds = list(message.fds)
         try:
-            handler = dispatch.find(header.program, header.version, header.procedure)
+            handler = dispatch.find(header.program, header.version, header.procedure, self.service.programs)
             call = Call(self, header, handler.procedure, fds)
             if self.driver is None and not handler.early:
                 raise Denied("the connection is not open", hint="open it first")
             arguments = handler.decode(message.body)
-            self._authorize(self, handler.procedure, arguments)
-            if not handler.waits:
+            anywhere = self.holder.require(handler.rule, arguments)
+            if anywhere and not handler.waits:
                 self.reply(header, handler.encode(handler.function(call, *arguments)))
                 close_all(fds)
                 return
@@ -213,13 +231,14 @@ class Client:
             self.fail(header, problem)
             close_all(fds)
             return
-        task = asyncio.create_task(self._answer(handler, call, arguments))
+        work = handler.answer(call, arguments) if anywhere else scope.answer(handler, call, arguments)
+        task = asyncio.create_task(self._answer(handler, call, work))
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
-    async def _answer(self, handler: Handler, call: Call, arguments: Sequence[Any]) -> None:
+    async def _answer(self, handler: Handler, call: Call, work: Coroutine[Any, Any, Any]) -> None:
         try:
-            result = handler.encode(await handler.function(call, *arguments))
+            result = handler.encode(await work)
         except Exception as problem:  # noqa: BLE001  as above
             self.fail(call.header, problem)
         else:
@@ -279,11 +298,13 @@ class Client:
         """Open the connection to a driver.  Raises InvalidState if there is one."""
         if self.driver is not None:
             raise InvalidState("the connection is open already")
-        driver = await self.hosts.acquire(uri)
+        driver = await self.service.hosts.acquire(uri)
         if self._gone or self.driver is not None:
-            self.hosts.release(driver)
+            self.service.hosts.release(driver)
             raise InvalidState("the connection is open already")
-        self.readonly = self.readonly or readonly
+        if readonly and not self.readonly:
+            self.readonly = True
+            self.holder = self.service.admit(self.identity, True)
         self.driver = driver
         self._unpacker.largest = self.limits.message
 
@@ -359,7 +380,7 @@ class Client:
         if self.driver is not None:
             for uuid in self._to_destroy:
                 self.background(self._destroy(self.driver, uuid))
-            self.hosts.release(self.driver)
+            self.service.hosts.release(self.driver)
         self._closed(self)
 
 

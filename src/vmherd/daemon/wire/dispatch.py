@@ -7,10 +7,11 @@ where there is none.  A plain function answers at once; a coroutine becomes a ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from vmherd.daemon.access import known_names
 from vmherd.errors import VmherdError
 from vmherd.rpc import protocol
 from vmherd.rpc.protocol import Procedure, Program
@@ -37,6 +38,8 @@ class Handler:
         #: Whether it may be called before a connection is open.
         self.early = early
         self.waits = iscoroutinefunction(function)
+        #: What a client must be allowed to call it.
+        self.rule = known_names().rule(procedure)
         self._arguments = procedure.arguments
         self._result = procedure.result
         self._single = bool(procedure.ret) and len(procedure.program.fields(str(procedure.ret))) == 1
@@ -50,6 +53,11 @@ class Handler:
         if end != len(body):
             raise BadMessage(f"{len(body) - end} bytes too many after the arguments of {self.procedure.name}")
         return values
+
+    async def answer(self, call: Call, arguments: Sequence[Any]) -> Any:
+        """The result, whichever kind of function gives it."""
+        result = self.function(call, *arguments)
+        return await result if self.waits else result
 
     def encode(self, result: Any) -> bytes:
         """The content of the reply."""
@@ -79,9 +87,12 @@ remote = answers("remote")
 before_open = answers("remote", early=True)
 
 
-def find(program: int, version: int, procedure: int) -> Handler:
-    """The handler of a procedure.  Raises BadMessage for one that does not exist, in libvirt's words."""
-    known = _programs.get(program)
+def find(program: int, version: int, procedure: int, offered: Container[int]) -> Handler:
+    """The handler of a procedure.  Raises BadMessage for one that does not exist, in libvirt's words.
+
+    ``offered`` are the programs that there are for this client.
+    """
+    known = _programs.get(program) if program in offered else None
     if known is None or known.version != version:
         raise BadMessage(f"Cannot find program {program} version {version}")
     handler = _handlers.get((program, procedure))

@@ -14,8 +14,7 @@ from typing import Any
 import msgspec
 
 from vmherd.daemon.wire import handlers
-from vmherd.daemon.wire.client import Authorize, Client, Identity, Limits
-from vmherd.daemon.wire.hosts import Hosts
+from vmherd.daemon.wire.client import Client, Identity, Limits, Service
 from vmherd.rpc.channel import Channel, SocketChannel
 
 log = logging.getLogger("vmherd.wire")
@@ -25,6 +24,8 @@ _BACKLOG = 1000
 #: Connections taken in one turn, so that a flood of them does not keep the clients waiting.
 _AT_ONCE = 16
 _CREDENTIALS = struct.Struct("iII")
+_GROUP = struct.Struct("I")
+_PEER_GROUPS, _MOST_GROUPS = 59, 256  # include/uapi/asm-generic/socket.h
 
 
 class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,12 +37,11 @@ class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Server:
-    """Takes clients of any number of sockets and serves them from ``hosts``."""
+    """Takes clients of any number of sockets and serves them."""
 
     def __init__(
         self,
-        hosts: Hosts,
-        authorize: Authorize,
+        service: Service,
         *,
         limits: ServerLimits | None = None,
         client_limits: Limits | None = None,
@@ -51,8 +51,7 @@ class Server:
         self.limits = limits or ServerLimits()
         self.client_limits = client_limits or Limits()
         self.clients: dict[int, Client] = {}
-        self._hosts = hosts
-        self._authorize = authorize
+        self._service = service
         self._changed = changed
         self._last = 0
         self._listening: dict[socket.socket, bool] = {}
@@ -110,8 +109,7 @@ class Server:
         client = Client(
             self._last,
             channel,
-            self._hosts,
-            self._authorize,
+            self._service,
             identity=identity,
             readonly=readonly,
             limits=self.client_limits,
@@ -152,7 +150,16 @@ def _identity(sock: socket.socket) -> Identity:
     if sock.family == socket.AF_UNIX:
         raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         pid, uid, gid = _CREDENTIALS.unpack(raw)
-        return Identity(transport="unix", pid=pid, uid=uid, gid=gid)
+        return Identity(transport="unix", pid=pid, uid=uid, gid=gid, groups=_groups(sock) | {gid})
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     peer: Any = sock.getpeername()
     return Identity(transport="tcp", address=f"{peer[0]}:{peer[1]}")
+
+
+def _groups(sock: socket.socket) -> frozenset[int]:
+    """The other groups of who is there (SO_PEERGROUPS)."""
+    try:
+        raw = sock.getsockopt(socket.SOL_SOCKET, _PEER_GROUPS, _MOST_GROUPS * _GROUP.size)
+    except OSError:  # more than anybody has, or a kernel before 4.13
+        return frozenset()
+    return frozenset(number for (number,) in _GROUP.iter_unpack(raw))

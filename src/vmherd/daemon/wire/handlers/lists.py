@@ -45,7 +45,7 @@ def wanted(flags: int) -> Callable[[DomainInfo], bool]:
 
 @remote
 async def connect_list_all_domains(call: Call, need_results: int, flags: int) -> tuple[list[DomainRef], int]:
-    infos = await call.driver.domain_list()
+    infos = await call.domains()
     if flags:
         infos = list(filter(wanted(flags), infos))
     return [reference(info) for info in infos] if need_results else [], len(infos)
@@ -53,22 +53,22 @@ async def connect_list_all_domains(call: Call, need_results: int, flags: int) ->
 
 @remote
 async def connect_num_of_domains(call: Call) -> int:
-    return sum(info.active for info in await call.driver.domain_list())
+    return sum(info.active for info in await call.domains())
 
 
 @remote
 async def connect_list_domains(call: Call, most: int) -> list[int]:
-    return [info.id for info in await call.driver.domain_list() if info.id is not None][: max(most, 0)]
+    return [info.id for info in await call.domains() if info.id is not None][: max(most, 0)]
 
 
 @remote
 async def connect_num_of_defined_domains(call: Call) -> int:
-    return sum(not info.active for info in await call.driver.domain_list())
+    return sum(not info.active for info in await call.domains())
 
 
 @remote
 async def connect_list_defined_domains(call: Call, most: int) -> list[str]:
-    return [info.name for info in await call.driver.domain_list() if not info.active][: max(most, 0)]
+    return [info.name for info in await call.domains() if not info.active][: max(most, 0)]
 
 
 @remote
@@ -86,7 +86,7 @@ async def domain_lookup_by_uuid(call: Call, uuid: str) -> DomainRef:
 
 @remote
 async def domain_lookup_by_id(call: Call, number: int) -> DomainRef:
-    for info in await call.driver.domain_list():
+    for info in await call.domains():
         if info.id == number:
             return reference(info)
     raise DomainNotFound(str(number))
