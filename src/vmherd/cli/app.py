@@ -74,6 +74,7 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "uri": Entry("node", "Print the URI of the connection."),
     },
     "This program": {
+        "daemon": Entry("daemon", "Serve guests to clients of vmherd and of libvirt."),
         "doctor": Entry("host", "Check what this host lacks to run guests."),
         "version": Entry("host", "Show the versions of vmherd and of what runs the guests."),
         "conformance": Entry("conformance", "Answer the cases of a conformance suite."),

@@ -104,10 +104,7 @@ class Doors:
         with ExitStack() as undo:
             undo.callback(self.close)
             given = {door.kind for door in self._inherited}
-            self.open = [*self._inherited]
-            for kind, mode in _modes(self._config.sockets).items():
-                if kind not in given:
-                    self._open_unix(kind, mode)
+            self.open = [*self._inherited, *self.show()]
             for kind, addresses in ((Kind.TCP, self._config.tcp.listen), (Kind.TLS, self._config.tls.listen)):
                 for address in () if kind in given else addresses:
                     self._open_internet(kind, address)
@@ -116,6 +113,13 @@ class Doors:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def show(self) -> list[Door]:
+        """Open our paths, for the first time or once they were hidden; what is open now."""
+        given = {door.kind for door in self._inherited}
+        modes = {kind: mode for kind, mode in _modes(self._config.sockets).items() if kind not in given}
+        folders = [self._place.folder, *([self._place.libvirt] if self._config.sockets.libvirt_paths else [])]
+        return [self._listening(folder / kind.value, kind, mode) for kind, mode in modes.items() for folder in folders]
 
     def hide(self) -> None:
         """Let nobody find our paths any more; who has come already can still be let in.
@@ -129,13 +133,10 @@ class Doors:
         self._sockets.close()
         self.open = []
 
-    def _open_unix(self, kind: Kind, mode: int) -> None:
-        folders = [self._place.folder, *([self._place.libvirt] if self._config.sockets.libvirt_paths else [])]
-        for folder in folders:
-            path = folder / kind.value
-            listening = self._sockets.enter_context(_listen(path, mode, self._config.sockets.group))
-            self._paths.callback(_remove, path, path.stat())
-            self.open.append(Door(kind, listening))
+    def _listening(self, path: Path, kind: Kind, mode: int) -> Door:
+        door = Door(kind, self._sockets.enter_context(_listen(path, mode, self._config.sockets.group)))
+        self._paths.callback(_remove, path, path.stat())
+        return door
 
     def _open_internet(self, kind: Kind, address: str) -> None:
         host, _, port = address.rpartition(":")

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import socket
 import ssl
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from vmherd.daemon.config import Tls
+from vmherd.daemon.wire.client import Identity
+from vmherd.daemon.wire.server import Server
 from vmherd.errors import Denied, HostError
+from vmherd.rpc.channel import StreamChannel
+
+log = logging.getLogger("vmherd.daemon")
+
+#: What libvirt sends once it has accepted a certificate, before anything else.
+_WELCOME = b"\1"
 
 
 def context(settings: Tls) -> ssl.SSLContext:
@@ -57,3 +68,51 @@ def require_allowed(name: str, settings: Tls) -> None:
     """Raises Denied for a certificate that is good, but not one of those that may come in."""
     if settings.allowed and not any(fnmatchcase(name, pattern) for pattern in settings.allowed):
         raise Denied(f"the certificate {name!r} may not come in", hint="tls.allowed in daemon.toml has those that may")
+
+
+class TlsDoor:
+    """Lets in who shows a certificate that may come in; ``settings`` may be changed at any time."""
+
+    def __init__(self, server: Server, settings: Tls) -> None:
+        self._server = server
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self.apply(settings)
+
+    def apply(self, settings: Tls) -> None:
+        """Show and demand other certificates from now on.  Raises HostError, and stays as it was."""
+        self._context = context(settings)
+        self._settings = settings
+
+    def take(self, sock: socket.socket) -> None:
+        """Find out who is at the other end of a connected socket."""
+        if len(self._handshakes) >= self._server.limits.unopened:
+            sock.close()
+            return
+        task = asyncio.create_task(self._greet(sock))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
+
+    async def _greet(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        peer = sock.getpeername()
+        where = f"{peer[0]}:{peer[1]}"
+        try:
+            async with asyncio.timeout(self._server.limits.unopened_seconds):
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    lambda: StreamChannel(lambda channel: self._admit(channel, where)), sock, ssl=self._context
+                )
+        except (OSError, TimeoutError) as problem:
+            log.info("%s does not get in: %s", where, _plain(problem) or "it took too long")
+            sock.close()
+
+    def _admit(self, channel: StreamChannel, where: str) -> None:
+        assert channel.transport is not None  # it was connected this moment
+        name = peer_name(channel.transport.get_extra_info("ssl_object"))
+        try:
+            require_allowed(name, self._settings)
+        except Denied as problem:
+            log.warning("%s does not get in: %s", where, problem)
+            channel.close()
+            return
+        channel.send(_WELCOME)
+        self._server.add(channel, readonly=False, identity=Identity(transport="tls", address=where, name=name))

@@ -18,7 +18,7 @@ import msgspec
 
 from vmherd.daemon.wire import dispatch, failure, scope
 from vmherd.daemon.wire.dispatch import Handler
-from vmherd.errors import Denied, DomainNotFound, InvalidState
+from vmherd.errors import Cancelled, Denied, DomainNotFound, InvalidState
 from vmherd.rpc import packet
 from vmherd.rpc.channel import Channel, close_all
 from vmherd.rpc.packet import Header, Packet, Status, Type, Unpacker
@@ -128,6 +128,8 @@ class Client:
         self.service = service
         self.holder = service.admit(identity, readonly)
         self.driver: HypervisorDriver | None = None
+        #: Whether it has said what it wants here; those who do not are cut off after a while.
+        self.opened = False
         self.callbacks: Callbacks | None = None
         self.streams: dict[int, Stream] = {}
         self._channel = channel
@@ -140,7 +142,7 @@ class Client:
         self._afterwards: set[asyncio.Future[None]] = set()
         self._pings = 0
         self._heard = time.monotonic()
-        self._ending = self._gone = False
+        self._leaving = self._ending = self._gone = False
         self._keepalive: asyncio.TimerHandle | None = None
         channel.receive = self._received
         channel.drained = self._drained
@@ -182,12 +184,12 @@ class Client:
 
     def _next(self) -> None:
         """Begin calls that wait, as many as a client may have at once; hear no more while there are."""
-        while self._queue and len(self._tasks) < self.limits.calls and not self._gone:
+        while self._queue and len(self._tasks) < self.limits.calls and not (self._gone or self._leaving):
             self._begin(self._queue.popleft())
         self._pace()
 
     def _pace(self) -> None:
-        if self._queue or self._held or self._channel.waiting > _SLOW or self._ending:
+        if self._queue or self._held or self._channel.waiting > _SLOW or self._ending or self._leaving:
             self._channel.pause()
         elif not self._gone:
             self._channel.resume()
@@ -248,7 +250,9 @@ class Client:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if self._queue:
+        if self._leaving and not self._tasks:
+            self.finish()
+        elif self._queue:
             self._next()
 
     def reply(self, header: Header, body: bytes = b"", fds: Sequence[int] = ()) -> None:
@@ -306,7 +310,16 @@ class Client:
             self.readonly = True
             self.holder = self.service.admit(self.identity, True)
         self.driver = driver
+        self.welcome()
+
+    def welcome(self) -> None:
+        """It belongs here: it may stay, and send large messages."""
+        self.opened = True
         self._unpacker.largest = self.limits.message
+
+    def admit_anew(self) -> None:
+        """Find out again what it may do: the settings have changed."""
+        self.holder = self.service.admit(self.identity, self.readonly)
 
     def watch(self) -> None:
         """Begin to ask the client whether it is there: it has said that it answers."""
@@ -345,6 +358,20 @@ class Client:
         self._afterwards.discard(task)
         if not task.cancelled() and (problem := task.exception()):
             log.info("client %d: %s", self.number, problem)
+
+    def leave(self) -> None:
+        """Begin no more calls, and close once those under way are answered; streams end now."""
+        self._leaving = True
+        for stream in list(self.streams.values()):
+            stream.fail(Cancelled("the daemon is stopping"))
+        self._pace()
+        if not self._tasks:
+            self.finish()
+
+    async def settle(self) -> None:
+        """Wait for what goes on although the client is gone."""
+        if self._afterwards:
+            await asyncio.wait(self._afterwards)
 
     def finish(self) -> None:
         """Close once everything that waits was sent."""

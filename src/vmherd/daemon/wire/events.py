@@ -74,6 +74,8 @@ class Callbacks:
     async def _serve(self, subscription: Subscription) -> None:
         async with subscription:
             async for event in subscription:
+                if not self._client.holder.sees(event.name, event.uuid):
+                    continue
                 if wanting := [callback for callback in self._known.values() if _wants(callback, event)]:
                     domain = await self._reference(event)
                     for callback in wanting:

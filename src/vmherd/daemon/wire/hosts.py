@@ -28,13 +28,21 @@ class Hosts:
 
     async def acquire(self, text: str) -> HypervisorDriver:
         """The driver of a URI, for one more user.  Raises ConnectFailed for one that is not this daemon's."""
-        text = text or self.main
+        text = self._meant(text)
         async with self._lock:
             shared = self._open.get(text)
             if shared is None:
                 shared = self._open[text] = _Shared(await self._opened(text))
             shared.users += 1
             return shared.driver
+
+    def _meant(self, text: str) -> str:
+        """A daemon with an embedded driver is the system and the session to whoever finds its socket."""
+        if not text:
+            return self.main
+        uri, main = parse_uri(text), parse_uri(self.main)
+        stands_in = main.path == "/embed" and uri.path in ("/system", "/session")
+        return self.main if stands_in and uri.scheme == main.scheme and not uri.host else text
 
     async def _opened(self, text: str) -> HypervisorDriver:
         uri, main = parse_uri(text), parse_uri(self.main)

@@ -9,6 +9,7 @@ import logging
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,6 +19,9 @@ from vmherd.daemon.wire.client import Client, Identity, Limits, Service
 from vmherd.rpc.channel import Channel, SocketChannel
 
 log = logging.getLogger("vmherd.wire")
+
+#: Takes a connected socket.
+Take = Callable[[socket.socket], None]
 
 #: Connections that may wait to be taken (max_queued_clients of libvirtd.conf).
 _BACKLOG = 1000
@@ -54,14 +58,19 @@ class Server:
         self._service = service
         self._changed = changed
         self._last = 0
-        self._listening: dict[socket.socket, bool] = {}
+        self._listening: dict[socket.socket, Take] = {}
         self._full = False
+        self._empty = asyncio.Event()
+        self._empty.set()
 
-    def listen(self, sock: socket.socket, *, readonly: bool = False) -> None:
-        """Take the clients of a bound socket, which is the server's from now on."""
+    def listen(self, sock: socket.socket, *, readonly: bool = False, take: Take | None = None) -> None:
+        """Take the clients of a bound socket, which is the server's from now on.
+
+        ``take`` gets each connected socket, and calls ``add`` once it knows who that is.
+        """
         sock.setblocking(False)
         sock.listen(_BACKLOG)
-        self._listening[sock] = readonly
+        self._listening[sock] = take or partial(self._taken, readonly=readonly)
         asyncio.get_running_loop().add_reader(sock, self._accept, sock)
 
     def _accept(self, listener: socket.socket) -> None:
@@ -76,7 +85,10 @@ class Server:
                 log.warning("cannot take more clients: %s", problem.strerror)
                 self._rest(listener)
                 return
-            self._taken(sock, readonly=self._listening[listener])
+            if self._crowded():
+                sock.close()
+            else:
+                self._listening[listener](sock)
 
     def _rest(self, listener: socket.socket) -> None:
         """Take no clients for a second: without room for one, the loop would only turn."""
@@ -90,13 +102,10 @@ class Server:
         loop.call_later(1.0, again)
 
     def _taken(self, sock: socket.socket, *, readonly: bool) -> None:
-        if self._crowded():
-            sock.close()
-            return
         self.add(SocketChannel(sock), readonly=readonly, identity=_identity(sock))
 
     def _crowded(self) -> bool:
-        unopened = sum(client.driver is None for client in self.clients.values()) if self.clients else 0
+        unopened = sum(not client.opened for client in self.clients.values()) if self.clients else 0
         crowded = len(self.clients) >= self.limits.clients or unopened >= self.limits.unopened
         if crowded and not self._full:
             log.warning("%d clients, %d of them without a connection: no more are taken", len(self.clients), unopened)
@@ -116,17 +125,20 @@ class Server:
             closed=self._left,
         )
         self.clients[client.number] = client
+        self._empty.clear()
         asyncio.get_running_loop().call_later(self.limits.unopened_seconds, self._expect_open, client)
         self._changed()
         return client
 
     def _expect_open(self, client: Client) -> None:
-        if client.driver is None and client.number in self.clients:
+        if not client.opened and client.number in self.clients:
             log.info("client %d is cut off: it did not open a connection", client.number)
             client.close()
 
     def _left(self, client: Client) -> None:
         self.clients.pop(client.number, None)
+        if not self.clients:
+            self._empty.set()
         self._changed()
 
     def stop_listening(self) -> None:
@@ -138,11 +150,22 @@ class Server:
             sock.close()
         self._listening.clear()
 
-    def close(self) -> None:
-        """Take no more clients and let those go that are there."""
+    async def close(self, *, patience: float = 0.0) -> None:
+        """Take no more clients and let those go that are there.
+
+        Calls under way have ``patience`` seconds to be answered; then they are cancelled.
+        """
         self.stop_listening()
+        clients = list(self.clients.values())
+        for client in clients:
+            client.leave()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._empty.wait()
         for client in list(self.clients.values()):
             client.close()
+        for client in clients:
+            await client.settle()
 
 
 def _identity(sock: socket.socket) -> Identity:

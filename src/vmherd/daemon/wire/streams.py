@@ -81,7 +81,7 @@ class Stream:
                     self._client.unhold(self)
             await self._line.close()
         except Exception as problem:  # noqa: BLE001  the client is told, whatever it is
-            self._fail(problem)
+            self.fail(problem)
             return
         self._reply(Status.OK)
         self.drop()
@@ -96,7 +96,7 @@ class Stream:
                     await self._clear.wait()
             self._client.send_stream(self._header, b"")
         except Exception as problem:  # noqa: BLE001  as above
-            self._fail(problem)
+            self.fail(problem)
 
     def drained(self) -> None:
         """The client has taken what waited for it."""
@@ -105,7 +105,8 @@ class Stream:
     def _reply(self, status: Status) -> None:
         self._client.send_stream(self._header._replace(status=status), b"")
 
-    def _fail(self, problem: BaseException) -> None:
+    def fail(self, problem: BaseException) -> None:
+        """End it, and tell the client why."""
         self._client.fail(self._header, problem)
         self.drop()
 

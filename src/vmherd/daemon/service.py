@@ -1,0 +1,215 @@
+"""The daemon: its doors, the servers behind them, and how it starts, reads its settings anew, and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from vmherd.daemon import config as settings
+from vmherd.daemon import notify
+from vmherd.daemon.access import Holder, known_names
+from vmherd.daemon.config import Config
+from vmherd.daemon.doors import Door, Doors, Kind, claimed
+from vmherd.daemon.logs import Logs
+from vmherd.daemon.places import Place
+from vmherd.daemon.policy import Policy, Who
+from vmherd.daemon.tls import TlsDoor
+from vmherd.daemon.wire.client import Identity, Limits, Service
+from vmherd.daemon.wire.hosts import Hosts
+from vmherd.daemon.wire.server import Server, ServerLimits
+from vmherd.errors import HostError, InvalidArgument, VmherdError
+from vmherd.rpc import protocol
+
+log = logging.getLogger("vmherd.daemon")
+
+#: Seconds that calls under way have to be answered when the daemon ends.
+PATIENCE = 15.0
+#: Seconds that a daemon waits for the one before it to be gone.
+_SUCCESSION = 5.0
+
+_PROGRAMS = frozenset(protocol.program(name).number for name in ("remote", "qemu", "lxc"))
+
+
+class Daemon:
+    """The daemon of one place; ``path`` is the file of its settings, ``config`` what was read from it."""
+
+    def __init__(self, place: Place, path: Path, config: Config, logs: Logs) -> None:
+        self._place = place
+        self._path = path
+        self._config = config
+        self._logs = logs
+        self._policy = self._decided(config)
+        self._hosts = Hosts(config.uri or place.uri)
+        self._stop = asyncio.Event()
+        service = Service(hosts=self._hosts, programs=_PROGRAMS, admit=self._admit)
+        self.server = Server(service, limits=_limits(config), client_limits=_client_limits(config))
+        self._tls = TlsDoor(self.server, config.tls) if config.tls.listen else None
+
+    async def run(self) -> None:
+        """Serve until somebody ends it, or nobody needs it any more.
+
+        Raises Busy where another daemon serves this place, HostError for what the host does not give it.
+        """
+        with claimed(self._place, patience=_SUCCESSION), self._signals():
+            driver = await self._hosts.acquire("")
+            try:
+                with Doors(self._place, self._config) as doors:
+                    self._listen(doors.open)
+                    try:
+                        await self._serve(doors)
+                    finally:
+                        self.server.stop_listening()
+            finally:
+                notify.stopping()
+                log.info("leaving; guests run on")
+                await self.server.close(patience=PATIENCE)
+                self._hosts.release(driver)
+                await self._hosts.close()
+
+    def _listen(self, doors: Iterable[Door]) -> None:
+        for door in doors:
+            if door.kind is not Kind.TLS:
+                self.server.listen(door.socket, readonly=door.kind is Kind.READ_ONLY)
+            elif self._tls:
+                self.server.listen(door.socket, take=self._tls.take)
+            log.info("listening at %s", door.name)
+        notify.ready(f"serving {self._hosts.main}")
+
+    async def _serve(self, doors: Doors) -> None:
+        while not self._stop.is_set():
+            await self._needed()
+            doors.hide()
+            # Who found the way before it was hidden is let in.
+            await asyncio.sleep(0.05)
+            if self._stop.is_set() or not self.server.clients:
+                return
+            self._listen(doors.show())
+
+    async def _needed(self) -> None:
+        """Return when the daemon shall end, or nobody has needed it for a while."""
+        idle = self._config.idle_exit or 0
+        since = time.monotonic()
+        while not self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(idle / 4 if idle else None):
+                    await self._stop.wait()
+            if self.server.clients or (time.monotonic() - since >= idle and await self._guests_run()):
+                since = time.monotonic()
+            elif time.monotonic() - since >= idle and not self._stop.is_set():
+                log.info("nobody has needed this daemon for %d seconds", idle)
+                return
+
+    async def _guests_run(self) -> bool:
+        driver = await self._hosts.acquire("")
+        try:
+            return any(info.active for info in await driver.domain_list())
+        finally:
+            self._hosts.release(driver)
+
+    # What the system asks for
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        actions = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._reload_by_signal}
+        for number, action in actions.items():
+            loop.add_signal_handler(number, action)
+        try:
+            yield
+        finally:
+            for number in actions:
+                loop.remove_signal_handler(number)
+
+    def stop(self) -> None:
+        """Leave: calls under way are answered before, streams end, guests run on."""
+        self._stop.set()
+
+    def _reload_by_signal(self) -> None:
+        notify.reloading()
+        try:
+            self.reload()
+        except VmherdError as problem:
+            log.error("the settings stay as they were: %s%s", problem, f" ({problem.hint})" if problem.hint else "")
+        notify.ready(f"serving {self._hosts.main}")
+
+    def reload(self) -> None:
+        """Read the settings anew.  Raises HostError if they are wrong; then nothing has changed."""
+        config = settings.load(self._path)
+        policy = self._decided(config)
+        if self._tls:
+            self._tls.apply(config.tls)
+        self._logs.apply(config.log)
+        self._policy = policy
+        self.server.limits = _limits(config)
+        self.server.client_limits = _client_limits(config)
+        for client in self.server.clients.values():
+            client.admit_anew()
+        for name in _changed_for_later(self._config, config):
+            log.warning("the change of %s needs a restart", name)
+        self._config = config
+        log.info("read %s anew", self._path)
+
+    # Who may do what
+
+    def _decided(self, config: Config) -> Policy:
+        try:
+            policy = Policy(known_names(), config.access)
+            policy.role(config.tcp.role, "tcp.role")
+        except InvalidArgument as problem:
+            raise HostError(f"{self._path}: {problem.message}", hint=problem.hint) from None
+        return policy
+
+    def _admit(self, identity: Identity, readonly: bool) -> Holder:
+        # Plain TCP does not tell who somebody is: they have what everybody has who comes that way.
+        role = self._config.tcp.role if identity.transport == "tcp" else ""
+        who = Who(uid=identity.uid, gids=identity.groups, certificate=identity.name, role=role)
+        return self._policy.holder(who, readonly=readonly)
+
+
+def _limits(config: Config) -> ServerLimits:
+    limits = config.limits
+    return ServerLimits(
+        clients=limits.clients, unopened=limits.waiting_clients, unopened_seconds=float(limits.waiting_seconds)
+    )
+
+
+def _client_limits(config: Config) -> Limits:
+    limits = config.limits
+    return Limits(
+        calls=limits.calls_per_client,
+        message=limits.message_bytes,
+        keepalive_interval=float(limits.keepalive_interval),
+        keepalive_count=limits.keepalive_count,
+    )
+
+
+def _changed_for_later(old: Config, new: Config) -> list[str]:
+    """The settings that are looked at only when the daemon starts, and have changed."""
+    pairs = {
+        "uri": (old.uri, new.uri),
+        "sockets": (old.sockets, new.sockets),
+        "tcp.listen": (old.tcp.listen, new.tcp.listen),
+        "tls.listen": (old.tls.listen, new.tls.listen),
+    }
+    return [name for name, (before, after) in pairs.items() if before != after]
+
+
+def run(place: Place, path: Path, config: Config, logs: Logs) -> None:
+    """Be the daemon of a place until it ends."""
+    import uvloop
+
+    if config.sockets.folder:
+        place = msgspec.structs.replace(place, folder=Path(config.sockets.folder))
+
+    async def serve() -> None:
+        await Daemon(place, path, config, logs).run()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
