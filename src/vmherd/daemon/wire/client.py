@@ -80,7 +80,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 class Call:
     """One call while it is answered."""
 
-    __slots__ = ("_driver", "client", "fds", "header", "procedure")
+    __slots__ = ("_driver", "began", "client", "fds", "header", "procedure")
 
     def __init__(self, client: Client, header: Header, procedure: Procedure, fds: list[int]) -> None:
         self.client = client
@@ -88,7 +88,19 @@ class Call:
         self.procedure = procedure
         #: Descriptors that came along; those that are still in the list after the call are closed.
         self.fds = fds
+        self.began = time.monotonic()
         self._driver = client.driver
+
+    def note(self, problem: BaseException | None = None) -> None:
+        """Write into the log how it went."""
+        if not log.isEnabledFor(logging.DEBUG):
+            return
+        number, name, seconds = self.client.number, self.procedure.name, time.monotonic() - self.began
+        about = {"client": number, "procedure": name, "seconds": round(seconds, 6)}
+        if problem is not None:
+            about["error"] = str(problem)
+        result = f"failed: {problem}" if problem is not None else "is answered"
+        log.debug("client %d: %s %s (%.1f ms)", number, name, result, seconds * 1000, extra={"about": about})
 
     @property
     def driver(self) -> HypervisorDriver:
@@ -218,6 +230,7 @@ class Client:
     def _begin(self, message: Packet) -> None:
         header = message.header
         fds = list(message.fds)
+        call = None
         try:
             handler = dispatch.find(header.program, header.version, header.procedure, self.service.programs)
             call = Call(self, header, handler.procedure, fds)
@@ -227,10 +240,13 @@ class Client:
             anywhere = self.holder.require(handler.rule, arguments)
             if anywhere and not handler.waits:
                 self.reply(header, handler.encode(handler.function(call, *arguments)))
+                call.note()
                 close_all(fds)
                 return
         except Exception as problem:  # noqa: BLE001  whatever it is, it is this call's
             self.fail(header, problem)
+            if call is not None:
+                call.note(problem)
             close_all(fds)
             return
         work = handler.answer(call, arguments) if anywhere else scope.answer(handler, call, arguments)
@@ -243,8 +259,10 @@ class Client:
             result = handler.encode(await work)
         except Exception as problem:  # noqa: BLE001  as above
             self.fail(call.header, problem)
+            call.note(problem)
         else:
             self.reply(call.header, result)
+            call.note()
         finally:
             close_all(call.fds)
 
@@ -265,7 +283,6 @@ class Client:
     def fail(self, header: Header, problem: BaseException) -> None:
         """Answer a call, or a message of a stream, with an error."""
         kind = Type.STREAM if header.type in (Type.STREAM, Type.STREAM_HOLE) else Type.REPLY
-        log.debug("client %d: procedure %d failed: %s", self.number, header.procedure, problem)
         body = failure.body(problem, self.driver.name if self.driver else "")
         self._send(packet.pack(header._replace(type=kind, status=Status.ERROR), body))
 
