@@ -11,7 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from vmherd.daemon.wire.client import Authorize, Limits
+from vmherd.daemon.access import known_names
+from vmherd.daemon.config import Access
+from vmherd.daemon.policy import Policy, Who
+from vmherd.daemon.wire import client as wire
+from vmherd.daemon.wire.client import Identity, Limits
+from vmherd.daemon.wire.dispatch import LIBVIRT
 from vmherd.daemon.wire.hosts import Hosts
 from vmherd.daemon.wire.server import Server, ServerLimits
 from vmherd.rpc import packet, protocol
@@ -46,23 +51,27 @@ def serving(
     *,
     limits: ServerLimits | None = None,
     client_limits: Limits | None = None,
-    authorize: Authorize = lambda client, procedure, arguments: None,
+    access: Access | None = None,
 ) -> Iterator[Service]:
-    """Serve ``uri`` on the socket ``path``."""
+    """Serve ``uri`` on the socket ``path``; with ``access``, as to a user who does not run it."""
+    policy = Policy(known_names(), access or Access(), own=None if access is None else -1)
     started: list[Service] = []
     ready, stop = threading.Event(), asyncio.Event()
 
     async def main() -> None:
         hosts = Hosts(uri)
         await hosts.acquire("")
-        server = Server(hosts, authorize, limits=limits, client_limits=client_limits)
+        offered = wire.Service(
+            hosts=hosts, programs=LIBVIRT, admit=lambda who, readonly: policy.holder(_who(who), readonly=readonly)
+        )
+        server = Server(offered, limits=limits, client_limits=client_limits)
         sock = socket.socket(socket.AF_UNIX)
         sock.bind(str(path))
         server.listen(sock)
         started.append(Service(path, server, asyncio.get_running_loop()))
         ready.set()
         await stop.wait()
-        server.close()
+        await server.close()
         await hosts.close()
 
     thread = threading.Thread(target=asyncio.run, args=[main()])
@@ -77,6 +86,10 @@ def serving(
         logging.getLogger("vmherd").removeHandler(handler)
         started[0].loop.call_soon_threadsafe(stop.set)
         thread.join(20)
+
+
+def _who(identity: Identity) -> Who:
+    return Who(uid=identity.uid, gids=identity.groups)
 
 
 class RawClient:

@@ -23,7 +23,7 @@ from vmherd.errors import Busy, HostError
 from vmherd.util.files import on_host
 from vmherd.util.sockets import connect_unix, listen_unix
 
-BACKLOG = 128
+BACKLOG = 1000
 
 
 class Kind(Enum):

@@ -22,10 +22,10 @@ from vmherd.daemon.places import Place
 from vmherd.daemon.policy import Policy, Who
 from vmherd.daemon.tls import TlsDoor
 from vmherd.daemon.wire.client import Identity, Limits, Service
+from vmherd.daemon.wire.dispatch import LIBVIRT
 from vmherd.daemon.wire.hosts import Hosts
 from vmherd.daemon.wire.server import Server, ServerLimits
 from vmherd.errors import HostError, InvalidArgument, VmherdError
-from vmherd.rpc import protocol
 
 log = logging.getLogger("vmherd.daemon")
 
@@ -33,8 +33,6 @@ log = logging.getLogger("vmherd.daemon")
 PATIENCE = 15.0
 #: Seconds that a daemon waits for the one before it to be gone.
 _SUCCESSION = 5.0
-
-_PROGRAMS = frozenset(protocol.program(name).number for name in ("remote", "qemu", "lxc"))
 
 
 class Daemon:
@@ -48,7 +46,7 @@ class Daemon:
         self._policy = self._decided(config)
         self._hosts = Hosts(config.uri or place.uri)
         self._stop = asyncio.Event()
-        service = Service(hosts=self._hosts, programs=_PROGRAMS, admit=self._admit)
+        service = Service(hosts=self._hosts, programs=LIBVIRT, admit=self._admit)
         self.server = Server(service, limits=_limits(config), client_limits=_client_limits(config))
         self._tls = TlsDoor(self.server, config.tls) if config.tls.listen else None
 

@@ -66,6 +66,9 @@ class Handler:
         return self._result.encode((result,) if self._single else result)
 
 
+#: The programs that libvirt's clients call, by their numbers.
+LIBVIRT = frozenset(protocol.program(name).number for name in ("remote", "qemu", "lxc"))
+
 _handlers: dict[tuple[int, int], Handler] = {}
 _programs: dict[int, Program] = {}
 
