@@ -136,15 +136,28 @@ class HypervisorDriver(
         """Boot a transient domain: it is gone when it stops."""
         self._unsupported("domain_create")
 
-    async def domain_undefine(self, uuid: str, *, keep_nvram: bool | None = None) -> None:
+    async def domain_undefine(self, uuid: str, *, keep_nvram: bool | None = None, managed_save: bool = False) -> None:
         """Forget the definition.  A running guest runs on and becomes transient.
 
-        Its file of UEFI variables is kept or removed; None raises InvalidState if there is one.
+        Its file of UEFI variables is kept or removed; None raises InvalidState if there is one.  So does a managed
+        image, unless ``managed_save`` has it removed.
         """
         self._unsupported("domain_undefine")
 
-    async def domain_start(self, uuid: str, *, paused: bool = False) -> None:
-        """Boot a defined domain; return once the hypervisor runs it."""
+    async def domain_start(
+        self,
+        uuid: str,
+        *,
+        paused: bool = False,
+        force_boot: bool = False,
+        bypass_cache: bool = False,
+        reset_nvram: bool = False,
+    ) -> None:
+        """Boot a defined domain, or let it go on from its managed image; return once the hypervisor runs it.
+
+        ``force_boot`` throws such an image away, ``bypass_cache`` reads it past the host's cache.  ``reset_nvram``
+        begins with fresh UEFI variables.
+        """
         self._unsupported("domain_start")
 
     async def domain_shutdown(self, uuid: str, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:

@@ -114,7 +114,8 @@ class DomainInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     ``id`` is None while it does not run.  Memory is in bytes, ``cpu_time`` in seconds of host CPU used by
     the guest so far, ``since`` the time of the last state change in seconds since the epoch (0: unknown).
-    ``responding`` is False where the hypervisor process did not answer in time.
+    ``responding`` is False where the hypervisor process did not answer in time.  With ``managed_save`` the guest goes
+    on from an image when it starts next.
     """
 
     uuid: str
@@ -124,6 +125,7 @@ class DomainInfo(msgspec.Struct, frozen=True, kw_only=True):
     id: int | None = None
     persistent: bool = True
     autostart: bool = False
+    managed_save: bool = False
     since: float = 0.0
     title: str = ""
     max_memory: int = 0
@@ -235,11 +237,16 @@ class DomainStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A running job: what it does, since when (epoch seconds), how far (0 to 1, None: cannot tell)."""
+    """A running job: what it does, since when (epoch seconds), how far (0 to 1, None: cannot tell).
+
+    ``processed`` of ``total`` are bytes, both 0 where the job does not count them.
+    """
 
     operation: str
     started: float
     progress: float | None = None
+    processed: int = 0
+    total: int = 0
     pid: int = 0
 
 

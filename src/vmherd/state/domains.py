@@ -31,6 +31,17 @@ class Summary(msgspec.Struct, kw_only=True):
     vcpus: int = 0
 
 
+class Writing(msgspec.Struct, frozen=True, kw_only=True):
+    """A guest's state on its way into the file ``path``, "" if that is not to be removed when it breaks off.
+
+    ``resume`` is whether the guest goes on then, ``cancelled`` the reason that it runs for.
+    """
+
+    path: str
+    resume: bool
+    cancelled: int = 0
+
+
 class Live(msgspec.Struct, kw_only=True):
     """A domain that runs, or is being started.
 
@@ -39,6 +50,8 @@ class Live(msgspec.Struct, kw_only=True):
     completed.  ``stop_reason`` is set before somebody ends the process on purpose, so that whoever sees it
     end knows why.  ``restart`` makes the next shutdown of the guest a reboot.  ``clock_base`` is
     what a varying clock was off at the start, in seconds, once the guest set it.
+    ``restored_from`` is the image that its state comes from, "" for a guest that booted; ``writing`` is what goes on
+    while its state is written to a file.
     """
 
     id: int
@@ -57,16 +70,22 @@ class Live(msgspec.Struct, kw_only=True):
     stop_reason: ShutoffReason | None = None
     restart: bool = False
     clock_base: int | None = None
+    restored_from: str = ""
+    writing: Writing | None = None
 
 
 class DomainRecord(msgspec.Struct, kw_only=True):
-    """What the store keeps of a domain; ``reason`` and ``since`` are of its last stop."""
+    """What the store keeps of a domain; ``reason`` and ``since`` are of its last stop.
+
+    ``saved`` is whether it goes on from its managed image when it starts next.
+    """
 
     config: str | None = None
     summary: Summary = msgspec.field(default_factory=Summary)
     autostart: bool = False
     reason: int = 0
     since: float = 0.0
+    saved: bool = False
     live: Live | None = None
 
 
@@ -103,6 +122,7 @@ class Entry(msgspec.Struct, frozen=True, dict=True):
             id=live.id if live else None,
             persistent=record.config is not None,
             autostart=record.autostart,
+            managed_save=record.saved,
             since=live.since if live else record.since,
             title=summary.title,
             max_memory=summary.max_memory,

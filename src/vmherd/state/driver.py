@@ -99,13 +99,16 @@ class LocalDriver(LocalHost, HypervisorDriver):
             entry = Entry(_uuid(domain), domain.name, record)
             return self.table.insert(entry, [entry.event(Lifecycle.DEFINED, _ADDED)]).info
 
-    async def domain_undefine(self, uuid: str, *, keep_nvram: bool | None = None) -> None:
+    async def domain_undefine(self, uuid: str, *, keep_nvram: bool | None = None, managed_save: bool = False) -> None:
         self.require_writable()
 
         def forget(entry: Entry) -> list[DomainEvent]:
             if entry.record.config is None:
                 raise InvalidState(f"domain {entry.name!r} is transient", hint="it is gone when it stops")
-            entry.record.config = None
+            if entry.record.saved and not managed_save:
+                text = "Refusing to undefine while domain managed save image exists"
+                raise InvalidState(text, hint="--managed-save removes it, too")
+            entry.record.config, entry.record.saved = None, False
             entry.record.autostart = False
             return [entry.event(Lifecycle.UNDEFINED)]
 
@@ -202,8 +205,10 @@ class LocalDriver(LocalHost, HypervisorDriver):
             )
         return known
 
-    def begin(self, entry: Entry | None, domain: Domain) -> tuple[str, Live]:
-        """Note that a domain is being started, transient where ``entry`` is None.
+    def begin(self, entry: Entry | None, domain: Domain, *, restored_from: str = "") -> tuple[str, Live]:
+        """Note that a domain is being started, transient where ``entry`` is None and there is none of its UUID.
+
+        ``restored_from`` is the image that its state comes from.
 
         Raises InvalidState if it runs already, AlreadyExists for a taken name or UUID.
         """
@@ -215,6 +220,7 @@ class LocalDriver(LocalHost, HypervisorDriver):
             on_poweroff=str(domain.on_poweroff),
             on_reboot=str(domain.on_reboot),
             on_crash=str(domain.on_crash),
+            restored_from=restored_from,
         )
 
         def occupy(entry: Entry) -> list[DomainEvent]:

@@ -38,6 +38,12 @@ class Job:
         self._info = msgspec.structs.replace(self._info, progress=done)
         self._write()
 
+    def count(self, processed: int, total: int) -> None:
+        """``processed`` of ``total`` bytes are done."""
+        done = processed / total if total else None
+        self._info = msgspec.structs.replace(self._info, progress=done, processed=processed, total=total)
+        self._write()
+
     def _write(self) -> None:
         text = msgspec.json.encode(self._info)
         os.pwrite(self._fd, text, 0)

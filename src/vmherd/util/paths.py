@@ -1,4 +1,4 @@
-"""A user's own folders, after the XDG Base Directory Specification 0.8."""
+"""A user's own folders, after the XDG Base Directory Specification 0.8; and paths as others can follow them."""
 
 from __future__ import annotations
 
@@ -38,6 +38,11 @@ def runtime_home() -> Path:
             f"{own} is not a private folder of ours", hint="remove it, or set XDG_RUNTIME_DIR to another folder"
         )
     return own
+
+
+def absolute(path: str | Path) -> Path:
+    """A path for whoever has another working folder."""
+    return Path(path).absolute()
 
 
 def _home(variable: str, default: str) -> Path:

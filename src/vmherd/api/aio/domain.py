@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from vmherd.driver.hypervisor import HypervisorDriver
+from vmherd.driver.saving import DumpFormat
 from vmherd.driver.types import Console, DomainInfo, DomainStats, JobInfo, ShutdownMode, State
 from vmherd.errors import Busy, DomainNotFound
 from vmherd.events import Lifecycle, LifecycleEvent
+from vmherd.util.paths import absolute
 
 
 class Domain:
@@ -37,16 +40,83 @@ class Domain:
         """
         return await self._driver.domain_xml(self.uuid, inactive=inactive, secure=secure)
 
-    async def undefine(self, *, keep_nvram: bool | None = None) -> None:
+    async def undefine(self, *, keep_nvram: bool | None = None, managed_save: bool = False) -> None:
         """Forget the definition.  A running guest runs on and becomes transient.
 
-        ``keep_nvram`` says what becomes of its file of UEFI variables; by default one that exists is an error.
+        ``keep_nvram`` says what becomes of its file of UEFI variables; by default one that exists is an error.  So is
+        a managed image, unless ``managed_save`` has it removed.
         """
-        await self._driver.domain_undefine(self.uuid, keep_nvram=keep_nvram)
+        await self._driver.domain_undefine(self.uuid, keep_nvram=keep_nvram, managed_save=managed_save)
 
-    async def start(self, *, paused: bool = False) -> None:
-        """Boot; return once the hypervisor runs the guest.  With ``paused`` its vCPUs wait for ``resume``."""
-        await self._driver.domain_start(self.uuid, paused=paused)
+    async def start(
+        self,
+        *,
+        paused: bool = False,
+        force_boot: bool = False,
+        bypass_cache: bool = False,
+        reset_nvram: bool = False,
+    ) -> None:
+        """Boot, or go on from a managed image; return once the hypervisor runs the guest.
+
+        With ``paused`` its vCPUs wait for ``resume``.  ``force_boot`` throws a managed image away, ``bypass_cache``
+        reads it past the host's cache.  ``reset_nvram`` begins with fresh UEFI variables.
+        """
+        await self._driver.domain_start(
+            self.uuid, paused=paused, force_boot=force_boot, bypass_cache=bypass_cache, reset_nvram=reset_nvram
+        )
+
+    async def save(
+        self, path: str | Path, *, xml: str = "", bypass_cache: bool = False, running: bool | None = None
+    ) -> None:
+        """Write the running guest to a file of the host, and end it; ``Host.restore`` lets it go on.
+
+        A failure or an abort lets it run on.  ``xml`` replaces its document, where the guest sees no difference;
+        ``running`` says how it goes on, by default as it is now; ``bypass_cache`` writes past the host's cache.
+        """
+        await self._driver.domain_save(self.uuid, absolute(path), xml=xml, bypass_cache=bypass_cache, running=running)
+
+    async def managed_save(self, *, bypass_cache: bool = False, running: bool | None = None) -> None:
+        """Save the running guest where its next start finds it and goes on from.  For the rest see ``save``."""
+        await self._driver.domain_managed_save(self.uuid, bypass_cache=bypass_cache, running=running)
+
+    async def remove_managed_save(self) -> None:
+        """Forget the managed image, so that the guest boots next time.  Without one nothing happens."""
+        await self._driver.domain_managed_save_remove(self.uuid)
+
+    async def managed_save_xml(self, *, secure: bool = False) -> str:
+        """The document in the managed image; raises InvalidState if there is none."""
+        return await self._driver.domain_managed_save_xml(self.uuid, secure=secure)
+
+    async def define_managed_save(self, xml: str, *, running: bool | None = None) -> None:
+        """Replace the document in the managed image, where the guest sees no difference."""
+        await self._driver.domain_managed_save_define(self.uuid, xml, running=running)
+
+    async def dump(
+        self,
+        path: str | Path,
+        *,
+        dump_format: DumpFormat = DumpFormat.RAW,
+        memory_only: bool = False,
+        crash: bool = False,
+        live: bool = False,
+        reset: bool = False,
+        bypass_cache: bool = False,
+    ) -> None:
+        """Write the running guest's memory to a file of the host; the guest goes on afterwards.
+
+        ``memory_only`` writes what debuggers read, in ``dump_format``; else it is the hypervisor's own.
+        ``crash`` ends the guest afterwards, ``reset`` resets it, ``live`` lets it run meanwhile where that can be.
+        """
+        await self._driver.domain_dump(
+            self.uuid,
+            absolute(path),
+            dump_format=dump_format,
+            memory_only=memory_only,
+            crash=crash,
+            live=live,
+            reset=reset,
+            bypass_cache=bypass_cache,
+        )
 
     async def shutdown(self, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
         """Ask the guest to shut down; returns once it was asked.  ``wait_stopped`` waits for the end."""

@@ -14,6 +14,7 @@ from vmherd.driver.registry import open_driver
 from vmherd.driver.types import CpuComparison, CpuModelInfo, DomainInfo, HostCheck, HostCpuInfo
 from vmherd.driver.uri import default_uri, parse_uri
 from vmherd.events import DomainEvent
+from vmherd.util.paths import absolute
 
 
 async def connect(uri: str = "", *, readonly: bool = False) -> Host:
@@ -142,6 +143,33 @@ class Host:
         Raises one DocumentError for everything that this host or its hypervisor refuses.
         """
         return await self._driver.domain_validate(xml)
+
+    async def restore(
+        self,
+        path: str | Path,
+        *,
+        xml: str = "",
+        bypass_cache: bool = False,
+        running: bool | None = None,
+        reset_nvram: bool = False,
+    ) -> Domain:
+        """Let a guest go on that ``Domain.save`` wrote to a file of the host.
+
+        The file stays; restoring it again after the guest changed its disks damages them.  ``xml`` replaces the
+        document, where the guest sees no difference; ``running`` says how it goes on, by default as it was.
+        """
+        info = await self._driver.domain_restore(
+            absolute(path), xml=xml, bypass_cache=bypass_cache, running=running, reset_nvram=reset_nvram
+        )
+        return Domain(self._driver, info)
+
+    async def saved_xml(self, path: str | Path, *, secure: bool = False) -> str:
+        """The document in the file of a saved guest; with passwords if ``secure``."""
+        return await self._driver.saved_xml(absolute(path), secure=secure)
+
+    async def define_saved(self, path: str | Path, xml: str, *, running: bool | None = None) -> None:
+        """Replace the document in the file of a saved guest, where the guest sees no difference."""
+        await self._driver.saved_define(absolute(path), xml, running=running)
 
     async def define(self, xml: str) -> Domain:
         """Keep a domain, or replace the kept definition of the one with the same UUID and name.

@@ -5,8 +5,11 @@ Generated from aio/domain.py by tools/gensync.py; do not edit.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from vmherd.api import aio, bridge
 from vmherd.api.bridge import Console
+from vmherd.driver.saving import DumpFormat
 from vmherd.driver.types import DomainInfo, DomainStats, JobInfo, ShutdownMode, State
 
 
@@ -38,16 +41,79 @@ class Domain:
         """
         return self._loop.run(self._wrapped.xml(inactive=inactive, secure=secure))
 
-    def undefine(self, *, keep_nvram: bool | None = None) -> None:
+    def undefine(self, *, keep_nvram: bool | None = None, managed_save: bool = False) -> None:
         """Forget the definition.  A running guest runs on and becomes transient.
 
-        ``keep_nvram`` says what becomes of its file of UEFI variables; by default one that exists is an error.
+        ``keep_nvram`` says what becomes of its file of UEFI variables; by default one that exists is an error.  So is
+        a managed image, unless ``managed_save`` has it removed.
         """
-        self._loop.run(self._wrapped.undefine(keep_nvram=keep_nvram))
+        self._loop.run(self._wrapped.undefine(keep_nvram=keep_nvram, managed_save=managed_save))
 
-    def start(self, *, paused: bool = False) -> None:
-        """Boot; return once the hypervisor runs the guest.  With ``paused`` its vCPUs wait for ``resume``."""
-        self._loop.run(self._wrapped.start(paused=paused))
+    def start(
+        self, *, paused: bool = False, force_boot: bool = False, bypass_cache: bool = False, reset_nvram: bool = False
+    ) -> None:
+        """Boot, or go on from a managed image; return once the hypervisor runs the guest.
+
+        With ``paused`` its vCPUs wait for ``resume``.  ``force_boot`` throws a managed image away, ``bypass_cache``
+        reads it past the host's cache.  ``reset_nvram`` begins with fresh UEFI variables.
+        """
+        self._loop.run(
+            self._wrapped.start(
+                paused=paused, force_boot=force_boot, bypass_cache=bypass_cache, reset_nvram=reset_nvram
+            )
+        )
+
+    def save(self, path: str | Path, *, xml: str = "", bypass_cache: bool = False, running: bool | None = None) -> None:
+        """Write the running guest to a file of the host, and end it; ``Host.restore`` lets it go on.
+
+        A failure or an abort lets it run on.  ``xml`` replaces its document, where the guest sees no difference;
+        ``running`` says how it goes on, by default as it is now; ``bypass_cache`` writes past the host's cache.
+        """
+        self._loop.run(self._wrapped.save(path, xml=xml, bypass_cache=bypass_cache, running=running))
+
+    def managed_save(self, *, bypass_cache: bool = False, running: bool | None = None) -> None:
+        """Save the running guest where its next start finds it and goes on from.  For the rest see ``save``."""
+        self._loop.run(self._wrapped.managed_save(bypass_cache=bypass_cache, running=running))
+
+    def remove_managed_save(self) -> None:
+        """Forget the managed image, so that the guest boots next time.  Without one nothing happens."""
+        self._loop.run(self._wrapped.remove_managed_save())
+
+    def managed_save_xml(self, *, secure: bool = False) -> str:
+        """The document in the managed image; raises InvalidState if there is none."""
+        return self._loop.run(self._wrapped.managed_save_xml(secure=secure))
+
+    def define_managed_save(self, xml: str, *, running: bool | None = None) -> None:
+        """Replace the document in the managed image, where the guest sees no difference."""
+        self._loop.run(self._wrapped.define_managed_save(xml, running=running))
+
+    def dump(
+        self,
+        path: str | Path,
+        *,
+        dump_format: DumpFormat = DumpFormat.RAW,
+        memory_only: bool = False,
+        crash: bool = False,
+        live: bool = False,
+        reset: bool = False,
+        bypass_cache: bool = False,
+    ) -> None:
+        """Write the running guest's memory to a file of the host; the guest goes on afterwards.
+
+        ``memory_only`` writes what debuggers read, in ``dump_format``; else it is the hypervisor's own.
+        ``crash`` ends the guest afterwards, ``reset`` resets it, ``live`` lets it run meanwhile where that can be.
+        """
+        self._loop.run(
+            self._wrapped.dump(
+                path,
+                dump_format=dump_format,
+                memory_only=memory_only,
+                crash=crash,
+                live=live,
+                reset=reset,
+                bypass_cache=bypass_cache,
+            )
+        )
 
     def shutdown(self, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
         """Ask the guest to shut down; returns once it was asked.  ``wait_stopped`` waits for the end."""

@@ -143,6 +143,36 @@ class Host:
         """
         return self._loop.run(self._wrapped.validate(xml))
 
+    def restore(
+        self,
+        path: str | Path,
+        *,
+        xml: str = "",
+        bypass_cache: bool = False,
+        running: bool | None = None,
+        reset_nvram: bool = False,
+    ) -> Domain:
+        """Let a guest go on that ``Domain.save`` wrote to a file of the host.
+
+        The file stays; restoring it again after the guest changed its disks damages them.  ``xml`` replaces the
+        document, where the guest sees no difference; ``running`` says how it goes on, by default as it was.
+        """
+        return Domain(
+            self._loop.run(
+                self._wrapped.restore(
+                    path, xml=xml, bypass_cache=bypass_cache, running=running, reset_nvram=reset_nvram
+                )
+            )
+        )
+
+    def saved_xml(self, path: str | Path, *, secure: bool = False) -> str:
+        """The document in the file of a saved guest; with passwords if ``secure``."""
+        return self._loop.run(self._wrapped.saved_xml(path, secure=secure))
+
+    def define_saved(self, path: str | Path, xml: str, *, running: bool | None = None) -> None:
+        """Replace the document in the file of a saved guest, where the guest sees no difference."""
+        self._loop.run(self._wrapped.define_saved(path, xml, running=running))
+
     def define(self, xml: str) -> Domain:
         """Keep a domain, or replace the kept definition of the one with the same UUID and name.
 

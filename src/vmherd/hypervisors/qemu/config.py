@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from vmherd.errors import HostError
+
+ImageFormat = Literal["raw", "gzip", "bzip2", "xz", "lzop", "zstd"]
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +57,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ``host_audio`` lets guests without a display play on the host.  ``audio_driver`` and ``sdl_audio_driver`` are the
     daemon's QEMU_AUDIO_DRV and SDL_AUDIODRIVER.  ``deprecation`` is what QEMU does when a deprecated feature is used.
     ``channels`` and ``guests`` are folders below which sockets of channels and displays have been generated; documents
-    do not keep those.
+    do not keep those.  ``save_image_format`` and ``dump_image_format`` are how saved guests and dumps are compressed:
+    raw, gzip, bzip2, xz, lzop or zstd.
     """
 
     vnc: Display = Display()
@@ -66,6 +70,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     deprecation: str = "none"
     channels: str = "/var/lib/libvirt/qemu/channel/target"
     guests: str = "/var/lib/libvirt/qemu"
+    save_image_format: ImageFormat = "raw"
+    dump_image_format: ImageFormat = "raw"
 
 
 #: What holds where nobody decided anything.

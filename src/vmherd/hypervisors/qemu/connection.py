@@ -41,7 +41,7 @@ class QemuConnection(LocalDriver):
         living = [entry for entry in self.table.all() if entry.live]
         kept = not living or keeper.is_present(self._folders)
         for entry in living:
-            if not kept or self._life.abandoned(entry) or self._life.gone(entry):
+            if not kept or any(test(entry) for test in (self._life.abandoned, self._life.gone, self._life.interrupted)):
                 await self._life.attend(entry)
         if not kept and any(entry.live for entry in self.table.all()):
             keeper.ensure(self._folders, self.uri.text)
@@ -61,8 +61,16 @@ class QemuConnection(LocalDriver):
         """A job that changes a running domain."""
         self.require_writable()
         async with self._jobs.hold(uuid, operation):
-            entry = self.table.get(uuid)
+            entry = await self._whole(uuid)
             yield entry, self._alive(entry)
+
+    async def _whole(self, uuid: str) -> Entry:
+        """A domain whose job we hold, with what somebody left half-done who was killed put right."""
+        entry = self.table.get(uuid)
+        if entry.live and entry.live.writing:
+            await self._life.put_right(uuid)
+            entry = self.table.get(uuid)
+        return entry
 
     @asynccontextmanager
     async def _adjusting(self, uuid: str, operation: str, scope: Scope) -> AsyncIterator[tuple[Entry, Scope]]:

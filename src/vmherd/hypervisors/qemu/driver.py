@@ -131,7 +131,7 @@ class QemuDriver(
     async def images_folder(self) -> Path:
         return self._folders.images
 
-    async def domain_undefine(self, uuid: str, *, keep_nvram: bool | None = None) -> None:
+    async def domain_undefine(self, uuid: str, *, keep_nvram: bool | None = None, managed_save: bool = False) -> None:
         self.require_writable()
         variables = self._workshop.variables(self.table.get(uuid).record.config)
         if variables and keep_nvram is None:
@@ -142,7 +142,8 @@ class QemuDriver(
             with on_host("remove the guest's UEFI variables"):
                 variables.unlink(missing_ok=True)
         entry = self.table.get(uuid)
-        await super().domain_undefine(uuid)
+        await super().domain_undefine(uuid, managed_save=managed_save)
+        self._remove_managed(entry)
         if entry.live is None:  # else it is forgotten when it ends
             self._workshop.forget_tpm(uuid, entry.record.config or "")
 
@@ -156,21 +157,33 @@ class QemuDriver(
             await self._start(None, domain, paused=paused)
         return self.table.get(domain.uuid).info
 
-    async def domain_start(self, uuid: str, *, paused: bool = False) -> None:
+    async def domain_start(
+        self,
+        uuid: str,
+        *,
+        paused: bool = False,
+        force_boot: bool = False,
+        bypass_cache: bool = False,
+        reset_nvram: bool = False,
+    ) -> None:
         self.require_writable()
         async with self._jobs.hold(uuid, "start"):
             entry = self.table.get(uuid)
             if entry.live:
                 raise InvalidState(f"domain {entry.name!r} is already running")
+            if entry.record.saved:
+                if not force_boot and await self._go_on(entry, paused, bypass_cache, reset_nvram):
+                    return
+                self._forget_managed(entry)
             domain = self.definition(entry)
             # The definition was completed when it was made; the binary may have changed since.
             await self.accept(domain)
-            await self._start(entry, domain, paused=paused)
+            await self._start(entry, domain, paused=paused, reset_nvram=reset_nvram)
 
-    async def _start(self, entry: Entry | None, domain: Domain, *, paused: bool) -> None:
+    async def _start(self, entry: Entry | None, domain: Domain, *, paused: bool, reset_nvram: bool = False) -> None:
         await self._workshop.prepare(domain)
         _, live = self.begin(entry, domain)
-        await self._workshop.start(domain, live, paused=paused)
+        await self._workshop.start(domain, live, paused=paused, reset_nvram=reset_nvram)
 
     async def domain_shutdown(self, uuid: str, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
         async with self._changing(uuid, "shutdown") as (entry, live):

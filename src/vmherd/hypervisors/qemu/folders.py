@@ -55,6 +55,10 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
         """The variables of guests with UEFI."""
         return self.state / "nvram"
 
+    def saved(self, name: str) -> Path:
+        """Where the guest of that name is while it is saved by itself."""
+        return self.state / "save" / f"{name}.save"
+
     def tpm(self, uuid: str) -> Path:
         """What a guest's emulated TPM remembers."""
         return self.state / "tpm" / uuid

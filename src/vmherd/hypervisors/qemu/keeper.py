@@ -44,6 +44,7 @@ class Keeper:
         self._table = DomainTable(store)
         self._life = Life(self._table, folders, Jobs(folders.jobs))
         self._watched: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._mending: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -55,7 +56,7 @@ class Keeper:
                 self._wake.clear()
         finally:
             listener.close()
-            for task in self._watched.values():
+            for task in (*self._watched.values(), *self._mending.values()):
                 task.cancel()
 
     async def _idle(self) -> bool:
@@ -74,6 +75,8 @@ class Keeper:
             assert entry.live is not None
             key = (entry.uuid, entry.live.id)
             if key in self._watched:
+                if entry.uuid not in self._mending and self._life.interrupted(entry):
+                    self._mending[entry.uuid] = asyncio.create_task(self._mend(entry))
                 continue
             if self._life.abandoned(entry):
                 self._watched[key] = asyncio.create_task(self._settle(entry, entry.live))
@@ -86,6 +89,15 @@ class Keeper:
         await self._life.attend(entry)
         del self._watched[entry.uuid, live.id]
         self._wake.set()
+
+    async def _mend(self, entry: Entry) -> None:
+        """Put right what somebody who was killed left half-done; one that cannot be, the next look tries again."""
+        try:
+            await self._life.attend(entry)
+        except VmherdError as problem:
+            log.warning("%s: %s", entry.name, problem)
+        finally:
+            del self._mending[entry.uuid]
 
     async def _watch(self, entry: Entry, live: Live) -> None:
         """Follow one guest to its end."""

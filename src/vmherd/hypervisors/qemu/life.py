@@ -19,8 +19,9 @@ from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.host import rebind
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.hypervisors.qemu.startup import leftovers
-from vmherd.state.domains import DomainTable, Entry, Live, mark_stopped, set_state
+from vmherd.state.domains import DomainTable, Entry, Live, Writing, mark_stopped, set_state
 from vmherd.state.jobs import Jobs
+from vmherd.util.files import on_host
 from vmherd.util.process import ProcessId, end, find_by_argument, identify, is_alive
 
 #: virDomainEventStoppedDetailType by the reason of the end.
@@ -28,6 +29,7 @@ _STOPPED = {
     ShutoffReason.SHUTDOWN: 0,
     ShutoffReason.DESTROYED: 1,
     ShutoffReason.CRASHED: 2,
+    ShutoffReason.SAVED: 4,
     ShutoffReason.FAILED: 5,
 }
 #: virDomainEventSuspendedDetailType by the reason of the pause.
@@ -38,6 +40,8 @@ _STATUS = {
     "running": (State.RUNNING, RunningReason.UNKNOWN),
     "paused": (State.PAUSED, PausedReason.UNKNOWN),
     "prelaunch": (State.PAUSED, PausedReason.STARTING_UP),
+    "finish-migrate": (State.PAUSED, PausedReason.UNKNOWN),
+    "postmigrate": (State.PAUSED, PausedReason.UNKNOWN),
     "io-error": (State.PAUSED, PausedReason.IOERROR),
     "watchdog": (State.PAUSED, PausedReason.WATCHDOG),
     "guest-panicked": (State.CRASHED, CrashedReason.PANICKED),
@@ -47,7 +51,7 @@ _STATUS = {
 }
 
 #: Ends after which nobody looks into the log of a guest that is gone itself.
-_EXPECTED = (ShutoffReason.SHUTDOWN, ShutoffReason.DESTROYED)
+_EXPECTED = (ShutoffReason.SHUTDOWN, ShutoffReason.DESTROYED, ShutoffReason.SAVED)
 
 #: Jobs that clear away a start that broke off; one that has just begun does not tell its name yet.
 _CLEARING = ("recover", "unknown")
@@ -69,7 +73,7 @@ class Life:
         self._folders = folders
         self._jobs = jobs
 
-    def change(self, uuid: str, run: int, step: Change) -> None:
+    def change(self, uuid: str, run: int, step: Change, *, durable: bool = False) -> None:
         """Apply ``step`` if that run of the domain (its id) is still the present one."""
 
         def mutate(entry: Entry) -> list[DomainEvent] | None:
@@ -78,7 +82,7 @@ class Life:
             return step(entry, entry.live)
 
         with suppress(DomainNotFound):
-            self.table.change(uuid, mutate)
+            self.table.change(uuid, mutate, durable=durable)
 
     def current(self, uuid: str, run: int) -> Live | None:
         """That run of the domain as it is now; None if it is over."""
@@ -143,19 +147,22 @@ class Life:
         self.change(uuid, run, step)
 
     def started(self, uuid: str, run: int, *, paused: bool = False) -> None:
-        """The start is complete."""
+        """The start is complete; a managed image that the guest goes on from counts no more from then on."""
 
         def step(entry: Entry, live: Live) -> list[DomainEvent] | None:
             if live.ready:
                 return None
             live.ready = True
+            if live.restored_from == str(self._folders.saved(entry.name)):
+                entry.record.saved = False
+            begun = entry.event(Lifecycle.STARTED, 2 if live.restored_from else 0)
             if paused:
-                set_state(live, State.PAUSED, PausedReason.USER)
-                return [entry.event(Lifecycle.STARTED), entry.event(Lifecycle.SUSPENDED)]
-            set_state(live, State.RUNNING, RunningReason.BOOTED)
-            return [entry.event(Lifecycle.STARTED)]
+                set_state(live, State.PAUSED, PausedReason.MIGRATION if live.restored_from else PausedReason.USER)
+                return [begun, entry.event(Lifecycle.SUSPENDED, 4 if live.restored_from else 0)]
+            set_state(live, State.RUNNING, RunningReason.RESTORED if live.restored_from else RunningReason.BOOTED)
+            return [begun]
 
-        self.change(uuid, run, step)
+        self.change(uuid, run, step, durable=True)
 
     def restarted(self, uuid: str, run: int) -> None:
         """The machine begins anew."""
@@ -205,7 +212,7 @@ class Life:
             _forget_memory(self._folders.ram(uuid), uuid)
             if entry.record.config is None and reason in _EXPECTED:
                 self._folders.guest_log(entry.name).unlink(missing_ok=True)
-            if entry.record.config is None and self._folders.tpm(uuid).exists():
+            if entry.record.config is None and reason is not ShutoffReason.SAVED and self._folders.tpm(uuid).exists():
                 _forget_tpm(live.xml, self._folders.tpm(uuid))
             return [entry.event(Lifecycle.STOPPED, _STOPPED[reason])]
 
@@ -236,6 +243,64 @@ class Life:
         self.will_stop(entry.uuid, live.id, ShutoffReason.FAILED)
         self.ended(entry.uuid, live.id)
 
+    def writing(self, uuid: str, run: int, writing: Writing | None) -> None:
+        """Note that the guest's state is being written, or no more."""
+
+        def step(_: Entry, live: Live) -> list[DomainEvent]:
+            live.writing = writing
+            return []
+
+        self.change(uuid, run, step)
+
+    def saved(self, uuid: str, run: int, *, managed: bool) -> None:
+        """The guest's state is in a file: from now on it is that, and its process only has to end."""
+
+        def step(entry: Entry, live: Live) -> list[DomainEvent]:
+            live.stop_reason = ShutoffReason.SAVED
+            entry.record.saved = entry.record.saved or managed
+            return []
+
+        self.change(uuid, run, step, durable=True)
+
+    def interrupted(self, entry: Entry) -> bool:
+        """Whether somebody who is no more was writing the guest's state to a file."""
+        return entry.live is not None and entry.live.writing is not None and not self._jobs.held(entry.uuid)
+
+    async def put_right(self, uuid: str) -> None:
+        """Bring to an end what somebody left half-done who wrote the guest's state: all of it, or nothing.
+
+        Only who holds the domain's job may call it.  Raises HypervisorError if QEMU does not answer.
+        """
+        live = self.table.get(uuid).live
+        if live is None or live.writing is None:
+            return
+        if live.stop_reason is ShutoffReason.SAVED:
+            await self.stop(uuid, live, ShutoffReason.SAVED)
+            return
+        from vmherd.hypervisors.qemu.saved import image, transfer
+
+        await transfer.cancel(lambda: connected(self._folders.control(uuid)))
+        if live.writing.path:
+            with on_host("remove the unfinished image"):
+                image.discard(Path(live.writing.path))
+        if live.writing.resume and live.state in (State.PAUSED, State.RUNNING):
+            async with connected(self._folders.control(uuid)) as monitor:
+                await monitor.execute("cont")
+        self._unwritten(uuid, live)
+
+    def _unwritten(self, uuid: str, was: Live) -> None:
+        """The guest is as it was before its state was written."""
+
+        def step(entry: Entry, live: Live) -> list[DomainEvent]:
+            told = []
+            if live.writing and live.writing.resume and live.state in (State.PAUSED, State.RUNNING):
+                told = [] if live.state is State.RUNNING else [entry.event(Lifecycle.RESUMED)]
+                set_state(live, State.RUNNING, live.writing.cancelled or live.reason)
+            live.writing = None
+            return told
+
+        self.change(uuid, was.id, step)
+
     async def reconcile(self, entry: Entry, live: Live, monitor: Monitor) -> None:
         """Make the record tell what QEMU tells, after a time when nobody listened."""
         status = (await monitor.execute("query-status"))["status"]
@@ -263,6 +328,10 @@ class Life:
                     await self._settle_start(self.table.get(entry.uuid))
         elif self.gone(entry):
             self.ended(entry.uuid, entry.live.id)
+        elif self.interrupted(entry):
+            with suppress(Busy, HypervisorError):
+                async with self._jobs.hold(entry.uuid, _CLEARING[0], patience=_RECOVERY):
+                    await self.put_right(entry.uuid)
         elif entry.live.ready:
             with suppress(HypervisorError):
                 async with connected(self._folders.control(entry.uuid), patience=1.0) as monitor:

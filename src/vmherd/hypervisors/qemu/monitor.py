@@ -62,6 +62,14 @@ class Monitor:
         except (ExecInterruptedError, QMPError, OSError) as problem:
             raise HypervisorError(f"QEMU went away during {command!r}: {problem}", hint=_LOG) from None
 
+    async def hand_over(self, fd: int, name: str) -> None:
+        """Give QEMU a descriptor, which commands on this connection know as ``fd:NAME``; ours stays open."""
+        try:
+            self._client.send_fd_scm(fd)
+        except (QMPError, OSError) as problem:
+            raise HypervisorError(f"cannot hand a descriptor to QEMU: {problem}", hint=_LOG) from None
+        await self.execute("getfd", {"fdname": name})
+
     async def events(self) -> AsyncIterator[Message]:
         """Each event from now on, until QEMU closes the connection."""
         async for batch in self.batches():

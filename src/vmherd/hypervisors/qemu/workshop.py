@@ -36,7 +36,7 @@ class Workshop:
         self._caps: dict[Path, Capabilities] = {}
 
     @cached_property
-    def _config(self) -> Config:
+    def config(self) -> Config:
         return load_config(self._folders.config)
 
     async def version(self) -> str:
@@ -77,7 +77,7 @@ class Workshop:
     async def accept(self, domain: Domain) -> None:
         """Complete a document in place and check that this host's QEMU can run it; raises DocumentError."""
         caps = await self._capabilities(domain)
-        complete.complete(domain, caps, new=True, nvram=self._folders.nvram, config=self._config)
+        complete.complete(domain, caps, new=True, nvram=self._folders.nvram, config=self.config)
         validate.check(domain, caps)
 
     def forget_tpm(self, uuid: str, config: str) -> None:
@@ -103,8 +103,13 @@ class Workshop:
         validate.check_enforced(domain)
         guestcpu.settle(domain, await self._capabilities(domain), hostcpu.processor())
 
-    async def start(self, domain: Domain, live: Live, *, paused: bool) -> None:
-        """Boot an accepted document as the life ``live``; a failure leaves nothing behind."""
+    async def start(
+        self, domain: Domain, live: Live, *, paused: bool, incoming: int = -1, reset_nvram: bool = False
+    ) -> None:
+        """Boot an accepted document as the life ``live``; a failure leaves nothing behind.
+
+        In place of booting, the guest's state is read from the descriptor ``incoming``.
+        """
         domain.id = live.id
         alias.assign(domain)
         start = Start(
@@ -113,8 +118,10 @@ class Workshop:
             folders=self._folders,
             uri=self._uri,
             caps=await self._capabilities(domain),
-            config=self._config,
+            config=self.config,
             domain=domain,
             live=live,
+            incoming=incoming,
+            reset_nvram=reset_nvram,
         )
         await start.run(paused=paused)

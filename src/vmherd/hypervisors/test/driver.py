@@ -132,7 +132,15 @@ class TestDriver(TestHost, LocalTuning):
         domain = await self.read(xml)
         return self._boot(None, domain, paused=paused)
 
-    async def domain_start(self, uuid: str, *, paused: bool = False) -> None:
+    async def domain_start(
+        self,
+        uuid: str,
+        *,
+        paused: bool = False,
+        force_boot: bool = False,
+        bypass_cache: bool = False,
+        reset_nvram: bool = False,
+    ) -> None:
         self.require_writable()
         entry = self.table.get(uuid)
         self._boot(entry, self.definition(entry), paused=paused)

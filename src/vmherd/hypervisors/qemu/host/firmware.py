@@ -113,24 +113,25 @@ def choose(domain: Domain, descriptors: Iterable[Descriptor], folder: Path) -> N
     name_variables(domain, folder)
 
 
-def prepare(domain: Domain, folder: Path) -> Path | None:
+def prepare(domain: Domain, folder: Path, *, reset: bool = False) -> Path | None:
     """Choose this host's firmware for a guest that starts, in place, and make its file of variables.
 
-    Returns the file if it was made now.  Raises HostError.
+    ``reset`` makes it anew.  Returns the file if it was not there before.  Raises HostError.
     """
     if domain.os.firmware is None and domain.os.nvram is None:
         return None
     descriptors = installed()
     choose(domain, descriptors, folder)
     nvram = domain.os.nvram
-    if not isinstance(nvram, Nvram) or Path(nvram.path).exists():
+    known = isinstance(nvram, Nvram) and Path(nvram.path).exists()
+    if not isinstance(nvram, Nvram) or (known and not reset):
         return None
     with on_host(f"make the variables of {domain.name!r}"):
         source = Path(_template(domain, descriptors))
         if source.stat().st_size > _LARGEST_VARIABLES:
             raise HostError(f"{source} is too large for variables of UEFI", hint="name another <nvram template='...'>")
         write_atomically(Path(nvram.path), source.read_bytes(), durable=True)
-    return Path(nvram.path)
+    return None if known else Path(nvram.path)
 
 
 def _template(domain: Domain, descriptors: Iterable[Descriptor]) -> str:

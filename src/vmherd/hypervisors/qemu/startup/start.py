@@ -32,6 +32,7 @@ from vmherd.hypervisors.qemu.host import firmware, hostmemory, images
 from vmherd.hypervisors.qemu.host.hostmemory import HostMemory
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
+from vmherd.hypervisors.qemu.saved import transfer
 from vmherd.hypervisors.qemu.startup import channels, displays, transient
 from vmherd.hypervisors.qemu.startup.adjust import adjust
 from vmherd.hypervisors.qemu.startup.prepared import Prepared
@@ -46,7 +47,11 @@ _LOG_TAIL = 4096
 
 
 class Start:
-    """One start of one guest; ``live`` is its record, noted by the caller before."""
+    """One start of one guest; ``live`` is its record, noted by the caller before.
+
+    ``incoming`` is a descriptor of the caller that the guest's state is read from, -1 for one that boots.
+    ``reset_nvram`` begins with fresh UEFI variables.
+    """
 
     def __init__(
         self,
@@ -59,6 +64,8 @@ class Start:
         config: Config,
         domain: Domain,
         live: Live,
+        incoming: int = -1,
+        reset_nvram: bool = False,
     ) -> None:
         assert domain.uuid is not None  # the driver gives one to each document it reads
         self._uuid = domain.uuid
@@ -70,6 +77,8 @@ class Start:
         self._config = config
         self._domain = domain
         self._live = live
+        self._incoming = incoming
+        self._reset_nvram = reset_nvram
         self._process: ProcessId | None = None
 
     async def run(self, *, paused: bool) -> None:
@@ -83,7 +92,7 @@ class Start:
     async def _run(self, *, paused: bool) -> None:
         async with AsyncExitStack() as undo:
             undo.callback(self._fail)
-            if fresh := firmware.prepare(self._domain, self._folders.nvram):
+            if fresh := firmware.prepare(self._domain, self._folders.nvram, reset=self._reset_nvram):
                 undo.callback(fresh.unlink)
             images.leave_out_missing(self._domain)
             _require_files(self._domain)
@@ -104,6 +113,8 @@ class Start:
                 await self._read_back(monitor)
                 await transient.cover(self._domain, monitor, launch)
                 await adjust(self._domain, self._caps, monitor, self._config)
+                if self._incoming >= 0:
+                    await transfer.load(monitor, self._incoming)
                 self._note_document()
                 if not paused:
                     await monitor.execute("cont")
@@ -147,6 +158,7 @@ class Start:
             group_id=images.group_id,
             config=self._config,
             tpm_socket=folder / "swtpm.sock",
+            incoming="defer" if self._incoming >= 0 else "",
         )
 
     def _host_memory(self) -> HostMemory:
@@ -163,6 +175,8 @@ class Start:
         argv += ["-chardev", f"socket,id=charwatch,fd={watch},server=on,wait=off"]
         argv += ["-mon", "chardev=charwatch,id=watch,mode=control"]
         argv += ["-pidfile", str(self._folders.pidfile(self._uuid))]
+        if self._incoming >= 0:
+            resources.inherited.append(self._incoming)
         return argv
 
     async def _start_helpers(self, launch: command.Launch, log: int) -> None:
