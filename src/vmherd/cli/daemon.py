@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import msgspec
+from msgspec.structs import replace
 
 from vmherd.cli.settings import Settings, uri_option
 
@@ -45,16 +45,16 @@ def daemon_command(
     if install:
         _install(system=place.system)
         return
-    found = config.load(path or config.default_path(system=place.system), required=path is not None)
     told = {"idle_exit": idle_exit, "uri": settings.uri or None}
-    found = msgspec.structs.replace(found, **{name: value for name, value in told.items() if value is not None})
-    if settings.debug:
-        found = msgspec.structs.replace(found, log=msgspec.structs.replace(found.log, level="debug"))
+
+    def read() -> config.Config:
+        found = config.load(path or config.default_path(system=place.system), required=path is not None)
+        found = replace(found, **{name: value for name, value in told.items() if value is not None})
+        return replace(found, log=replace(found.log, level="debug")) if settings.debug else found
 
     from vmherd.daemon import service
-    from vmherd.daemon.logs import Logs
 
-    service.run(place, path or config.default_path(system=place.system), found, Logs(found.log))
+    service.run(place, path or config.default_path(system=place.system), read)
 
 
 def _install(*, system: bool) -> None:

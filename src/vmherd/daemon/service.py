@@ -7,15 +7,15 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
-from vmherd.daemon import config as settings
 from vmherd.daemon import notify
 from vmherd.daemon.access import Holder, known_names
-from vmherd.daemon.config import Config
+from vmherd.daemon.admin import ADMIN, MAIN, Manager
+from vmherd.daemon.config import Access, Config
 from vmherd.daemon.doors import Door, Doors, Kind, claimed
 from vmherd.daemon.logs import Logs
 from vmherd.daemon.places import Place
@@ -25,7 +25,8 @@ from vmherd.daemon.wire.client import Identity, Limits, Service
 from vmherd.daemon.wire.dispatch import LIBVIRT
 from vmherd.daemon.wire.hosts import Hosts
 from vmherd.daemon.wire.server import Server, ServerLimits
-from vmherd.errors import HostError, InvalidArgument, VmherdError
+from vmherd.errors import HostError, InvalidArgument, InvalidState, VmherdError
+from vmherd.rpc import protocol
 
 log = logging.getLogger("vmherd.daemon")
 
@@ -36,19 +37,37 @@ _SUCCESSION = 5.0
 
 
 class Daemon:
-    """The daemon of one place; ``path`` is the file of its settings, ``config`` what was read from it."""
+    """The daemon of one place; ``read`` gives its settings, as they are now in the file ``path``."""
 
-    def __init__(self, place: Place, path: Path, config: Config, logs: Logs) -> None:
+    def __init__(self, place: Place, path: Path, read: Callable[[], Config]) -> None:
+        config = read()
         self._place = place
         self._path = path
+        self._read = read
         self._config = config
-        self._logs = logs
+        self._logs = Logs(config.log)
         self._policy = self._decided(config)
         self._hosts = Hosts(config.uri or place.uri)
-        self._stop = asyncio.Event()
+        self._idle = config.idle_exit or 0
+        self._stop, self._wake = asyncio.Event(), asyncio.Event()
         service = Service(hosts=self._hosts, programs=LIBVIRT, admit=self._admit)
         self.server = Server(service, limits=_limits(config), client_limits=_client_limits(config))
+        self.admins = self._admin_server(config)
         self._tls = TlsDoor(self.server, config.tls) if config.tls.listen else None
+
+    def _admin_server(self, config: Config) -> Server:
+        """For those who manage the daemon: whoever can open its socket may do everything there."""
+        servers = {MAIN: self.server}
+        manager = Manager(servers, self._logs, renew_tls=self._renew_tls, stay=self._stay)
+        admit = Policy(known_names(), Access()).holder
+        service = Service(
+            hosts=self._hosts,
+            programs=frozenset({protocol.program("admin").number}),
+            admit=lambda who, readonly: admit(Who(uid=who.uid), readonly=readonly),
+            manager=manager,
+        )
+        servers[ADMIN] = Server(service, limits=_admin_limits(config), client_limits=_client_limits(config))
+        return servers[ADMIN]
 
     async def run(self) -> None:
         """Serve until somebody ends it, or nobody needs it any more.
@@ -64,16 +83,20 @@ class Daemon:
                         await self._serve(doors)
                     finally:
                         self.server.stop_listening()
+                        self.admins.stop_listening()
             finally:
                 notify.stopping()
                 log.info("leaving; guests run on")
+                await self.admins.close()
                 await self.server.close(patience=PATIENCE)
                 self._hosts.release(driver)
                 await self._hosts.close()
 
     def _listen(self, doors: Iterable[Door]) -> None:
         for door in doors:
-            if door.kind is not Kind.TLS:
+            if door.kind is Kind.ADMIN:
+                self.admins.listen(door.socket)
+            elif door.kind is not Kind.TLS:
                 self.server.listen(door.socket, readonly=door.kind is Kind.READ_ONLY)
             elif self._tls:
                 self.server.listen(door.socket, take=self._tls.take)
@@ -92,13 +115,14 @@ class Daemon:
 
     async def _needed(self) -> None:
         """Return when the daemon shall end, or nobody has needed it for a while."""
-        idle = self._config.idle_exit or 0
         since = time.monotonic()
         while not self._stop.is_set():
+            idle = self._idle
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(idle / 4 if idle else None):
-                    await self._stop.wait()
-            if self.server.clients or (time.monotonic() - since >= idle and await self._guests_run()):
+                    await self._wake.wait()
+                    self._wake.clear()
+            if not idle or self.server.clients or (time.monotonic() - since >= idle and await self._guests_run()):
                 since = time.monotonic()
             elif time.monotonic() - since >= idle and not self._stop.is_set():
                 log.info("nobody has needed this daemon for %d seconds", idle)
@@ -128,6 +152,12 @@ class Daemon:
     def stop(self) -> None:
         """Leave: calls under way are answered before, streams end, guests run on."""
         self._stop.set()
+        self._wake.set()
+
+    def _stay(self, seconds: int) -> None:
+        """Leave after that many seconds without need; 0: never."""
+        self._idle = seconds
+        self._wake.set()
 
     def _reload_by_signal(self) -> None:
         notify.reloading()
@@ -139,20 +169,28 @@ class Daemon:
 
     def reload(self) -> None:
         """Read the settings anew.  Raises HostError if they are wrong; then nothing has changed."""
-        config = settings.load(self._path)
+        config = self._read()
         policy = self._decided(config)
         if self._tls:
             self._tls.apply(config.tls)
         self._logs.apply(config.log)
         self._policy = policy
         self.server.limits = _limits(config)
+        self.admins.limits = _admin_limits(config)
         self.server.client_limits = _client_limits(config)
         for client in self.server.clients.values():
             client.admit_anew()
         for name in _changed_for_later(self._config, config):
             log.warning("the change of %s needs a restart", name)
+        if config.idle_exit != self._config.idle_exit:
+            self._stay(config.idle_exit or 0)
         self._config = config
         log.info("read %s anew", self._path)
+
+    def _renew_tls(self) -> None:
+        if self._tls is None:
+            raise InvalidState("the daemon does not listen for TLS", hint="tls.listen in daemon.toml makes it")
+        self._tls.apply(self._config.tls)
 
     # Who may do what
 
@@ -178,6 +216,10 @@ def _limits(config: Config) -> ServerLimits:
     )
 
 
+def _admin_limits(config: Config) -> ServerLimits:
+    return ServerLimits(clients=config.limits.admin_clients, unopened=config.limits.admin_clients)
+
+
 def _client_limits(config: Config) -> Limits:
     limits = config.limits
     return Limits(
@@ -199,15 +241,15 @@ def _changed_for_later(old: Config, new: Config) -> list[str]:
     return [name for name, (before, after) in pairs.items() if before != after]
 
 
-def run(place: Place, path: Path, config: Config, logs: Logs) -> None:
+def run(place: Place, path: Path, read: Callable[[], Config]) -> None:
     """Be the daemon of a place until it ends."""
     import uvloop
 
-    if config.sockets.folder:
-        place = msgspec.structs.replace(place, folder=Path(config.sockets.folder))
+    if folder := read().sockets.folder:
+        place = msgspec.structs.replace(place, folder=Path(folder))
 
     async def serve() -> None:
-        await Daemon(place, path, config, logs).run()
+        await Daemon(place, path, read).run()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())

@@ -27,6 +27,7 @@ from vmherd.rpc.xdr import BadMessage
 
 if TYPE_CHECKING:
     from vmherd.daemon.access import Holder
+    from vmherd.daemon.admin import Manager
     from vmherd.daemon.wire.events import Callbacks
     from vmherd.daemon.wire.hosts import Hosts
     from vmherd.daemon.wire.streams import Stream
@@ -69,12 +70,13 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """What the clients of one server get.
 
     ``programs`` are the numbers of those they can call; ``admit`` tells what somebody may do, on a read-only
-    connection or another one.
+    connection or another one.  ``manager`` is for those who may manage the daemon.
     """
 
     hosts: Hosts
     programs: frozenset[int]
     admit: Callable[[Identity, bool], Holder]
+    manager: Manager | None = None
 
 
 class Call:
@@ -234,7 +236,7 @@ class Client:
         try:
             handler = dispatch.find(header.program, header.version, header.procedure, self.service.programs)
             call = Call(self, header, handler.procedure, fds)
-            if self.driver is None and not handler.early:
+            if not self.opened and not handler.early:
                 raise Denied("the connection is not open", hint="open it first")
             arguments = handler.decode(message.body)
             anywhere = self.holder.require(handler.rule, arguments)
@@ -272,6 +274,11 @@ class Client:
             self.finish()
         elif self._queue:
             self._next()
+
+    @property
+    def queued(self) -> int:
+        """How many calls wait until others are answered."""
+        return len(self._queue)
 
     def reply(self, header: Header, body: bytes = b"", fds: Sequence[int] = ()) -> None:
         """Answer a call."""

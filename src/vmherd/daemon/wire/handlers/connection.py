@@ -12,7 +12,7 @@ from vmherd.errors import VmherdError
 from vmherd.events import EventId
 
 #: The libvirt whose API this is: 9.0.0.  Clients look at it to know what they may ask for.
-_LIBVIRT = 9_000_000
+LIBVIRT_VERSION = 9_000_000
 
 _AUTH_NONE = 0
 _READONLY, _NO_ALIASES = 1, 2
@@ -62,7 +62,7 @@ def connect_get_type(call: Call) -> str:
 
 @remote
 def connect_get_lib_version(call: Call) -> int:
-    return _LIBVIRT
+    return LIBVIRT_VERSION
 
 
 @remote
