@@ -99,42 +99,62 @@ def find_binary(arch: str, emulator: str | None = None) -> Path:
         problem = "is not executable" if Path(emulator).exists() else "does not exist"
         raise HostError(f"the emulator {emulator} {problem}", hint="correct <emulator>, or leave it out")
     name = f"qemu-system-{'i386' if arch == 'i686' else arch}"
-    found = shutil.which(name) or shutil.which("qemu-kvm", path="/usr/libexec")
+    found = _which(name)
     if found is None:
         package = _PACKAGES.get(arch, "qemu-system")
         raise HostError(f"{name} is not installed", hint=f"apt install {package}")
     return Path(found)
 
 
-_PACKAGES = {"x86_64": "qemu-system-x86", "i686": "qemu-system-x86", "aarch64": "qemu-system-arm"}
-
-
-async def load(binary: Path, cache: Path) -> Capabilities:
-    """What ``binary`` can do, from the cache if it holds this very file, else by asking it.
-
-    Raises HostError if it cannot be run, HypervisorError with its own words if it is no QEMU.
-    """
-    accelerators = [*(["kvm"] if kvm_usable().usable else []), "tcg"]
-    path = cache / f"capabilities-{hashlib.sha256(os.fsencode(binary)).hexdigest()[:16]}.msgpack"
-    identity = _identity(binary, accelerators)
-    known = _read(path)
-    if known and known.identity == identity:
-        return known.capabilities
-    from vmherd.hypervisors.qemu.probe import probe  # rarely needed, so not part of each start-up
-
-    found = await probe(binary, accelerators)
-    with suppress(OSError):  # without a cache it only takes longer
-        write_atomically(path, msgspec.msgpack.encode(_Cached(identity, found)))
+def _which(name: str) -> str | None:
+    """Where a program is: where it was last time, if it still is there."""
+    key = name, os.environ.get("PATH", "")
+    found = _found.get(key)
+    if found is None or not os.access(found, os.X_OK):
+        found = shutil.which(name) or shutil.which("qemu-kvm", path="/usr/libexec")
+        if found:
+            _found[key] = found
     return found
 
 
-def _identity(binary: Path, accelerators: list[str]) -> str:
-    """Changes whenever another file is at that path, KVM comes or goes, or this code asks other questions."""
+_found: dict[tuple[str, str], str] = {}
+
+
+_PACKAGES = {"x86_64": "qemu-system-x86", "i686": "qemu-system-x86", "aarch64": "qemu-system-arm"}
+
+
+async def load(binary: Path, folder: Path) -> Capabilities:
+    """What ``binary`` can do, from the cache in ``folder`` if that knows this very file, else by asking it.
+
+    Raises HostError if it cannot be run, HypervisorError with its own words if it is no QEMU.
+    """
+    path = folder / f"capabilities-{hashlib.sha256(os.fsencode(binary)).hexdigest()[:16]}.msgpack"
+    asked = identity(binary)
+    known = _read(path)
+    if known and known.identity == asked:
+        return known.capabilities
+    from vmherd.hypervisors.qemu.probe import probe  # rarely needed, so not part of each start-up
+
+    found = await probe(binary, _accelerators())
+    with suppress(OSError):  # without a cache it only takes longer
+        write_atomically(path, msgspec.msgpack.encode(_Cached(asked, found)))
+    return found
+
+
+def _accelerators() -> list[str]:
+    return [*(["kvm"] if kvm_usable().usable else []), "tcg"]
+
+
+def identity(binary: Path) -> str:
+    """Changes whenever another file is at that path, KVM comes or goes, or this code asks other questions.
+
+    Raises HostError if nothing is there.
+    """
     try:
-        stat = binary.stat()
+        stat = os.stat(binary)
     except OSError as problem:
         raise HostError(f"cannot look at {binary}: {problem.strerror}") from problem
-    asked = f"{FORMAT} {'+'.join(accelerators)}"
+    asked = f"{FORMAT} {'+'.join(_accelerators())}"
     return f"{asked} {binary} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
 
 

@@ -33,7 +33,7 @@ class Workshop:
         self._life = life
         self._folders = folders
         self._uri = uri
-        self._caps: dict[Path, Capabilities] = {}
+        self._caps: dict[Path, tuple[str, Capabilities]] = {}
 
     @cached_property
     def config(self) -> Config:
@@ -70,9 +70,12 @@ class Workshop:
         return await self._load(capabilities.find_binary(arch, domain.devices.emulator))
 
     async def _load(self, binary: Path) -> Capabilities:
-        if binary not in self._caps:
-            self._caps[binary] = await capabilities.load(binary, self._folders.cache)
-        return self._caps[binary]
+        """What a binary can do.  It may be another one tomorrow: an upgrade does not end us."""
+        identity = capabilities.identity(binary)
+        known = self._caps.get(binary)
+        if known is None or known[0] != identity:
+            known = self._caps[binary] = identity, await capabilities.load(binary, self._folders.cache)
+        return known[1]
 
     async def accept(self, domain: Domain) -> None:
         """Complete a document in place and check that this host's QEMU can run it; raises DocumentError."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -27,8 +28,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def kvm_usable(root: Path = Path("/")) -> Verdict:
     """Judge KVM from what the kernel shows below ``root``; starts nothing and takes well under a millisecond."""
-    device = root / "dev/kvm"
-    if not device.exists():
+    device = f"{root}/dev/kvm"
+    if not os.path.exists(device):
         return Verdict(False, "/dev/kvm does not exist", _HINT_ABSENT)
     if not os.access(device, os.R_OK | os.W_OK):
         return Verdict(False, "/dev/kvm is not ours to open", "add your user to the group 'kvm' and log in again")
@@ -42,14 +43,20 @@ def kvm_usable(root: Path = Path("/")) -> Verdict:
 
 
 def _has_hardware(root: Path) -> bool:
-    if any((root / "sys/module" / name).exists() for name in _HARDWARE_MODULES):
+    modules = f"{root}/sys/module"
+    if any(os.path.exists(f"{modules}/{name}") for name in _HARDWARE_MODULES):
         return True
+    return bool(_HARDWARE_FLAGS & _cpu_flags(root))
+
+
+@cache
+def _cpu_flags(root: Path) -> frozenset[str]:
+    """What the CPU can do, which never changes while we run."""
     try:
         with (root / "proc/cpuinfo").open() as lines:
-            flags = next((line for line in lines if line.startswith("flags")), "")
+            return frozenset(next((line for line in lines if line.startswith("flags")), "").split())
     except OSError:
-        return False
-    return bool(_HARDWARE_FLAGS & set(flags.split()))
+        return frozenset()
 
 
 _HINT_ABSENT = "load the module kvm_intel or kvm_amd; without it guests run in software"
