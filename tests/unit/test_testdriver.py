@@ -214,6 +214,16 @@ async def test_read_only_connections_change_nothing(host: Host) -> None:
     assert await (await host.domain("test")).state() is State.RUNNING
 
 
+async def test_passwords_of_screens_are_shown_to_those_only_who_ask(host: Host) -> None:
+    screen = "<graphics type='vnc' port='5901' passwd='s3cr3t'/>"
+    domain = await host.define(guest(f"<devices>{screen}</devices>"))
+    for _ in range(2):
+        assert "s3cr3t" not in await domain.xml()
+        assert "s3cr3t" in await domain.xml(secure=True)
+    await domain.start()
+    assert "s3cr3t" not in await domain.xml()
+
+
 async def test_what_the_driver_lacks_is_named(host: Host) -> None:
     domain = await host.domain("test")
     with pytest.raises(NotSupported, match="test driver does not support domain_console"):

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 # virDomainEventDefinedDetailType
 _ADDED, _UPDATED = 0, 1
 
+#: What every document with a password has in it; in all others there is nothing to hide.
+_HIDDEN = " passwd="
+
 
 class LocalDriver(LocalHost, HypervisorDriver):
     """Domains in a store.
@@ -69,11 +72,14 @@ class LocalDriver(LocalHost, HypervisorDriver):
         if secure:
             self.require_writable()
         entry = self.table.get(uuid)
-        defined = entry.live is None or (inactive and entry.record.config is not None)
-        key = f"xml {defined} {secure}"
-        if key not in entry.derived:
-            entry.derived[key] = _rendered(entry, defined=defined, secure=secure)
-        return entry.derived[key]
+        # While a guest that is defined starts, what it will be like is not known yet.
+        shows_live = entry.live and entry.live.xml and not (inactive and entry.record.config)
+        kept = entry.live.xml if entry.live and shows_live else entry.record.config or ""
+        if secure or _HIDDEN not in kept:
+            return kept
+        if kept not in entry.derived:
+            entry.derived[kept] = _without_passwords(kept)
+        return entry.derived[kept]
 
     async def domain_validate(self, xml: str) -> str:
         from vmherd.conf.domain import render
@@ -234,19 +240,22 @@ class LocalDriver(LocalHost, HypervisorDriver):
             if known:
                 self.table.change(known.uuid, occupy)
                 return known.uuid, live
+            live.xml = _rendered(domain)
             fresh = Entry(_uuid(domain), domain.name, DomainRecord(live=live))
             self.table.insert(fresh, [])
         return fresh.uuid, live
 
 
-def _rendered(entry: Entry, *, defined: bool, secure: bool) -> str:
-    """The document of a domain; one that reads as it is kept is the very same string, so that it is there once."""
-    kept = entry.record.config if defined else entry.live.xml if entry.live else None
-    assert kept is not None  # a record without both leaves the table
+def _rendered(domain: Domain) -> str:
+    from vmherd.conf.domain import render
+
+    return render(domain, secure=True)
+
+
+def _without_passwords(text: str) -> str:
     from vmherd.conf.domain import parse_domain, render
 
-    text = render(parse_domain(kept), secure=secure)
-    return kept if text == kept else text
+    return render(parse_domain(text))
 
 
 def _uuid(domain: Domain) -> str:
