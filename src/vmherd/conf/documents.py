@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from vmherd.conf import backup, checkpoint, domain, snapshot
+from vmherd.conf import backup, checkpoint, domain, snapshot, storage
 from vmherd.conf.capabilities import HostCapabilities
 from vmherd.conf.domaincaps import DomainCapabilities
 from vmherd.conf.status import DomainStatus
@@ -40,6 +40,15 @@ def _checkpoint(document: checkpoint.Checkpoint) -> None:
     checkpoint.check(document)
 
 
+def _volume(text: str | bytes) -> storage.Volume:
+    """A volume whose pool is not told: read as one in a folder."""
+    return storage.parse_volume(text, storage.Pool(type=storage.PoolType.DIR))
+
+
+def _complete(_: Element) -> None:
+    """Nothing is left to check: reading it completes it and refuses what contradicts itself."""
+
+
 def _reported(_: Element) -> None:
     """Nothing to check: hypervisors write it, people read it."""
 
@@ -49,6 +58,8 @@ KNOWN: dict[str, Known] = {
     "domainsnapshot": Known(snapshot.Snapshot, snapshot.parse_snapshot, _snapshot),
     "domaincheckpoint": Known(checkpoint.Checkpoint, checkpoint.parse_checkpoint, _checkpoint),
     "domainbackup": Known(backup.Backup, backup.parse_backup, backup.check),
+    "pool": Known(storage.Pool, storage.parse_pool, _complete),
+    "volume": Known(storage.Volume, _volume, _complete),
     "capabilities": Known(HostCapabilities, partial(parse, HostCapabilities), _reported),
     "domstatus": Known(DomainStatus, partial(parse, DomainStatus), _reported),
     "domainCapabilities": Known(DomainCapabilities, partial(parse, DomainCapabilities), _reported),

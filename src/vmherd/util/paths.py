@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
@@ -49,3 +50,9 @@ def _home(variable: str, default: str) -> Path:
     """The specification has relative paths ignored."""
     told = Path(os.environ.get(variable, ""))
     return told if told.is_absolute() else Path.home() / default
+
+
+def without_doubled_slashes(path: str) -> str:
+    """``path`` with single slashes and none at its end; two at the beginning stay, POSIX gives them a meaning."""
+    lead = "//" if re.match(r"//(?!/)", path) else "/" if path.startswith("/") else ""
+    return lead + re.sub(r"/+", "/", path).strip("/")
