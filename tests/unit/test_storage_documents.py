@@ -35,7 +35,8 @@ POOLS = [parse_pool(text) for text in (NETFS, ISCSI, SCSI, FIBRE, RBD, DIR)]
 
 VOLUME = """<volume type='file'><name>v.qcow2</name><key>/d/v.qcow2</key><capacity unit='GiB'>2</capacity>
   <allocation>1</allocation><physical>2</physical>
-  <target><path>/d/v.qcow2</path><format type='qcow2'/><permissions><mode>0600</mode></permissions>
+  <target><path>/d/v.qcow2</path><format type='qcow2'/>
+    <permissions><mode>0600</mode><owner>1</owner><group>2</group><label>l</label></permissions>
     <encryption format='luks'/><compat>1.1</compat><clusterSize unit='KiB'>128</clusterSize><nocow/>
     <features><lazy_refcounts/><extended_l2/></features></target>
   <backingStore><path>/d/b</path><format type='raw'/><permissions><mode>0600</mode></permissions></backingStore>
