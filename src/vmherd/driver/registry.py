@@ -1,4 +1,7 @@
-"""Finds the driver of a URI scheme among the ``vmherd.drivers`` entry points; loads it when first used."""
+"""Finds the driver of a URI among the ``vmherd.drivers`` entry points; loads it when first used.
+
+A URI with a transport or a host (qemu+ssh://host/system) is the remote driver's, whatever its scheme.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from vmherd.driver.hypervisor import HypervisorDriver
 
 GROUP = "vmherd.drivers"
+REMOTE = "remote"
 
 
 def drivers() -> dict[str, EntryPoint]:
@@ -21,7 +25,8 @@ def drivers() -> dict[str, EntryPoint]:
 
 async def open_driver(uri: ConnectURI, *, readonly: bool = False) -> HypervisorDriver:
     """Import and open the driver for ``uri``.  Raises ConnectFailed if there is none for its scheme."""
-    point = next(iter(entry_points(group=GROUP, name=uri.scheme)), None)
+    name = REMOTE if uri.transport or uri.host else uri.scheme
+    point = next(iter(entry_points(group=GROUP, name=name)), None)
     if point is None:
         known = ", ".join(sorted(drivers()))
         raise ConnectFailed(f"no driver for {uri.text!r}", hint=f"known schemes: {known}")

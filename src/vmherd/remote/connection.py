@@ -1,0 +1,146 @@
+"""An open connection to another host's daemon, and what every operation over it rests on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, NamedTuple, Self
+
+from vmherd.driver.hypervisor import HypervisorDriver
+from vmherd.driver.uri import ConnectURI
+from vmherd.errors import ConnectFailed, Denied, ReadOnly, VmherdError
+from vmherd.events import Subscription
+from vmherd.remote import failure
+from vmherd.remote.target import Target, target
+from vmherd.remote.transport import Way, open_way
+from vmherd.rpc.caller import Caller, Stream
+
+_READONLY = 1
+_AUTH_NONE, _AUTH_SASL, _AUTH_POLKIT = range(3)
+
+#: virDrvFeature: what a daemon may offer beyond the calls.
+_KEEPALIVE = 10
+#: Seconds between questions whether it is there, and how many without an answer end the connection (as virsh has it).
+_BEAT, _BEATS = 5.0, 6
+#: Seconds for a daemon to open a connection; the first of a boot looks at every QEMU binary.
+_PATIENCE = 60.0
+#: VIR_ERR_OPERATION_DENIED and its kind, of a server that wants to know who asks.
+_AUTH_FAILED, _AUTH_UNAVAILABLE = 45, 94
+
+
+class DomainRef(NamedTuple):
+    """How the protocol names a domain.  Daemons go by the UUID alone."""
+
+    name: str
+    uuid: str
+    id: int = -1
+
+
+class RemoteConnection(HypervisorDriver):
+    """The subjects of the driver are built on this."""
+
+    def __init__(self, uri: ConnectURI, way: Way, *, readonly: bool = False) -> None:
+        super().__init__(uri, readonly=readonly)
+        self._way = way
+        self._names: dict[str, str] = {}
+        self._gone = False
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._subscriptions: list[Subscription] = []
+        self._caller = Caller(way.channel, raises=failure.raised, told=self._told, lost=self._lost)
+
+    @classmethod
+    async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
+        wanted = target(uri)
+        driver = cls(uri, await open_way(wanted, readonly=readonly), readonly=readonly)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await driver._greet(wanted)
+        except BaseException as problem:
+            explained = await driver._explained(problem)
+            await driver.close()
+            if explained:
+                raise explained from None
+            raise
+        return driver
+
+    async def _greet(self, wanted: Target) -> None:
+        await self._authenticate()
+        if await self._caller.call("connect_supports_feature", _KEEPALIVE):
+            self._caller.keep_alive(_BEAT, _BEATS)
+        await self._caller.call("connect_open", wanted.name, _READONLY if self.readonly else 0)
+        self.name = await self._caller.call("connect_get_type")
+
+    async def _authenticate(self) -> None:
+        """A daemon that knows us already asks for nothing."""
+        ways = await self._caller.call("auth_list")
+        if not ways or _AUTH_NONE in ways:
+            return
+        if _AUTH_POLKIT in ways:
+            await self._caller.call("auth_polkit")
+            return
+        raise Denied(
+            "the daemon wants a password (SASL), which is not supported",
+            hint="connect by ssh or TLS, or allow this user the daemon's UNIX socket",
+        )
+
+    async def _explained(self, problem: BaseException) -> VmherdError | None:
+        """What to tell of an opening that failed, where the reason itself says too little."""
+        match problem:
+            case TimeoutError():
+                return ConnectFailed("the daemon does not answer", hint="it may hang; its log may tell why")
+            case ConnectFailed() if self._way.program:
+                said = await self._way.program.complaint()
+                return ConnectFailed(said or problem.message, hint=problem.hint) if said else None
+            case VmherdError() if problem.code in (_AUTH_FAILED, _AUTH_UNAVAILABLE):
+                return Denied(
+                    f"the daemon does not let us in: {problem}",
+                    hint="polkit asks for a password on a terminal only with an agent, such as pkttyagent; "
+                    "members of the group libvirt are let in without",
+                )
+        return None
+
+    async def close(self) -> None:
+        if not self._gone:
+            try:
+                async with asyncio.timeout(2):
+                    await self._caller.call("connect_close")
+            except (VmherdError, TimeoutError):
+                pass  # it is closed all the same
+        self._caller.close()
+        await self._way.close()
+
+    # Calls
+
+    async def _call(self, name: str, *arguments: Any, program: str = "remote") -> Any:
+        return await self._caller.call(name, *arguments, program=program)
+
+    async def _ask(self, uuid: str, name: str, *arguments: Any, program: str = "remote") -> Any:
+        """A call about a domain."""
+        return await self._caller.call(name, self._ref(uuid), *arguments, program=program)
+
+    async def _change(self, uuid: str, name: str, *arguments: Any, program: str = "remote") -> Any:
+        """A call that changes a domain."""
+        self.require_writable()
+        return await self._ask(uuid, name, *arguments, program=program)
+
+    async def _stream(self, uuid: str, name: str, *arguments: Any) -> Stream:
+        """A call about a domain that opens a stream."""
+        return await self._caller.open_stream(name, self._ref(uuid), *arguments)
+
+    def _ref(self, uuid: str) -> DomainRef:
+        return DomainRef(self._names.get(uuid, ""), uuid)
+
+    def require_writable(self) -> None:
+        """Raise ReadOnly on a connection opened read-only."""
+        if self.readonly:
+            raise ReadOnly("this connection is read-only", hint="connect without the read-only option")
+
+    # What comes by itself
+
+    def _told(self, procedure: Any, values: Any) -> None:
+        """An event; whoever asked for events overrides this."""
+
+    def _lost(self, reason: VmherdError) -> None:
+        """The connection is gone: nothing happens any more."""
+        self._gone = True
+        for subscription in list(self._subscriptions):
+            subscription.close()

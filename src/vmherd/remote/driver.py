@@ -1,0 +1,11 @@
+"""The remote driver: every operation is a call to the daemon of another host, or of this one."""
+
+from __future__ import annotations
+
+from vmherd.remote.domain import RemoteDomains
+from vmherd.remote.events import RemoteEvents
+from vmherd.remote.host import RemoteHost
+
+
+class RemoteDriver(RemoteHost, RemoteDomains, RemoteEvents):
+    """One connection to a daemon that speaks libvirt's protocol."""
