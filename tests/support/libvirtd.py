@@ -137,7 +137,7 @@ def running(folder: Path, *, patience: float = 30.0) -> Iterator[Libvirtd]:
 
 def _wait(daemon: Libvirtd, patience: float) -> None:
     deadline = time.monotonic() + patience
-    while "test" not in daemon.virsh("list", "--name", uri="test:///default", check=False):
+    while daemon.virsh("list", "--name", uri="test:///default", check=False).strip() != "test":
         if daemon._process.poll() is not None or time.monotonic() > deadline:
             raise AssertionError(f"libvirtd does not answer: {(daemon.folder / 'output').read_text()}")
         time.sleep(0.05)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from parts import processes, stop_all
 
+from support.libvirtd import Libvirtd, missing, running
 from vmherd.api.aio import Host, connect
 from vmherd.guest.demo import DemoGuest, demo_guest
 
@@ -38,3 +39,12 @@ async def host(uri: str, tmp_path: Path) -> AsyncIterator[Host]:
     async with asyncio.timeout(20):
         while processes(tmp_path):  # the keeper leaves by itself
             await asyncio.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def libvirtd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Libvirtd]:
+    """Debian's libvirtd, the same one for all tests."""
+    if problem := missing():
+        pytest.skip(f"libvirtd {problem}")
+    with running(tmp_path_factory.mktemp("libvirtd")) as daemon:
+        yield daemon

@@ -184,7 +184,7 @@ async def test_what_the_state_forbids_is_refused(host: Host) -> None:
         await domain.resume()
     await domain.suspend()
     with pytest.raises(InvalidState, match="paused"):
-        await domain.shutdown()
+        await domain.reset()
 
 
 async def test_the_document_says_what_follows_an_end(host: Host) -> None:

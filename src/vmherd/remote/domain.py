@@ -18,8 +18,9 @@ _KIB = 1024
 _NANOSECONDS = 1e9
 
 _SECURE, _INACTIVE = 1, 2
-_PAUSED = 1
-_NVRAM, _KEEP_NVRAM = 4, 8
+#: virDomainCreateFlags
+_PAUSED, _BYPASS_CACHE, _FORCE_BOOT, _RESET_NVRAM = 1, 4, 8, 32
+_MANAGED_SAVE, _NVRAM, _KEEP_NVRAM = 1, 4, 8
 _GRACEFUL = 1
 _FORCE = 1
 _PERSISTENT, _AUTOSTART = 4, 1024
@@ -136,9 +137,9 @@ class RemoteDomains(RemoteConnection):
         self.require_writable()
         return await self._defined(await self._call("domain_define_xml_flags", xml, 0))
 
-    async def domain_undefine(self, uuid: str, *, keep_nvram: bool | None = None) -> None:
+    async def domain_undefine(self, uuid: str, *, keep_nvram: bool | None = None, managed_save: bool = False) -> None:
         flags = {None: 0, True: _KEEP_NVRAM, False: _NVRAM}[keep_nvram]
-        await self._change(uuid, "domain_undefine_flags", flags)
+        await self._change(uuid, "domain_undefine_flags", flags | _MANAGED_SAVE * managed_save)
 
     # Lives
 
@@ -146,8 +147,17 @@ class RemoteDomains(RemoteConnection):
         self.require_writable()
         return await self._defined(await self._call("domain_create_xml", xml, _PAUSED * paused))
 
-    async def domain_start(self, uuid: str, *, paused: bool = False) -> None:
-        await self._change(uuid, "domain_create_with_flags", _PAUSED * paused)
+    async def domain_start(
+        self,
+        uuid: str,
+        *,
+        paused: bool = False,
+        force_boot: bool = False,
+        bypass_cache: bool = False,
+        reset_nvram: bool = False,
+    ) -> None:
+        flags = _PAUSED * paused | _BYPASS_CACHE * bypass_cache | _FORCE_BOOT * force_boot | _RESET_NVRAM * reset_nvram
+        await self._change(uuid, "domain_create_with_flags", flags)
 
     async def domain_shutdown(self, uuid: str, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
         await self._change(uuid, "domain_shutdown_flags", _MODES[mode])

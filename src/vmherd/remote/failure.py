@@ -17,7 +17,7 @@ _PLAIN: dict[int, type[VmherdError]] = {
 }
 #: VIR_ERR_NO_*: what is missing is no domain.
 _MISSING = frozenset({43, 49, 50, 53, 57, 62, 66, 72, 80, 101, 103, 104, 107})
-_TAKEN = ("already exists", "already defined")
+_TAKEN = ("already exists", "exists already", "already defined")
 
 
 def raised(failure: Failure) -> VmherdError:

@@ -150,7 +150,11 @@ async def _carried(words: list[str], *, secure: bool) -> Way:
     with theirs:
         try:
             process = await asyncio.create_subprocess_exec(
-                *words, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=asyncio.subprocess.PIPE, start_new_session=True
+                *words,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
             )
         except OSError as problem:
             ours.close()

@@ -167,7 +167,7 @@ class TestDriver(TestHost, LocalTuning):
         self.require_writable()
 
         def obey(entry: Entry) -> list[DomainEvent]:
-            live = _running(entry)
+            live = _alive(entry)  # libvirt's lets paused guests obey, too
             return _follow(entry, live.on_poweroff, ShutoffReason.SHUTDOWN)
 
         self.table.change(uuid, obey)
@@ -176,7 +176,7 @@ class TestDriver(TestHost, LocalTuning):
         self.require_writable()
 
         def obey(entry: Entry) -> list[DomainEvent]:
-            live = _running(entry)
+            live = _alive(entry)
             return _follow(entry, live.on_reboot, ShutoffReason.SHUTDOWN)
 
         self.table.change(uuid, obey)

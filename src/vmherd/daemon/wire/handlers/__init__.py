@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-_SUBJECTS = ("admin", "connection", "lists", "domain")
+_SUBJECTS = ("admin", "connection", "lists", "domain", "host")
 
 
 def load() -> None:
