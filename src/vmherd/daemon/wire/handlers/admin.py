@@ -11,7 +11,7 @@ from vmherd.daemon.admin import Manager, described, unopened
 from vmherd.daemon.wire.client import Call, Client
 from vmherd.daemon.wire.dispatch import answers
 from vmherd.daemon.wire.flags import only
-from vmherd.daemon.wire.handlers.connection import LIBVIRT_VERSION
+from vmherd.driver.host import LIBVIRT_VERSION
 from vmherd.driver.params import Kind
 from vmherd.errors import InvalidArgument, VmherdError
 from vmherd.rpc.params import plain, typed
