@@ -79,7 +79,7 @@ class RunningDaemon:
 def virsh(uri: str, *words: str) -> str:
     """What virsh says, without its empty lines."""
     done = subprocess.run(
-        ["virsh", "-q", "-c", uri, *words],
+        ["virsh", "-c", uri, *words],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

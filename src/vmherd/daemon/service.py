@@ -33,7 +33,7 @@ log = logging.getLogger("vmherd.daemon")
 #: Seconds that calls under way have to be answered when the daemon ends.
 PATIENCE = 15.0
 #: Seconds that a daemon waits for the one before it to be gone.
-_SUCCESSION = 5.0
+_SUCCESSION = 2.0
 
 
 class Daemon:

@@ -26,6 +26,8 @@ def context(settings: Tls) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.verify_mode = ssl.CERT_REQUIRED
+    # libvirt's clients take what comes after the handshake for the welcome: no tickets for resuming sessions.
+    made.num_tickets = 0
     for name in ("ca", "certificate", "key", *(["crl"] if settings.crl else [])):
         _require(name, Path(getattr(settings, name)))
     try:

@@ -1,0 +1,352 @@
+"""The daemon as a process: doors, certificates, systemd, signals, access."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from daemons import RunningDaemon, virsh
+
+pytestmark = pytest.mark.skipif(not shutil.which("virsh"), reason="asks with virsh, of the package libvirt-clients")
+
+GUEST = "<domain type='test'><name>{}</name><memory>1024</memory><os><type>hvm</type></os></domain>"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert isinstance(port, int)
+        return port
+
+
+# Doors
+
+
+def test_each_socket_gives_what_its_name_says(tmp_path: Path) -> None:
+    with RunningDaemon(tmp_path) as daemon:
+        assert daemon.virsh("list", "--name") == "test"
+        assert daemon.virsh("list", "--name", readonly=True) == "test"
+        # By what libvirt's client library refuses itself, and by what it leaves to the daemon.
+        assert "read only access prevents" in daemon.virsh("destroy", "test", readonly=True)
+        assert "Domain 'test' destroyed" in daemon.virsh("destroy", "test")
+        modes = {path.name: oct(path.stat().st_mode & 0o777) for path in daemon.run.glob("*-sock*")}
+        assert modes == {"libvirt-sock": "0o660", "libvirt-sock-ro": "0o666", "libvirt-admin-sock": "0o600"}
+    assert [path.name for path in daemon.run.iterdir()] == ["daemon.lock"]
+
+
+def test_a_folder_has_one_daemon_and_what_a_killed_one_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    with RunningDaemon(tmp_path) as first:
+        second = RunningDaemon(tmp_path)
+        words = [sys.executable, "-m", "vmherd", "daemon", "--config", str(second.config)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=20)
+        assert done.returncode == 4
+        assert f"a daemon runs already in {first.run}, as process {first.process.pid}" in done.stderr  # type: ignore[union-attr]
+        first.signal(signal.SIGKILL)
+        first.wait()
+        assert (first.run / "libvirt-sock").is_socket()
+    first.log.unlink()
+    with RunningDaemon(tmp_path) as again:
+        assert again.virsh("list", "--name") == "test"
+
+
+def test_it_stands_in_at_libvirts_own_place_unless_libvirt_is_there(tmp_path: Path) -> None:
+    place = tmp_path / "libvirt"
+    environment = os.environ | {"XDG_RUNTIME_DIR": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    (tmp_path / "vmherd").mkdir()
+    (tmp_path / "vmherd/daemon.toml").write_text("sockets.libvirt_paths = true")
+    words = [sys.executable, "-m", "vmherd", "-c", "test:///default", "daemon", "--session"]
+    place.mkdir()
+    with socket.socket(socket.AF_UNIX) as libvirtd:
+        libvirtd.bind(str(place / "libvirt-sock"))
+        libvirtd.listen()
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 5
+    assert f"somebody listens at {place}/libvirt-sock already" in done.stderr
+    with subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL) as process:
+        try:
+            deadline = time.monotonic() + 20
+            while virsh(f"test+unix:///default?socket={place}/libvirt-sock", "list", "--name") != "test":
+                assert time.monotonic() < deadline
+        finally:
+            process.terminate()
+
+
+# Systemd
+
+#: Puts the descriptors where systemd does, and becomes the program that comes after.
+SYSTEMD = """
+import fcntl, os, sys
+for place, fd in enumerate([fcntl.fcntl(int(fd), fcntl.F_DUPFD, 50) for fd in sys.argv[1].split(",")]):
+    os.dup2(fd, 3 + place)
+os.environ["LISTEN_PID"] = str(os.getpid())
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_it_takes_systemds_sockets_and_tells_it_how_far_it_is(tmp_path: Path) -> None:
+    daemon = RunningDaemon(tmp_path)
+    daemon.run.mkdir()
+    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    told.bind(str(tmp_path / "notify"))
+    told.settimeout(20)
+    doors = []
+    for name in ("libvirt-sock", "libvirt-sock-ro", "libvirt-admin-sock"):
+        doors.append(socket.socket(socket.AF_UNIX))
+        doors[-1].bind(str(daemon.run / name))
+        doors[-1].listen()
+    # The last one's name is not ours: its path tells what it is.
+    variables = [
+        "LISTEN_FDS=3",
+        "LISTEN_FDNAMES=libvirt-sock:libvirt-sock-ro:unknown",
+        f"NOTIFY_SOCKET={tmp_path}/notify",
+    ]
+    fds = [door.fileno() for door in doors]
+    daemon.start(words=[sys.executable, "-c", SYSTEMD, ",".join(map(str, fds)), "env", *variables], pass_fds=fds)
+    for door in doors:
+        door.close()
+    try:
+        assert told.recv(1000) == b"READY=1\nSTATUS=serving test:///default"
+        assert daemon.virsh("list", "--name") == "test"
+        daemon.signal(signal.SIGHUP)
+        assert told.recv(1000).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+        assert told.recv(1000).startswith(b"READY=1\n")
+        daemon.signal(signal.SIGTERM)
+        assert told.recv(1000) == b"STOPPING=1"
+        assert daemon.wait() == 0
+        # They are systemd's: it has them for the next one.
+        assert (daemon.run / "libvirt-sock").exists()
+    finally:
+        told.close()
+        daemon.__exit__()
+
+
+# Signals
+
+
+def test_it_reads_its_settings_anew_and_keeps_those_it_has_where_they_are_wrong(tmp_path: Path) -> None:
+    port = free_port()
+    tcp = f'[tcp]\nlisten = ["127.0.0.1:{port}"]\nrole = "{{}}"'
+    with RunningDaemon(tmp_path, tcp.format("viewer")) as daemon:
+        place = f"test+tcp://127.0.0.1:{port}/default"
+        assert virsh(place, "list", "--name") == "test"
+        assert "domain_suspend needs domain:suspend" in virsh(place, "suspend", "test")
+        daemon.configure(tcp.format("operator"))
+        daemon.signal(signal.SIGHUP)
+        daemon.expect("anew")
+        assert "suspended" in virsh(place, "suspend", "test")
+        daemon.configure(tcp.format("king"))
+        daemon.signal(signal.SIGHUP)
+        daemon.expect(f"the settings stay as they were: {daemon.config}: tcp.role: no role 'king'")
+        assert "resumed" in virsh(place, "resume", "test")
+
+
+@pytest.mark.qemu
+def test_it_ends_when_what_is_under_way_is_done_and_guests_run_on(tmp_path: Path) -> None:
+    daemon = RunningDaemon(tmp_path, uri=f"qemu:///embed?root={tmp_path}")
+    (tmp_path / "a.xml").write_text(
+        "<domain type='qemu'><name>a</name><memory>65536</memory><os><type>hvm</type></os>"
+        "<devices><serial type='pty'/></devices></domain>"
+    )
+    with daemon:
+        assert "defined" in daemon.virsh("define", str(tmp_path / "a.xml"))
+        uri = f"qemu+unix:///system?socket={daemon.run}/libvirt-sock"
+        with subprocess.Popen(["virsh", "-c", uri, "start", "a"], stdout=subprocess.PIPE, text=True) as start:
+            daemon.expect("")
+            time.sleep(0.15)
+            daemon.signal(signal.SIGTERM)
+            assert daemon.wait() == 0
+            assert start.communicate(timeout=20)[0].strip() == "Domain 'a' started"
+    daemon.log.unlink()
+    with daemon:
+        assert daemon.virsh("domstate", "a") == "running"
+        console = subprocess.Popen(
+            ["script", "-qec", f"virsh -c '{uri}' console a", "/dev/null"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        with console:
+            assert console.stdout is not None
+            while b"Escape character" not in console.stdout.readline():
+                pass
+            daemon.signal(signal.SIGTERM)
+            assert daemon.wait() == 0
+            console.communicate(timeout=20)
+    daemon.log.unlink()
+    with daemon:
+        assert "destroyed" in daemon.virsh("destroy", "a")
+
+
+@pytest.mark.qemu
+def test_an_idle_daemon_leaves_once_no_guest_runs(tmp_path: Path) -> None:
+    daemon = RunningDaemon(tmp_path, "idle_exit = 1", uri=f"qemu:///embed?root={tmp_path}")
+    guest = "<domain type='qemu'><name>a</name><memory>65536</memory><os><type>hvm</type></os></domain>"
+    (tmp_path / "a.xml").write_text(guest)
+    with daemon:
+        assert "created" in daemon.virsh("create", str(tmp_path / "a.xml"))
+        with pytest.raises(subprocess.TimeoutExpired):
+            assert daemon.process is not None
+            daemon.process.wait(2.5)
+        assert "destroyed" in daemon.virsh("destroy", "a")
+        assert daemon.wait() == 0
+        assert "nobody has needed this daemon for 1 seconds" in daemon.said()
+
+
+# Certificates
+
+
+KEY = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+
+
+class Authority:
+    """A certificate authority for one test, made with openssl."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self._openssl(f"req -x509 {KEY} -days 2 -subj /CN={folder.name} -keyout ca.key -out cacert.pem")
+
+    def _openssl(self, words: str) -> None:
+        subprocess.run(["openssl", *words.split()], cwd=self.folder, check=True, capture_output=True)
+
+    def issue(self, name: str, subject: str) -> None:
+        """NAMEcert.pem and NAMEkey.pem."""
+        self._openssl(
+            f"req {KEY} -subj {subject} -addext subjectAltName=IP:127.0.0.1 -keyout {name}key.pem -out request"
+        )
+        signer = "-CA cacert.pem -CAkey ca.key -CAcreateserial -copy_extensions copyall"
+        self._openssl(f"x509 -req -in request {signer} -days 2 -out {name}cert.pem")
+
+    def client(self, folder: Path, subject: str) -> Path:
+        """A folder as a client's pkipath has it."""
+        folder.mkdir()
+        self.issue("client", subject)
+        for name in ("cacert.pem", "clientcert.pem", "clientkey.pem"):
+            shutil.copy(self.folder / name, folder)
+        return folder
+
+
+def welcome(port: int, authority: Path, client: Path) -> bool:
+    """Whether the server says so, as libvirt does: libvirt's own client would not show a certificate of another CA."""
+    context = ssl.create_default_context(cafile=str(authority / "cacert.pem"))
+    context.load_cert_chain(client / "clientcert.pem", client / "clientkey.pem")
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
+        ):
+            return connection.recv(10) == b"\1"
+    except (ssl.SSLError, ConnectionResetError):
+        return False
+
+
+def tls_settings(folder: Path, port: int, *more: str) -> str:
+    lines = [f'listen = ["127.0.0.1:{port}"]', f'ca = "{folder}/cacert.pem"', *more]
+    return "[tls]\n" + "\n".join(
+        [*lines, f'certificate = "{folder}/servercert.pem"', f'key = "{folder}/serverkey.pem"']
+    )
+
+
+def test_certificates_decide_who_comes_in_and_what_they_may_do(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    authority.issue("server", "/CN=localhost")
+    admin = authority.client(tmp_path / "admin", "/O=Example/CN=admin")
+    ci = authority.client(tmp_path / "ci", "/O=Example/CN=ci")
+    other = authority.client(tmp_path / "other", "/O=Elsewhere/CN=admin")
+    stranger = Authority(tmp_path / "strange").client(tmp_path / "stranger", "/O=Example/CN=admin")
+    shutil.copy(authority.folder / "cacert.pem", stranger)
+    port = free_port()
+    access = (
+        '\n[access]\ndefault = "none"\n[[access.grants]]\nrole = "admin"\nnames = ["CN=admin,*"]\n'
+        '[[access.grants]]\nrole = "admin"\nnames = ["CN=ci,O=Example"]\ndomains = ["ci-*"]'
+    )
+    with RunningDaemon(tmp_path, tls_settings(authority.folder, port, 'allowed = ["*,O=Example"]') + access) as daemon:
+
+        def ask(folder: Path, *words: str) -> str:
+            return virsh(f"test+tls://127.0.0.1:{port}/default?pkipath={folder}", *words)
+
+        assert ask(admin, "list", "--name") == "test"
+        assert "error" in ask(other, "list")
+        daemon.expect("the certificate 'CN=admin,O=Elsewhere' may not come in")
+        assert not welcome(port, authority.folder, stranger)
+        assert welcome(port, authority.folder, admin)
+
+        # One who may do everything, with some guests.
+        (tmp_path / "mine.xml").write_text(GUEST.format("ci-1"))
+        (tmp_path / "theirs.xml").write_text(GUEST.format("web"))
+        assert ask(ci, "list", "--name") == ""
+        assert "Domain 'ci-1' defined" in ask(ci, "define", str(tmp_path / "mine.xml"))
+        assert "domain_define_xml" in ask(ci, "define", str(tmp_path / "theirs.xml"))
+        assert "started" in ask(ci, "start", "ci-1")
+        assert ask(ci, "domstate", "test") == "error: failed to get domain 'test'"
+        assert ask(ci, "list", "--name") == "ci-1"
+        assert set(ask(admin, "list", "--name").split()) == {"ci-1", "test"}
+
+
+def test_new_certificates_are_shown_after_a_reload(tmp_path: Path) -> None:
+    old, new = Authority(tmp_path / "old"), Authority(tmp_path / "new")
+    port = free_port()
+    old.issue("server", "/CN=localhost")
+    before = old.client(tmp_path / "before", "/CN=client")
+    new.issue("server", "/CN=localhost")
+    after = new.client(tmp_path / "after", "/CN=client")
+    with RunningDaemon(tmp_path, tls_settings(old.folder, port)) as daemon:
+
+        def answers(folder: Path) -> bool:
+            return virsh(f"test+tls://127.0.0.1:{port}/default?pkipath={folder}", "list", "--name") == "test"
+
+        assert answers(before)
+        assert not answers(after)
+        daemon.configure(tls_settings(new.folder, port))
+        daemon.signal(signal.SIGHUP)
+        daemon.expect("anew")
+        assert answers(after)
+        assert not answers(before)
+
+
+# Managing it
+
+
+def admin(daemon: RunningDaemon, *words: str) -> str:
+    uri = f"libvirtd:///system?socket={daemon.run}/libvirt-admin-sock"
+    done = subprocess.run(["virt-admin", "-c", uri, *words], capture_output=True, text=True, timeout=20)
+    return done.stdout + done.stderr
+
+
+def test_virt_admin_sees_clients_changes_limits_and_the_log(tmp_path: Path) -> None:
+    with RunningDaemon(tmp_path) as daemon:
+        words = ["virsh", "-c", f"test+unix:///default?socket={daemon.run}/libvirt-sock-ro"]
+        with subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as client:
+            assert client.stdin is not None
+            client.stdin.write(b"list\n")
+            client.stdin.flush()
+            deadline = time.monotonic() + 20
+            while "unix" not in admin(daemon, "client-list", "libvirtd"):
+                assert time.monotonic() < deadline
+            told = admin(daemon, "client-info", "libvirtd", "1")
+            assert f"unix_process_id: {client.pid}" in told
+            assert "readonly       : yes" in told
+            admin(daemon, "client-disconnect", "libvirtd", "1")
+            client.stdin.write(b"list\n")
+            assert b"Disconnected" in client.communicate(timeout=20)[1]
+        admin(daemon, "server-clients-set", "libvirtd", "--max-clients", "7", "--max-unauth-clients", "3")
+        told = admin(daemon, "server-clients-info", "libvirtd")
+        assert [line.split(":")[1].strip() for line in told.splitlines() if line] == ["7", "0", "3", "0"]
+        admin(daemon, "daemon-log-filters", "1:wire")
+        admin(daemon, "daemon-log-outputs", f"1:file:{tmp_path}/other.log")
+        daemon.virsh("list")
+        assert "connect_list_all_domains is answered" in (tmp_path / "other.log").read_text()
+        assert "minWorkers     : 1" in admin(daemon, "server-threadpool-info", "libvirtd")
+        assert "no server named 'nosuch'" in admin(daemon, "client-list", "nosuch")
+        daemon.virsh("destroy", "test")
+        admin(daemon, "daemon-timeout", "--timeout", "1")
+        assert daemon.wait() == 0
