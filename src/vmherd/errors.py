@@ -5,7 +5,7 @@
     │   ├── XMLSyntaxError       not even well formed
     │   └── Unsupported          understood, but this driver cannot run it
     ├── InvalidArgument          a call with a bad value
-    ├── NotFound                 DomainNotFound, ...
+    ├── NotFound                 DomainNotFound, DeviceMissing, ...
     ├── AlreadyExists            a taken name or UUID
     ├── InvalidState             the object is in the wrong state for this
     ├── Busy                     a job holds the object; a lock is taken
@@ -94,6 +94,12 @@ class DomainNotFound(NotFound):
     def __init__(self, key: str) -> None:
         super().__init__(f"no domain {key!r}", hint="'vmherd list' shows every guest")
         self.key = key
+
+
+class DeviceMissing(NotFound):
+    """The domain has no such device."""
+
+    code = 99  # VIR_ERR_DEVICE_MISSING
 
 
 class AlreadyExists(VmherdError):

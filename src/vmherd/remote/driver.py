@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from vmherd.remote.devices import RemoteDevices
 from vmherd.remote.domain import RemoteDomains
 from vmherd.remote.events import RemoteEvents
 from vmherd.remote.host import RemoteHost
 from vmherd.remote.saving import RemoteSaving
 
 
-class RemoteDriver(RemoteHost, RemoteDomains, RemoteSaving, RemoteEvents):
+class RemoteDriver(RemoteHost, RemoteDomains, RemoteDevices, RemoteSaving, RemoteEvents):
     """One connection to a daemon that speaks libvirt's protocol."""

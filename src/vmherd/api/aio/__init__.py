@@ -4,8 +4,9 @@ The blocking twin, ``vmherd.api.sync``, is generated from the modules here (``to
 coroutine becomes a blocking method there.
 """
 
+from vmherd.api.aio.devices import Devices
 from vmherd.api.aio.domain import Domain
 from vmherd.api.aio.hardware import Hardware
 from vmherd.api.aio.host import Host, connect
 
-__all__ = ["Domain", "Hardware", "Host", "connect"]
+__all__ = ["Devices", "Domain", "Hardware", "Host", "connect"]

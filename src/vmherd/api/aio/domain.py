@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from vmherd.api.aio.devices import Devices
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.saving import DumpFormat
 from vmherd.driver.types import Console, DomainInfo, DomainStats, JobInfo, ShutdownMode, State
@@ -20,6 +21,11 @@ class Domain:
         self._driver = driver
         self.uuid = info.uuid
         self.name = info.name
+
+    @property
+    def devices(self) -> Devices:
+        """Its devices: attach, detach, change."""
+        return Devices(self._driver, self.uuid)
 
     async def info(self) -> DomainInfo:
         """State, memory, vCPUs and CPU time as they are now."""

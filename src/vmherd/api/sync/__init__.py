@@ -5,8 +5,9 @@ Generated from aio/__init__.py by tools/gensync.py; do not edit.
 
 from __future__ import annotations
 
+from vmherd.api.sync.devices import Devices
 from vmherd.api.sync.domain import Domain
 from vmherd.api.sync.hardware import Hardware
 from vmherd.api.sync.host import Host, connect
 
-__all__ = ["Domain", "Hardware", "Host", "connect"]
+__all__ = ["Devices", "Domain", "Hardware", "Host", "connect"]

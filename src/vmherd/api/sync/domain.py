@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vmherd.api import aio, bridge
 from vmherd.api.bridge import Console
+from vmherd.api.sync.devices import Devices
 from vmherd.driver.saving import DumpFormat
 from vmherd.driver.types import DomainInfo, DomainStats, JobInfo, ShutdownMode, State
 
@@ -21,6 +22,11 @@ class Domain:
         self._loop = bridge.loop()
         self.uuid = wrapped.uuid
         self.name = wrapped.name
+
+    @property
+    def devices(self) -> Devices:
+        """Its devices: attach, detach, change."""
+        return Devices(self._wrapped.devices)
 
     def info(self) -> DomainInfo:
         """State, memory, vCPUs and CPU time as they are now."""

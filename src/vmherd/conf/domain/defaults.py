@@ -141,11 +141,15 @@ def _bus_of(dev: str) -> DiskBus | None:
     return next((bus for prefix, bus in _PREFIXES.items() if dev.startswith(prefix)), None)
 
 
-def _interface(interface: Interface) -> None:
+def complete_mac(interface: Interface) -> None:
+    """An address for a card that has none: 52:54:00 is QEMU's own prefix; libvirt has it for every driver."""
     if interface.mac is None or interface.mac.address == _NO_MAC:
-        # 52:54:00 is QEMU's own prefix; libvirt uses it for every driver that names no other.
         tail = ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3))
         interface.mac = MacAddress(address=f"52:54:00:{tail}")
+
+
+def _interface(interface: Interface) -> None:
+    complete_mac(interface)
     if interface.source is not None:
         interface.source.portid = None  # known only while a port exists
     _virtio_options(interface)

@@ -1,18 +1,19 @@
-"""Names the devices of a guest that starts, as libvirt does (qemu_alias.c); names the user chose stay."""
+"""Names devices as libvirt does (qemu_alias.c), at the start and later; names the user chose stay."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from vmherd.conf.domain import Domain
+from vmherd.conf.domain import Devices, Domain
 from vmherd.conf.domain.address import Alias, Device, DimmAddress, DriveAddress
 from vmherd.conf.domain.buses import drive_number
 from vmherd.conf.domain.chardev import ConsoleTargetType
 from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.disk import Disk, DiskBus
-from vmherd.conf.domain.memdev import MemoryModel
-from vmherd.conf.domain.net import InterfaceType
+from vmherd.conf.domain.hostdev import Hostdev
+from vmherd.conf.domain.memdev import MemoryDevice, MemoryModel
+from vmherd.conf.domain.net import Interface, InterfaceType
 from vmherd.hypervisors.qemu import machine
 
 
@@ -30,7 +31,50 @@ def assign(domain: Domain) -> None:
     handed_over = [each for each in devices.interfaces if each.type is InterfaceType.HOSTDEV]
     _number("hostdev", [*handed_over, *devices.hostdevs])
     _number("net", [each for each in devices.interfaces if each.type is not InterfaceType.HOSTDEV])
-    families: dict[str, list[Device]] = {
+    for prefix, members in _families(devices).items():
+        for number, device in enumerate(members):
+            _name(device, f"{prefix}{number}")
+    for model, prefix in _MODULES.items():
+        modules = [module for module in devices.memories if module.model is model]
+        for module in modules:
+            if isinstance(module.address, DimmAddress):
+                _name(module, f"{prefix}{module.address.slot}")
+        _number(prefix, modules)
+
+
+def add(domain: Domain, device: Device) -> None:
+    """Give the one device without a name, which has been plugged in, a name that no other has.
+
+    Source: qemuAssignDeviceNetAlias and its relatives, asked without an index
+    """
+    devices = domain.devices
+    match device:
+        case Disk():
+            _name(device, _disk_alias(domain, device))
+        case Controller():
+            _name(device, _controller_alias(domain, device))
+        case Interface():
+            _number("net", devices.interfaces)
+        case Hostdev():
+            handed_over = [each for each in devices.interfaces if each.type is InterfaceType.HOSTDEV]
+            _number("hostdev", [*handed_over, *devices.hostdevs])
+        case MemoryDevice():
+            _add_module(domain, device)
+    for prefix, members in _families(devices).items():
+        if any(each is device for each in members):
+            _number(prefix, members)
+
+
+def _add_module(domain: Domain, module: MemoryDevice) -> None:
+    prefix = _MODULES[module.model]
+    if isinstance(module.address, DimmAddress):
+        _name(module, f"{prefix}{module.address.slot}")
+    _number(prefix, [each for each in domain.devices.memories if each.model is module.model])
+
+
+def _families(devices: Devices) -> dict[str, list[Device]]:
+    """The families whose names count their members."""
+    return {
         "fs": [*devices.filesystems],
         "sound": [*devices.sounds],
         "redir": [*devices.redirdevs],
@@ -52,15 +96,6 @@ def assign(domain: Domain) -> None:
         "vsock": [devices.vsock] if devices.vsock else [],
         "iommu": [devices.iommu] if devices.iommu else [],
     }
-    for prefix, members in families.items():
-        for number, device in enumerate(members):
-            _name(device, f"{prefix}{number}")
-    for model, prefix in _MODULES.items():
-        modules = [module for module in devices.memories if module.model is model]
-        for module in modules:
-            if isinstance(module.address, DimmAddress):
-                _name(module, f"{prefix}{module.address.slot}")
-        _number(prefix, modules)
 
 
 _MODULES = {

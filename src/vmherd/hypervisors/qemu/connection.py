@@ -12,6 +12,7 @@ from vmherd.driver.uri import ConnectURI
 from vmherd.errors import InvalidState
 from vmherd.hypervisors.qemu import keeper
 from vmherd.hypervisors.qemu.folders import Folders
+from vmherd.hypervisors.qemu.hotplug import journal
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.state.changes import resolve
@@ -67,7 +68,7 @@ class QemuConnection(LocalDriver):
     async def _whole(self, uuid: str) -> Entry:
         """A domain whose job we hold, with what somebody left half-done who was killed put right."""
         entry = self.table.get(uuid)
-        if entry.live and entry.live.writing:
+        if entry.live and (entry.live.writing or journal.is_there(self._folders.guest(uuid))):
             await self._life.put_right(uuid)
             entry = self.table.get(uuid)
         return entry
@@ -80,7 +81,7 @@ class QemuConnection(LocalDriver):
         """
         self.require_writable()
         async with self._jobs.hold(uuid, operation):
-            entry = self.table.get(uuid)
+            entry = await self._whole(uuid)
             yield entry, resolve(entry, scope)
 
     @asynccontextmanager

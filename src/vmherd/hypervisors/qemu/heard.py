@@ -243,10 +243,6 @@ class Chronicle:
     def _on_wakeup(self, _: Data) -> None:
         self._tell(self._event(events.PmwakeupEvent))
 
-    def _on_unplugged(self, data: Data) -> None:
-        if alias := data.get("device"):
-            self._tell(self._event(events.DeviceRemovedEvent, alias=alias))
-
     def _on_unplug_refused(self, data: Data) -> None:
         if alias := data.get("device"):
             self._tell(self._event(events.DeviceRemovalFailedEvent, alias=alias))
@@ -334,7 +330,6 @@ _MEANINGS: dict[str, Callable[[Chronicle, Data], None]] = {
     "BALLOON_CHANGE": Chronicle._on_balloon,
     "BLOCK_IO_ERROR": Chronicle._on_io_error,
     "BLOCK_WRITE_THRESHOLD": Chronicle._on_threshold,
-    "DEVICE_DELETED": Chronicle._on_unplugged,
     "DEVICE_TRAY_MOVED": Chronicle._on_tray,
     "DEVICE_UNPLUG_GUEST_ERROR": Chronicle._on_unplug_refused,
     "GUEST_CRASHLOADED": Chronicle._on_crash_loaded,

@@ -126,6 +126,7 @@ class _Guest:
         # It works on documents, which whoever only starts a keeper does without.
         from vmherd.hypervisors.qemu import heard
 
+        self._forgetting: set[asyncio.Task[None]] = set()
         self._heard = heard
         self._chronicle = heard.Chronicle(life.table, life, entry, live)
 
@@ -153,8 +154,21 @@ class _Guest:
                 for event in batch:
                     await self._act(str(event["event"]), cast("Mapping[str, Any]", event.get("data", {})))
 
+    def _forget(self, alias: str = "") -> None:
+        """Take out of the document what the guest let go, as soon as no job holds it."""
+        task = asyncio.create_task(self._forget_devices(alias))
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
+
+    async def _forget_devices(self, alias: str) -> None:
+        try:
+            await self._life.forget_devices(self._uuid, self._run, alias)
+        except VmherdError as problem:
+            log.warning("%s: %s", self._entry.name, problem)
+
     async def _catch_up(self, monitor: Monitor) -> None:
         """Carry out what an event asked for while nobody listened."""
+        self._forget()
         lines = await monitor.execute("query-chardev")
         self._chronicle.channels({each["label"].removeprefix("char"): each["frontend-open"] for each in lines})
         status = (await monitor.execute("query-status"))["status"]
@@ -168,6 +182,10 @@ class _Guest:
         action = _ACTIONS.get(name)
         if action and self._life.current(self._uuid, self._run):
             await action(self, data)
+
+    async def _on_device_deleted(self, data: Mapping[str, Any]) -> None:
+        if alias := data.get("device"):
+            self._forget(str(alias))
 
     async def _on_resume(self, _: Mapping[str, Any]) -> None:
         self._life.resumed(self._uuid, self._run)
@@ -237,6 +255,7 @@ class _Guest:
 
 #: QEMU's events (qapi/run-state.json, qapi/block-core.json) and what each means for a guest.
 _ACTIONS: dict[str, Callable[[_Guest, Mapping[str, Any]], Awaitable[None]]] = {
+    "DEVICE_DELETED": _Guest._on_device_deleted,
     "RESUME": _Guest._on_resume,
     "STOP": _Guest._on_stop,
     "WATCHDOG": _Guest._on_watchdog,

@@ -17,6 +17,7 @@ from vmherd.events import DomainEvent, Lifecycle
 from vmherd.hypervisors.qemu import helpers
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.host import rebind
+from vmherd.hypervisors.qemu.hotplug import journal
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.hypervisors.qemu.startup import leftovers
 from vmherd.state.domains import DomainTable, Entry, Live, Writing, mark_stopped, set_state
@@ -57,6 +58,8 @@ _EXPECTED = (ShutoffReason.SHUTDOWN, ShutoffReason.DESTROYED, ShutoffReason.SAVE
 _CLEARING = ("recover", "unknown")
 #: Seconds that somebody else may need to bring a start that broke off to an end.
 _RECOVERY = 5.0
+#: Seconds that a device which has left may wait for a job to end until it is taken out of the document.
+_LONG = 24 * 3600.0
 
 Change = Callable[[Entry, Live], "list[DomainEvent] | None"]
 
@@ -263,15 +266,22 @@ class Life:
         self.change(uuid, run, step, durable=True)
 
     def interrupted(self, entry: Entry) -> bool:
-        """Whether somebody who is no more was writing the guest's state to a file."""
-        return entry.live is not None and entry.live.writing is not None and not self._jobs.held(entry.uuid)
+        """Whether somebody who is no more was writing the guest's state to a file, or plugging a device in."""
+        if entry.live is None or not entry.live.ready or self._jobs.held(entry.uuid):
+            return False
+        return entry.live.writing is not None or journal.is_there(self._folders.guest(entry.uuid))
 
     async def put_right(self, uuid: str) -> None:
-        """Bring to an end what somebody left half-done who wrote the guest's state: all of it, or nothing.
+        """Bring to an end what somebody left half-done: all of it, or nothing.
 
         Only who holds the domain's job may call it.  Raises HypervisorError if QEMU does not answer.
         """
-        live = self.table.get(uuid).live
+        entry = self.table.get(uuid)
+        live = entry.live
+        if live and live.ready and journal.is_there(self._folders.guest(uuid)):
+            from vmherd.hypervisors.qemu.hotplug import reconcile
+
+            await reconcile.settle(self.table, self._folders, entry)
         if live is None or live.writing is None:
             return
         if live.stop_reason is ShutoffReason.SAVED:
@@ -300,6 +310,14 @@ class Life:
             return told
 
         self.change(uuid, was.id, step)
+
+    async def forget_devices(self, uuid: str, run: int, alias: str = "") -> None:
+        """Take out of its document what that run of a guest has let go: one device, or all that QEMU has no more."""
+        from vmherd.hypervisors.qemu.hotplug import reconcile
+
+        async with self._jobs.hold(uuid, "clear-device", patience=_LONG):
+            if self.current(uuid, run):
+                await reconcile.forget(self.table, self._folders, self.table.get(uuid), alias)
 
     async def reconcile(self, entry: Entry, live: Live, monitor: Monitor) -> None:
         """Make the record tell what QEMU tells, after a time when nobody listened."""

@@ -71,7 +71,7 @@ def align(domain: Domain) -> None:
     if domain.max_memory:
         domain.max_memory.size = _rounded(domain.max_memory.size, step, "domain/maxMemory")
     for number, module in enumerate(modules, start=1):
-        _align_module(domain, module, f"domain/devices/memory[{number}]/target/size")
+        align_module(domain, module, f"domain/devices/memory[{number}]/target/size")
     domain.memory.size = initial + sum(module.target.size for module in modules)
     if full:
         domain.current_memory = domain.memory.size
@@ -82,7 +82,7 @@ def _align_cell(cell: NumaCell, step: int) -> int:
     return cell.memory
 
 
-def _align_module(domain: Domain, module: MemoryDevice, place: str) -> None:
+def align_module(domain: Domain, module: MemoryDevice, place: str = "memory/target/size") -> None:
     """A DIMM is a whole number of 2 MiB, as are the huge pages that guests map it with."""
     if machine.is_ppc64(domain) and module.model is MemoryModel.NVDIMM:
         _align_for_pseries(module)

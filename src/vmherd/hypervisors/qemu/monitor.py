@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -41,19 +42,27 @@ class Refused(HypervisorError):
 class Monitor:
     """An open monitor connection of one guest."""
 
-    def __init__(self, client: QMPClient, listener: EventListener) -> None:
+    def __init__(self, client: QMPClient, listener: EventListener, connection: socket.socket) -> None:
         self._client = client
         self._listener = listener
+        self._connection = connection
 
     async def execute(
-        self, command: str, arguments: dict[str, object] | None = None, *, patience: float = PATIENCE
+        self,
+        command: str,
+        arguments: dict[str, object] | None = None,
+        *,
+        patience: float = PATIENCE,
+        fd: int | None = None,
     ) -> Any:
-        """Run a command and return its value.
+        """Run a command and return its value; ``fd`` is a descriptor that goes to QEMU with it.
 
         Raises Refused, NotResponding after ``patience`` seconds, HypervisorError if QEMU went away.
         """
         try:
             async with asyncio.timeout(patience):
+                if fd is not None:  # all we wrote before has been answered, so that it stands before this command
+                    socket.send_fds(self._connection, [b" "], [fd])
                 return await self._client.execute(command, arguments)
         except TimeoutError:
             raise NotResponding(f"QEMU did not answer {command!r} within {patience:g} s", hint=_HUNG) from None
@@ -64,13 +73,9 @@ class Monitor:
 
     async def hand_over(self, fd: int, name: str) -> None:
         """Give QEMU a descriptor, which commands on this connection know as ``fd:NAME``; ours stays open."""
-        try:
-            self._client.send_fd_scm(fd)
-        except (QMPError, OSError) as problem:
-            raise HypervisorError(f"cannot hand a descriptor to QEMU: {problem}", hint=_LOG) from None
-        await self.execute("getfd", {"fdname": name})
+        await self.execute("getfd", {"fdname": name}, fd=fd)
 
-    async def events(self) -> AsyncIterator[Message]:
+    async def events(self) -> AsyncGenerator[Message, None]:
         """Each event from now on, until QEMU closes the connection."""
         async for batch in self.batches():
             for event in batch:
@@ -125,7 +130,8 @@ async def connected(
     client.logger.setLevel(logging.CRITICAL)
     try:
         async with asyncio.timeout(patience):
-            await client.connect(connect_unix(path))
+            connection = connect_unix(path)
+            await client.connect(connection)
     except (TimeoutError, BlockingIOError):
         await _leave(client)
         raise NotResponding(f"QEMU did not greet us on {path} within {patience:g} s", hint=_HUNG) from None
@@ -133,7 +139,7 @@ async def connected(
         await _leave(client)
         raise HypervisorError(f"cannot reach QEMU on {path}: {problem}", hint=_LOG) from None
     try:
-        yield Monitor(client, listener)
+        yield Monitor(client, listener, connection)
     finally:
         await _leave(client)
 

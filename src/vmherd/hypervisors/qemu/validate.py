@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from vmherd.conf.domain import Domain, Problem
 from vmherd.conf.domain import problems as generic_problems
@@ -28,6 +28,28 @@ def check(domain: Domain, caps: Capabilities, *, kvm: Verdict | None = None) -> 
     ``kvm`` says whether KVM works, None to find it out.
     """
     refuse([*generic_problems(domain), *problems(domain, caps, kvm or kvm_usable())], "domain", Unsupported)
+
+
+def check_added(before: Domain, after: Domain, caps: Capabilities) -> None:
+    """Raise Unsupported for what is wrong with a running guest once a device has been added, and was not before."""
+    kvm = kvm_usable()
+    old, new = ([*generic_problems(each), *problems(each, caps, kvm)] for each in (before, after))
+    _refuse_new(old, new)
+
+
+def check_added_here(before: Domain, after: Domain) -> None:
+    """The same for what cannot be done here or yet."""
+
+    def found(domain: Domain) -> list[Problem]:
+        startable = (*disks.images(domain), *cards.unstartable(domain), *_not_yet(domain))
+        return [*startable, *_not_enforced(domain)]
+
+    _refuse_new(found(before), found(after))
+
+
+def _refuse_new(old: Sequence[Problem], new: Sequence[Problem]) -> None:
+    known = {each.text for each in old}
+    refuse([each for each in new if each.text not in known], "domain", Unsupported)
 
 
 def check_startable(domain: Domain) -> None:

@@ -19,6 +19,7 @@ from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.helpers import swtpm
 from vmherd.hypervisors.qemu.host import hostcpu
 from vmherd.hypervisors.qemu.host.hostcaps import capabilities_xml
+from vmherd.hypervisors.qemu.hotplug.running import Means
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.startup import guestcpu
 from vmherd.hypervisors.qemu.startup.start import Start
@@ -105,6 +106,10 @@ class Workshop:
         validate.check_startable(domain)
         validate.check_enforced(domain)
         guestcpu.settle(domain, await self._capabilities(domain), hostcpu.processor())
+
+    async def means(self, domain: Domain) -> Means:
+        """What devices of a running guest are made with."""
+        return Means(await self._capabilities(domain), self.config)
 
     async def start(
         self, domain: Domain, live: Live, *, paused: bool, incoming: int = -1, reset_nvram: bool = False

@@ -28,13 +28,14 @@ from vmherd.driver.uri import ConnectURI
 from vmherd.errors import DocumentError, InvalidState
 from vmherd.events import DomainEvent, Lifecycle
 from vmherd.hypervisors.test import node
+from vmherd.hypervisors.test.devices import TestDevices
 from vmherd.hypervisors.test.host import TestHost
 from vmherd.state.domains import Entry, Live, mark_stopped, set_state
 from vmherd.state.tuning.operations import LocalTuning
 from vmherd.util import xmlmodel
 
 
-class TestDriver(TestHost, LocalTuning):
+class TestDriver(TestHost, TestDevices, LocalTuning):
     """Guests that are nothing but their state."""
 
     __test__ = False  # not a test case, whatever pytest thinks of the name

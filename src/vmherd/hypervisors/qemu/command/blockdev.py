@@ -143,7 +143,7 @@ def plan(domain: Domain, launch: Launch) -> Plan:
     An empty drive takes a number as well, a disk on the SD bus none.
     """
     chains: list[list[Image]] = []
-    nodes, fdsets = count(1), count(0)
+    nodes, fdsets = count(launch.first_node), count(launch.first_fdset)
     for disk in reversed(domain.devices.disks):
         images = [] if disk.target.bus is DiskBus.SD else [_top(disk), *_backing(disk)]
         images = [_resolved(replace(each, node=f"libvirt-{next(nodes)}"), launch) for each in images]

@@ -55,6 +55,11 @@ def arguments(domain: Domain) -> list[str]:
     return args
 
 
+def plugged(domain: Domain, controller: Controller) -> list[str]:
+    """One controller that comes when the guest runs."""
+    return device(_properties(domain, controller))
+
+
 def on_usb(domain: Domain) -> list[str]:
     """The hubs, and the controllers that are USB devices themselves."""
     args: list[str] = []

@@ -72,7 +72,7 @@ class Launch:
     state of a guest comes from which runs already, or "".
 
     ``host`` is the other end of network cards and host devices, ``fdsets`` numbers the sets of descriptors that QEMU
-    opens as if they were files.
+    opens as if they were files.  ``first_node`` and ``first_fdset`` are the lowest numbers that images may have.
 
     Of storage: ``vault`` finds and encrypts secrets, ``volume`` says what a volume of a pool is on this host,
     ``is_cdrom`` whether a device of the host is a CD-ROM drive, ``user_id`` and ``group_id`` which number a name has
@@ -100,3 +100,5 @@ class Launch:
     config: Config = DEFAULTS
     tpm_socket: Path | None = None
     fdsets: Iterator[int] = field(default_factory=count)
+    first_node: int = 1
+    first_fdset: int = 0

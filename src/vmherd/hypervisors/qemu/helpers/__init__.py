@@ -78,13 +78,26 @@ def _listens(helper: Helper, socket: Path) -> bool:
 
 
 def end_all(folder: Path) -> None:
-    """End the helpers of the guest with this folder; those that ended with QEMU need no word.
+    """End the helpers of the guest with this folder; those that ended with QEMU need no word."""
+    end_some(folder, "*")
+
+
+def end_some(folder: Path, pattern: str) -> None:
+    """End the helpers whose names match.
 
     One that has only just begun may lose the signal, as qemu-pr-helper does before its main loop; so it is not left at
     asking.
     """
+    notes = list(folder.glob(f"{pattern}{_SUFFIX}"))
     found = []
-    for path in folder.glob(f"*{_SUFFIX}"):
+    for path in notes:
         with suppress(OSError, msgspec.DecodeError):
             found.append(msgspec.json.decode(path.read_bytes(), type=ProcessId))
     end_soon(found, patience=_GRACE)
+    for path in notes:
+        path.unlink(missing_ok=True)
+
+
+def is_there(folder: Path, name: str) -> bool:
+    """Whether the guest with this folder has been given the helper of that name."""
+    return (folder / f"{name}{_SUFFIX}").exists()

@@ -24,7 +24,7 @@ async def start(domain: Domain, folder: Path, log: int) -> None:
     for each in domain.devices.filesystems:
         if filesystem.is_virtiofs(each) and not (each.source and each.source.socket):
             _start_virtiofs(each, folder, log)
-    if disk.leaves_reservations(domain):
+    if disk.leaves_reservations(domain) and not helpers.is_there(folder, blockdev.MANAGED_HELPER):
         await _start_reservations(folder, log)
 
 

@@ -33,13 +33,29 @@ def note(folder: Path, taken: Sequence[Taken]) -> None:
     write_atomically(folder / _NOTE, msgspec.json.encode(taken))
 
 
+def noted(folder: Path) -> list[Taken]:
+    """What the guest with this folder has taken so far."""
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode((folder / _NOTE).read_bytes(), type=list[Taken])
+    return []
+
+
+def give_back_one(folder: Path, address: str, sysfs: Path = SYSFS) -> None:
+    """Let the host have one device that the guest with this folder took."""
+    found = noted(folder)
+    for taken in found:
+        if taken.address == address:
+            with suppress(OSError, HostError):
+                bind(sysfs / "bus/pci/devices" / address, taken.override, sysfs, probe=bool(taken.driver))
+            note(folder, [each for each in found if each != taken])
+
+
 def give_back(folder: Path, sysfs: Path = SYSFS) -> None:
     """Let the host have what the guest with this folder took; a device that is gone by now is no loss."""
-    with suppress(OSError, msgspec.DecodeError):
-        for taken in msgspec.json.decode((folder / _NOTE).read_bytes(), type=list[Taken]):
-            device = sysfs / "bus/pci/devices" / taken.address
-            with suppress(OSError, HostError):
-                bind(device, taken.override, sysfs, probe=bool(taken.driver))
+    for taken in noted(folder):
+        device = sysfs / "bus/pci/devices" / taken.address
+        with suppress(OSError, HostError):
+            bind(device, taken.override, sysfs, probe=bool(taken.driver))
 
 
 def bind(device: Path, override: str, sysfs: Path, *, probe: bool = True) -> None:

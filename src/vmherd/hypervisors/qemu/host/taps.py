@@ -50,6 +50,16 @@ async def connect(interface: Interface) -> list[int]:
     return fds
 
 
+async def move(interface: Interface) -> None:
+    """Plug the tap device of a card into the bridge that it names now.  Raises HostError if there is none."""
+    assert interface.target is not None  # the card has its device
+    async with _links() as links:
+        (index,) = await links.link_lookup(ifname=interface.target.dev)
+        port = await _port(links, interface)
+        await links.link("set", index=index, **port)
+        await links.brport("set", index=index, isolated=int(bool(interface.port and interface.port.isolated)))
+
+
 @asynccontextmanager
 async def _links() -> AsyncIterator[AsyncIPRoute]:
     """The kernel's network devices; its complaints become HostError."""

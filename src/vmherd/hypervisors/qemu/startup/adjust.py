@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.disk import IoTune
-from vmherd.conf.domain.graphics import GraphicsType
+from vmherd.conf.domain.graphics import Graphics, GraphicsType
 from vmherd.conf.domain.memballoon import MemballoonModel
 from vmherd.conf.domain.memdev import MemoryModel
 from vmherd.conf.domain.net import LinkState
@@ -36,6 +36,12 @@ async def adjust(domain: Domain, caps: Capabilities, monitor: Monitor, config: C
     await _disk_limits(domain, monitor)
 
 
+async def plugged(view: Domain, monitor: Monitor) -> None:
+    """Apply what a device asks for that is plugged in while the guest runs, alone in ``view``."""
+    await _cables(view, monitor)
+    await _disk_limits(view, monitor)
+
+
 async def _passwords(domain: Domain, monitor: Monitor, config: Config) -> None:
     """Those of the document, or the administrator's."""
     defaults = {GraphicsType.VNC: config.vnc.password, GraphicsType.SPICE: config.spice.password}
@@ -43,13 +49,18 @@ async def _passwords(domain: Domain, monitor: Monitor, config: Config) -> None:
         password = graphics.passwd if graphics.passwd is not None else defaults.get(graphics.type)
         if graphics.type not in defaults or password is None:
             continue
-        protocol = str(graphics.type)
-        arguments: dict[str, object] = {"protocol": protocol, "password": password}
-        arguments |= {"connected": str(graphics.connected)} if graphics.connected else {}
-        await monitor.execute("set_password", arguments)
-        if graphics.passwd_valid_to:
-            end = datetime.fromisoformat(graphics.passwd_valid_to).replace(tzinfo=UTC)
-            await monitor.execute("expire_password", {"protocol": protocol, "time": str(int(end.timestamp()))})
+        await set_password(graphics, password, monitor)
+
+
+async def set_password(graphics: Graphics, password: str, monitor: Monitor) -> None:
+    """Set the password of a display, and until when it is valid."""
+    protocol = str(graphics.type)
+    arguments: dict[str, object] = {"protocol": protocol, "password": password}
+    arguments |= {"connected": str(graphics.connected)} if graphics.connected else {}
+    await monitor.execute("set_password", arguments)
+    if graphics.passwd_valid_to:
+        end = datetime.fromisoformat(graphics.passwd_valid_to).replace(tzinfo=UTC)
+        await monitor.execute("expire_password", {"protocol": protocol, "time": str(int(end.timestamp()))})
 
 
 async def _balloon(domain: Domain, monitor: Monitor) -> None:

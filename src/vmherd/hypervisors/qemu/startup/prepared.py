@@ -35,7 +35,7 @@ class Prepared:
         self._inherit = resources.inherit
         self._reach = resources.reach
         self._taps: dict[str, list[int]] = {}
-        self._taken: list[rebind.Taken] = []
+        self._taken = rebind.noted(folder)
 
     async def prepare(self, log: int) -> None:
         """Take devices from the host, make network devices, start routers.  Raises HostError.

@@ -11,16 +11,15 @@ import os
 import re
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from vmherd.conf.domain import Domain, parse_domain, render
-from vmherd.conf.domain.chardev import Channel, ChardevSource, ChardevType, Console, Parallel, Serial
 from vmherd.driver.types import ShutoffReason
-from vmherd.errors import HostError, HypervisorError
+from vmherd.errors import HypervisorError
 from vmherd.hypervisors.qemu import command, keeper, memory
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import backing, security
@@ -33,7 +32,7 @@ from vmherd.hypervisors.qemu.host.hostmemory import HostMemory
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.hypervisors.qemu.saved import transfer
-from vmherd.hypervisors.qemu.startup import channels, displays, transient
+from vmherd.hypervisors.qemu.startup import channels, displays, files, readback, transient
 from vmherd.hypervisors.qemu.startup.adjust import adjust
 from vmherd.hypervisors.qemu.startup.prepared import Prepared
 from vmherd.hypervisors.qemu.startup.resources import Resources
@@ -95,7 +94,7 @@ class Start:
             if fresh := firmware.prepare(self._domain, self._folders.nvram, reset=self._reset_nvram):
                 undo.callback(fresh.unlink)
             images.leave_out_missing(self._domain)
-            _require_files(self._domain)
+            files.require(self._domain)
             memory.align(self._domain)
             with ExitStack() as ours:  # what QEMU inherits, we close
                 self._make_folder()
@@ -110,7 +109,8 @@ class Start:
                 await self._spawn(argv, env, resources.inherited, undo, log)
             keeper.ensure(self._folders, self._uri)
             async with self._greeted() as monitor:
-                await self._read_back(monitor)
+                await readback.ptys(self._domain, monitor)
+                await readback.modules(self._domain, monitor)
                 await transient.cover(self._domain, monitor, launch)
                 await adjust(self._domain, self._caps, monitor, self._config)
                 if self._incoming >= 0:
@@ -228,11 +228,11 @@ class Start:
 
     def _other_users(self) -> str:
         """Which guests that run have a disk of ours."""
-        ours = {path for _, path in _disks(self._domain)}
+        ours = {path for _, path in files.disks(self._domain)}
         found = []
         for entry in self._table.all():
             if entry.live and entry.live.xml and entry.uuid != self._uuid:
-                theirs = {path for _, path in _disks(parse_domain(entry.live.xml))}
+                theirs = {path for _, path in files.disks(parse_domain(entry.live.xml))}
                 found += [f"{entry.name!r}, uses {path}" for path in sorted(ours & theirs)]
         return ", and ".join(found)
 
@@ -254,18 +254,6 @@ class Start:
         told = (re.sub(rf"^(\d{{4}}-\S+Z )?{name}: ", "", line) for line in lines)
         return "; ".join(line for line in told if line and not line.startswith(_CHATTER))
 
-    async def _read_back(self, monitor: Monitor) -> None:
-        """Learn what QEMU chose: the PTY of each character device."""
-        if not any(device.type is ChardevType.PTY for device in _chardevs(self._domain)):
-            return
-        files = {c["label"]: c["filename"] for c in await monitor.execute("query-chardev")}
-        for device in _chardevs(self._domain):
-            name = files.get(f"char{device.alias.name}", "") if device.alias else ""
-            if name.startswith("pty:"):
-                device.sources = [ChardevSource(path=name.removeprefix("pty:"))]
-                if isinstance(device, Console):
-                    device.tty = device.sources[0].path
-
     def _note_document(self) -> None:
         xml = render(self._domain, secure=True)
 
@@ -274,41 +262,6 @@ class Start:
             return []
 
         self._life.change(self._uuid, self._live.id, step)
-
-
-def _require_files(domain: Domain) -> None:
-    """Raise HostError for a file of the document that is not there or not ours to read."""
-    for what, path in _files(domain):
-        if not os.access(path, os.R_OK):
-            problem = "cannot be read" if os.path.lexists(path) else "does not exist"
-            raise HostError(f"{what}: {path} {problem}", hint="correct the path or the permissions, then start again")
-
-
-def _files(domain: Domain) -> Iterator[tuple[str, str]]:
-    if domain.os.loader and domain.os.loader.path:
-        yield "firmware", domain.os.loader.path
-    if domain.os.kernel:
-        yield "kernel", domain.os.kernel
-    if domain.os.initrd:
-        yield "initrd", domain.os.initrd
-    yield from _disks(domain)
-    for filesystem in domain.devices.filesystems:
-        if filesystem.source and filesystem.source.dir:
-            yield "file system", filesystem.source.dir
-
-
-def _disks(domain: Domain) -> Iterator[tuple[str, str]]:
-    for disk in domain.devices.disks:
-        for path in images.local_paths(disk):
-            yield f"disk {disk.target.dev}", path
-
-
-def _chardevs(domain: Domain) -> Iterator[Serial | Parallel | Console | Channel]:
-    devices = domain.devices
-    yield from devices.serials
-    yield from devices.parallels
-    yield from devices.channels
-    yield from devices.consoles
 
 
 #: What QEMU says while all is well.

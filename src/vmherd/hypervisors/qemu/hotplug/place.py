@@ -1,0 +1,90 @@
+"""Fitting a device into a machine that runs: defaults, a place, a name; and whether it may be there.
+
+The machine stays what it is: of all that completion would add, a SCSI controller only can be plugged in as well.
+Source: qemuDomainAttachDeviceDiskLiveInternal, qemuDomainEnsurePCIAddress and virDomainUSBAddressEnsure of libvirt.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from vmherd.conf.domain import Domain
+from vmherd.conf.domain.address import Device
+from vmherd.conf.domain.controller import Controller, ControllerType
+from vmherd.conf.domain.domain import devices_of
+from vmherd.conf.domain.memdev import MemoryDevice
+from vmherd.conf.domain.net import Interface
+from vmherd.conf.domain.plug import insert, replace
+from vmherd.conf.domain.redirdev import Hub
+from vmherd.errors import HypervisorError
+from vmherd.hypervisors.qemu import alias, complete, memory, validate
+from vmherd.hypervisors.qemu.address import usb
+from vmherd.hypervisors.qemu.hotplug.running import Means
+from vmherd.hypervisors.qemu.hotplug.view import alone, without_devices
+
+D = TypeVar("D", bound=Device)
+
+
+def fit(domain: Domain, device: Device, means: Means) -> list[Device]:
+    """What is to be plugged into the guest of ``domain``, which stays as it is: controllers first, ``device`` last.
+
+    Raises DocumentError, HypervisorError where there is no room for it.
+    """
+    before, after = domain, domain.copy()
+    there = {id(each) for each in devices_of(after.devices)}
+    new = device.copy()
+    insert(after, new)
+    if isinstance(new, MemoryDevice):
+        memory.align_module(after, new)
+    _complete(after, means)
+    controllers = [each for each in devices_of(after.devices) if id(each) not in there and each is not new]
+    refuse_growth(controllers)
+    validate.check_added(before, after, means.caps)
+    validate.check_added_here(without_devices(before), alone(after, new))
+    for each in (*controllers, new):
+        alias.add(after, each)
+    return [*controllers, new]
+
+
+def check_instead(domain: Domain, old: Device, new: Device, means: Means) -> None:
+    """Raise Unsupported for what is wrong with ``new`` in the place of ``old``, and was not with that."""
+    after = domain.copy()
+    found = next(each for each in devices_of(after.devices) if each.alias == old.alias)
+    replace(after, found, new)
+    validate.check_added(domain, after, means.caps)
+    validate.check_added_here(alone(domain, old), alone(domain, new))
+
+
+def complete_alone(domain: Domain, device: D, means: Means) -> D:
+    """``device`` with the defaults it would get in the machine of ``domain``, and no place of its own."""
+    new = device.copy()
+    _complete(alone(domain.copy(), new), means)
+    new.address, new.alias = device.address, device.alias
+    if isinstance(new, Interface) and isinstance(device, Interface):
+        new.mac = device.mac
+    if isinstance(new, MemoryDevice):
+        memory.align_module(domain, new)
+    return new
+
+
+def _complete(domain: Domain, means: Means) -> None:
+    complete.complete(domain, means.caps, running=True, config=means.config)
+    usb.assign(domain)
+
+
+def refuse_growth(added: list[Device]) -> None:
+    """Raise HypervisorError where the machine would have to become another one."""
+    for each in added:
+        if isinstance(each, Controller) and each.type is ControllerType.PCI:
+            raise HypervisorError("No more available PCI slots", hint=_PORTS)
+        if isinstance(each, Controller) and each.type is ControllerType.VIRTIO_SERIAL:
+            raise HypervisorError("Unable to find a free virtio-serial port", hint=_SERIAL)
+        if isinstance(each, Hub) or (isinstance(each, Controller) and each.type is ControllerType.USB):
+            raise HypervisorError("No free USB ports", hint="define the guest with <hub type='usb'/>")
+        if isinstance(each, Controller) and each.type is not ControllerType.SCSI:
+            text = f"the guest has no {each.type} controller for it"
+            raise HypervisorError(text, hint="define the guest with one")
+
+
+_PORTS = "define the guest with more <controller type='pci' model='pcie-root-port'/>, or detach something"
+_SERIAL = "define the guest with <controller type='virtio-serial'/>"
