@@ -102,6 +102,14 @@ class DeviceMissing(NotFound):
     code = 99  # VIR_ERR_DEVICE_MISSING
 
 
+class NoHostname(NotFound):
+    code = 108  # VIR_ERR_NO_HOSTNAME
+
+
+class MetadataNotFound(NotFound):
+    code = 80  # VIR_ERR_NO_DOMAIN_METADATA
+
+
 class AlreadyExists(VmherdError):
     code = 9  # VIR_ERR_OPERATION_FAILED: what libvirt answers for a taken name or UUID
     http_status = 409

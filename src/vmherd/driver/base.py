@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn, Self
 
 from vmherd.driver.uri import ConnectURI
-from vmherd.errors import NotSupported
+from vmherd.errors import NotSupported, ReadOnly
 
 
 class Driver:
@@ -24,6 +24,11 @@ class Driver:
 
     async def close(self) -> None:
         """Let go of everything this connection holds; guests run on."""
+
+    def require_writable(self) -> None:
+        """Raise ReadOnly on a connection opened read-only."""
+        if self.readonly:
+            raise ReadOnly("this connection is read-only", hint="connect without the read-only option")
 
     def _unsupported(self, operation: str) -> NoReturn:
         raise NotSupported(operation, self.name)

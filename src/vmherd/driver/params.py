@@ -157,6 +157,19 @@ _TOLD: tuple[Table, ...] = (
     ),
     _table(string="pdh cert-chain cpu0-id", uint="cbitpos reduced-phys-bits max-guests max-es-guests"),
     _table(string="sev-measurement", uint="sev-api-major sev-api-minor sev-build-id sev-policy"),
+    _table(
+        uint="user.count fs.count fs.%u.disk.count disk.count disk.%u.dependency.count if.count if.%u.addr.count "
+        "if.%u.addr.%u.prefix",
+        ullong="user.%u.login-time fs.%u.total-bytes fs.%u.used-bytes",
+        int="timezone.offset",
+        boolean="disk.%u.partition",
+        string="user.%u.name user.%u.domain os.id os.name os.pretty-name os.version os.version-id os.machine "
+        "os.variant os.variant-id os.kernel-release os.kernel-version timezone.name hostname fs.%u.mountpoint "
+        "fs.%u.name fs.%u.fstype fs.%u.disk.%u.alias fs.%u.disk.%u.serial fs.%u.disk.%u.device disk.%u.name "
+        "disk.%u.dependency.%u.name disk.%u.serial disk.%u.alias disk.%u.guest_alias disk.%u.guest_bus if.%u.name "
+        "if.%u.hwaddr if.%u.addr.%u.type if.%u.addr.%u.addr",
+    ),
+    _table(string="vcpus online offlinable"),
     _table(uint="nclients nclients_unauth nWorkers freeWorkers jobQueueDepth"),
     _table(
         boolean="readonly",
@@ -165,7 +178,7 @@ _TOLD: tuple[Table, ...] = (
     ),
 )
 
-_NUMBER = re.compile(r"\d+$")
+_NUMBER = re.compile(r"\d+(?=\.|$)")
 
 
 @cache

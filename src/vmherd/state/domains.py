@@ -77,7 +77,8 @@ class Live(msgspec.Struct, kw_only=True):
 class DomainRecord(msgspec.Struct, kw_only=True):
     """What the store keeps of a domain; ``reason`` and ``since`` are of its last stop.
 
-    ``saved`` is whether it goes on from its managed image when it starts next.
+    ``saved`` is whether it goes on from its managed image when it starts next, ``agent_timeout`` how long the agent in
+    it gets for its answers (virDomainAgentResponseTimeoutValues, or seconds).
     """
 
     config: str | None = None
@@ -86,6 +87,7 @@ class DomainRecord(msgspec.Struct, kw_only=True):
     reason: int = 0
     since: float = 0.0
     saved: bool = False
+    agent_timeout: int = -2
     live: Live | None = None
 
 
@@ -192,6 +194,20 @@ class DomainTable:
             else:
                 entry = self._note(entry, self.store.replace(KIND, uuid, _encode(entry.record)))
             self.store.record_events(events)
+        return entry
+
+    def rename(self, uuid: str, name: str, mutate: Callable[[Entry], None]) -> Entry:
+        """Give a domain another name, in one transaction with ``mutate``, which may refuse; tell it as libvirt does.
+
+        Raises DomainNotFound, and AlreadyExists for a name that is taken.
+        """
+        with self.store.transaction(durable=True):
+            old = self._own(uuid)
+            mutate(old)
+            self.store.rename(KIND, uuid, name)
+            entry = Entry(uuid, name, old.record)
+            entry = self._note(entry, self.store.replace(KIND, uuid, _encode(entry.record)))
+            self.store.record_events([old.event(Lifecycle.UNDEFINED, 1), entry.event(Lifecycle.DEFINED, 2)])
         return entry
 
     def _own(self, uuid: str) -> Entry:

@@ -22,6 +22,7 @@ from vmherd.driver.uri import ConnectURI
 from vmherd.errors import AlreadyExists, DomainNotFound, InvalidState
 from vmherd.events import DomainEvent, Lifecycle, Subscription
 from vmherd.state.changes import Edit, resolve, summarise
+from vmherd.state.control import LocalControl
 from vmherd.state.domains import DomainRecord, DomainTable, Entry, Live
 from vmherd.state.hub import EventHub
 from vmherd.state.node.operations import LocalHost
@@ -37,7 +38,7 @@ _ADDED, _UPDATED = 0, 1
 _HIDDEN = " passwd="
 
 
-class LocalDriver(LocalHost, HypervisorDriver):
+class LocalDriver(LocalHost, LocalControl, HypervisorDriver):
     """Domains in a store.
 
     ``database`` None keeps them in memory; ``listeners`` is where the processes that share it hear each other.

@@ -11,14 +11,14 @@ import fcntl
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
 from vmherd.driver.types import JobInfo
 from vmherd.errors import Busy, Cancelled, InvalidState
-from vmherd.util.files import on_host
+from vmherd.util.files import on_host, write_atomically
 
 #: Seconds to wait for another job to end; libvirt's QEMU driver waits as long (QEMU_JOB_WAIT_TIME).
 PATIENCE = 30.0
@@ -50,6 +50,13 @@ class Job:
         os.ftruncate(self._fd, len(text))
 
 
+class EndedJob(msgspec.Struct, frozen=True):
+    """A job that was done, and how long it took."""
+
+    info: JobInfo
+    seconds: float
+
+
 class Jobs:
     """The jobs of all domains whose lock files are in ``folder``."""
 
@@ -72,6 +79,7 @@ class Jobs:
                 job = Job(fd, JobInfo(operation=operation, started=time.time(), progress=None, pid=os.getpid()))
             async with self._abortable(uuid, operation):
                 yield job
+            self._record(uuid, job)
         finally:
             self._path(uuid).unlink(missing_ok=True)  # first: whoever waits for the lock sees that it is void
             os.close(fd)
@@ -139,6 +147,24 @@ class Jobs:
             os.close(fd)
         return None
 
+    def _record(self, uuid: str, job: Job) -> None:
+        """Note the end of a job that counted what it did, for whoever asks how it went."""
+        if job._info.total:
+            ended = EndedJob(job._info, time.time() - job._info.started)
+            with suppress(OSError):  # it is done all the same
+                write_atomically(self._ended_path(uuid), msgspec.json.encode(ended))
+
+    def ended(self, uuid: str, *, keep: bool = False) -> EndedJob | None:
+        """The last job that counted what it did; told once, unless it is to be kept."""
+        path = self._ended_path(uuid)
+        try:
+            ended = msgspec.json.decode(path.read_bytes(), type=EndedJob)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+        if not keep:
+            path.unlink(missing_ok=True)
+        return ended
+
     def abort(self, uuid: str) -> None:
         """Ask the job of a domain to stop; raises InvalidState if there is none."""
         if not self.held(uuid):
@@ -147,6 +173,9 @@ class Jobs:
 
     def _path(self, uuid: str) -> Path:
         return self._folder / f"{uuid}.job"
+
+    def _ended_path(self, uuid: str) -> Path:
+        return self._folder / f"{uuid}.ended"
 
     def _abort_path(self, uuid: str) -> Path:
         return self._folder / f"{uuid}.abort"

@@ -164,6 +164,13 @@ class Store:
             )
         return revision
 
+    def rename(self, kind: str, uuid: str, name: str) -> None:
+        """Give an object another name; raises AlreadyExists if that is taken.  Its body is the caller's to replace."""
+        with self.transaction(durable=True):
+            if taken := self.find(kind, name):
+                raise AlreadyExists(f"{kind} {name!r} exists already, with UUID {taken.uuid}")
+            self._db.execute("UPDATE object SET name=? WHERE kind=? AND uuid=?", (name, kind, uuid))
+
     def delete(self, kind: str, uuid: str) -> None:
         """Forget an object; none of that UUID is fine too."""
         with self.transaction(durable=True):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from vmherd.driver.types import Scope
+from vmherd.driver.types import Scope, State
 from vmherd.driver.uri import ConnectURI
-from vmherd.errors import InvalidState
+from vmherd.errors import InvalidState, VmherdError
 from vmherd.hypervisors.qemu import keeper
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.hotplug import journal
@@ -22,7 +23,11 @@ from vmherd.state.jobs import Jobs
 
 if TYPE_CHECKING:
     from vmherd.conf.domain import Domain
+    from vmherd.hypervisors.qemu.agent import Agent
     from vmherd.hypervisors.qemu.workshop import Workshop
+
+#: Seconds between looks whether the agent that is waited for is still there.
+_AGENT_POLL = 0.5
 
 
 class QemuConnection(LocalDriver):
@@ -88,6 +93,52 @@ class QemuConnection(LocalDriver):
     async def _monitor(self, uuid: str, *, patience: float = 20.0) -> AsyncIterator[Monitor]:
         async with connected(self._folders.control(uuid), patience=patience) as monitor:
             yield monitor
+
+    @asynccontextmanager
+    async def _agent(self, uuid: str, *, timeout: int | None = None) -> AsyncIterator[Agent]:
+        """The agent in a running guest, for one command at a time, whoever has it.
+
+        ``timeout`` is an AgentTimeout or seconds, by default the domain's own.  Raises as ``AgentOperations`` says.
+        """
+        self.require_writable()
+        from vmherd.hypervisors.qemu import agent, lines
+
+        entry = self.table.get(uuid)
+        if entry.live is None or entry.live.state is not State.RUNNING:
+            raise InvalidState("domain is not running", hint=f"'vmherd list' shows how {entry.name} is")
+        path = lines.agent_channel(entry.live.xml)
+        patience = agent.patience_of(entry.record.agent_timeout if timeout is None else timeout)
+        async with self._jobs.hold(f"{uuid}.agent", "agent"):
+            connection = await agent.Agent.connect(path, patience=patience)
+            watch = asyncio.create_task(self._watch_agent(connection, uuid, entry.live.id))
+            try:
+                yield connection
+            finally:
+                watch.cancel()
+                connection.close()
+
+    async def _watch_agent(self, connection: Agent, uuid: str, run: int) -> None:
+        """End the wait for an agent that cannot answer any more."""
+        from vmherd.hypervisors.qemu import lines
+
+        seen = ""
+        while live := self._life.current(uuid, run):
+            if live.state is not State.RUNNING:
+                break
+            if live.xml != seen:
+                seen = live.xml
+                try:
+                    lines.agent_channel(seen)
+                except VmherdError:
+                    break
+            await asyncio.sleep(_AGENT_POLL)
+        connection.vanish()
+
+    def _document(self, uuid: str) -> Domain:
+        """How a guest runs now; raises InvalidState for one that does not."""
+        from vmherd.conf.domain import parse_domain
+
+        return parse_domain(self._alive(self.table.get(uuid)).xml)
 
     def _alive(self, entry: Entry) -> Live:
         if entry.live is None:

@@ -29,7 +29,7 @@ from vmherd.driver.types import (
     State,
 )
 from vmherd.driver.uri import ConnectURI
-from vmherd.errors import Busy, HypervisorError, InvalidState, NotResponding, VmherdError
+from vmherd.errors import Busy, HypervisorError, InvalidState, VmherdError
 from vmherd.hypervisors.qemu.console import Turn, open_line
 from vmherd.hypervisors.qemu.folders import for_uri
 from vmherd.hypervisors.qemu.operations.agent import QemuAgent
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vmherd.qemu")
 
+#: Seconds that an agent gets to say that it is there, before the power button is pressed.
+_HEARTBEAT = 2
 #: Seconds a healthy guest's QEMU needs at most where nobody wants to wait for a hung one.
 GLANCE = 2.0
 
@@ -197,20 +199,16 @@ class QemuDriver(
             await self._press_power(entry, live, mode, "reboot")
 
     async def _press_power(self, entry: Entry, live: Live, mode: ShutdownMode, what: str) -> None:
-        if mode is not ShutdownMode.ACPI and await self._ask_agent(entry, live, mode, what):
+        if mode is not ShutdownMode.ACPI and await self._ask_agent(entry.uuid, mode, what):
             return
         async with self._monitor(entry.uuid) as monitor:
             await monitor.execute("system_powerdown")
 
-    async def _ask_agent(self, entry: Entry, live: Live, mode: ShutdownMode, what: str) -> bool:
-        from vmherd.hypervisors.qemu import agent, lines
-
-        path = lines.agent_channel(live.xml)
+    async def _ask_agent(self, uuid: str, mode: ShutdownMode, what: str) -> bool:
         try:
-            if path is None:
-                raise NotResponding(f"domain {entry.name!r} has no channel for the guest agent", hint=_AGENT)
-            await agent.power(path, what)
-        except HypervisorError:
+            async with self._agent(uuid, timeout=_HEARTBEAT) as agent:
+                await agent.go("guest-shutdown", {"mode": what}, patience=1.0)
+        except VmherdError:
             if mode is ShutdownMode.AGENT:
                 raise
             return False
@@ -295,6 +293,3 @@ class QemuDriver(
     async def domain_abort_job(self, uuid: str) -> None:
         self.require_writable()
         self._jobs.abort(self.table.get(uuid).uuid)
-
-
-_AGENT = "add a <channel type='unix'> with target name 'org.qemu.guest_agent.0', and run qemu-ga in the guest"

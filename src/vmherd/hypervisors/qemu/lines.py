@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vmherd.conf.domain import parse_domain
-from vmherd.conf.domain.chardev import Channel, ChardevType, Console, Serial, SocketMode
-from vmherd.errors import InvalidState
+from vmherd.conf.domain.chardev import Channel, ChannelState, ChardevType, Console, Serial, SocketMode
+from vmherd.errors import ArgumentUnsupported, InvalidState, NotResponding
 from vmherd.hypervisors.qemu import agent
 
 
@@ -35,9 +35,17 @@ def _is_reachable(line: Serial | Console | Channel) -> bool:
     return line.type is ChardevType.PTY
 
 
-def agent_channel(xml: str) -> Path | None:
-    """The socket of the guest agent's channel, None where the guest has none."""
+def agent_channel(xml: str) -> Path:
+    """The socket of the guest agent's channel.
+
+    Raises ArgumentUnsupported where the guest has none, NotResponding where nobody in the guest listens there.
+    """
     for channel in parse_domain(xml).devices.channels:
         if channel.target.name == agent.CHANNEL and channel.sources and channel.sources[0].path:
+            if channel.target.state is ChannelState.DISCONNECTED:
+                raise NotResponding("QEMU guest agent is not connected", hint="is it running in the guest?")
             return Path(channel.sources[0].path)
-    return None
+    raise ArgumentUnsupported("QEMU guest agent is not configured", hint=_NO_AGENT)
+
+
+_NO_AGENT = "add a <channel type='unix'> with target name 'org.qemu.guest_agent.0', and run qemu-ga in the guest"

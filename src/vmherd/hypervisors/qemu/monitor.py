@@ -19,7 +19,7 @@ from typing import Any
 
 from qemu.qmp import ConnectError, EventListener, ExecInterruptedError, ExecuteError, Message, QMPClient, QMPError
 
-from vmherd.errors import HypervisorError, NotResponding
+from vmherd.errors import HypervisorError, InvalidArgument, NotResponding
 from vmherd.util.sockets import connect_unix
 
 #: Seconds a healthy QEMU never needs for its answer, even on a loaded machine.
@@ -74,6 +74,37 @@ class Monitor:
     async def hand_over(self, fd: int, name: str) -> None:
         """Give QEMU a descriptor, which commands on this connection know as ``fd:NAME``; ours stays open."""
         await self.execute("getfd", {"fdname": name}, fd=fd)
+
+    async def attempt(self, command: str) -> None:
+        """Run a command that not every QEMU has, and need not have."""
+        try:
+            await self.execute(command)
+        except Refused as problem:
+            if problem.kind != "CommandNotFound":
+                raise
+
+    async def exchange(
+        self, command: dict[str, object], *, fd: int | None = None, patience: float = PATIENCE
+    ) -> dict[str, object]:
+        """Send a command as it is, with a descriptor if there is one, and return what QEMU says: a value or an error.
+
+        Raises InvalidArgument for what is no command, NotResponding and HypervisorError as ``execute`` does.
+        """
+        try:
+            async with asyncio.timeout(patience):
+                if fd is not None:
+                    self._client.send_fd_scm(fd)
+                return {"return": await self._client.execute_msg(Message(command))}
+        except TimeoutError:
+            raise NotResponding(f"QEMU did not answer within {patience:g} s", hint=_HUNG) from None
+        except ExecuteError as problem:
+            return dict(problem.received)
+        except ValueError:
+            raise InvalidArgument(
+                "a command of the monitor has an 'execute'", hint='{"execute": "query-status"}'
+            ) from None
+        except (ExecInterruptedError, QMPError, OSError) as problem:
+            raise HypervisorError(f"QEMU went away: {problem}", hint=_LOG) from None
 
     async def events(self) -> AsyncGenerator[Message, None]:
         """Each event from now on, until QEMU closes the connection."""

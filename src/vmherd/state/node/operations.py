@@ -17,18 +17,12 @@ from vmherd.driver.host import (
     HostOperations,
     SuspendTarget,
 )
-from vmherd.errors import ReadOnly
 
 _ROOT = Path("/")
 
 
 class LocalHost(HostOperations):
     """The machine this program runs on."""
-
-    def require_writable(self) -> None:
-        """Raise ReadOnly on a connection opened read-only."""
-        if self.readonly:
-            raise ReadOnly("this connection is read-only", hint="connect without the read-only option")
 
     async def host_info(self) -> HostInfo:
         from vmherd.state.node import processors

@@ -2,8 +2,134 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
+from collections.abc import Sequence
+
+from vmherd.driver.agent import AddressSource, AgentTimeout, GuestFilesystem, GuestInfo, GuestInterface
+from vmherd.driver.params import Params
+from vmherd.errors import InvalidArgument, NoHostname
+from vmherd.events import DomainEvent
 from vmherd.hypervisors.qemu.connection import QemuConnection
+from vmherd.state.domains import Entry
 
 
 class QemuAgent(QemuConnection):
     """What the guest agent does."""
+
+    async def domain_agent_command(self, uuid: str, command: str, *, timeout: int = AgentTimeout.DEFAULT) -> str:
+        try:
+            message = json.loads(command)
+        except ValueError as problem:
+            raise InvalidArgument(f"this is no JSON: {problem}", hint='write {"execute": "guest-ping"}') from None
+        if not isinstance(message, dict) or "execute" not in message:
+            raise InvalidArgument("a command of the agent is a JSON object with an 'execute'")
+        async with self._agent(uuid, timeout=_seconds(timeout)) as agent:
+            answer = await agent.exchange(message)
+        agent.require_value(str(message["execute"]), answer)
+        return json.dumps(answer, separators=(",", ":"))
+
+    async def domain_set_agent_timeout(self, uuid: str, timeout: int) -> None:
+        self.require_writable()
+        _seconds(timeout)
+
+        def note(entry: Entry) -> list[DomainEvent]:
+            entry.record.agent_timeout = timeout
+            return []
+
+        self.table.change(uuid, note)
+
+    async def domain_guest_info(self, uuid: str, groups: GuestInfo | None = None) -> Params:
+        async with self._agent(uuid) as agent:
+            from vmherd.hypervisors.qemu.inside import everything
+
+            return await everything.tell(agent, self._document(uuid), groups)
+
+    async def domain_hostname(self, uuid: str, source: AddressSource = AddressSource.LEASE) -> str:
+        if source is AddressSource.AGENT:
+            async with self._agent(uuid) as agent:
+                return str((await agent.execute("guest-get-host-name"))["host-name"])
+        self.require_writable()
+        entry = self.table.get(uuid)
+        self._alive(entry)
+        raise NoHostname(f"no hostname found for domain {entry.name}", hint="ask its agent")
+
+    async def domain_addresses(self, uuid: str, source: AddressSource = AddressSource.LEASE) -> list[GuestInterface]:
+        from vmherd.hypervisors.qemu.inside import interfaces
+
+        if source is AddressSource.AGENT:
+            async with self._agent(uuid) as agent:
+                return await interfaces.ask(agent)
+        self._alive(self.table.get(uuid))
+        if source is AddressSource.ARP:
+            return interfaces.from_neighbours(self._document(uuid))
+        return []  # there are no networks whose leases could be looked at
+
+    async def domain_filesystems(self, uuid: str) -> list[GuestFilesystem]:
+        async with self._agent(uuid) as agent:
+            from vmherd.hypervisors.qemu.inside import storage
+
+            return await storage.filesystems(agent, self._document(uuid))
+
+    async def domain_freeze(self, uuid: str, mountpoints: Sequence[str] = ()) -> int:
+        async with self._agent(uuid) as agent:
+            if mountpoints:
+                return int(await agent.execute("guest-fsfreeze-freeze-list", {"mountpoints": list(mountpoints)}))
+            return int(await agent.execute("guest-fsfreeze-freeze"))
+
+    async def domain_thaw(self, uuid: str) -> int:
+        async with self._agent(uuid) as agent:
+            return int(await agent.execute("guest-fsfreeze-thaw"))
+
+    async def domain_trim(self, uuid: str, *, minimum: int = 0) -> None:
+        async with self._agent(uuid) as agent:
+            await agent.execute("guest-fstrim", {"minimum": minimum})
+
+    async def domain_time(self, uuid: str) -> int:
+        async with self._agent(uuid) as agent:
+            return int(await agent.execute("guest-get-time"))
+
+    async def domain_set_time(self, uuid: str, nanoseconds: int | None) -> None:
+        async with self._agent(uuid) as agent:
+            await agent.execute("guest-set-time", None if nanoseconds is None else {"time": nanoseconds})
+        # Else the guest would be given all the ticks that it missed, and its clock be wrong again (x86 only).
+        async with self._monitor(uuid) as monitor:
+            await monitor.attempt("rtc-reset-reinjection")
+
+    async def domain_set_user_password(self, uuid: str, user: str, password: str, *, encrypted: bool = False) -> None:
+        hidden = b64encode(password.encode()).decode()
+        async with self._agent(uuid) as agent:
+            arguments: dict[str, object] = {"username": user, "password": hidden, "crypted": encrypted}
+            await agent.execute("guest-set-user-password", arguments)
+
+    async def domain_guest_vcpus(self, uuid: str) -> Params:
+        async with self._agent(uuid) as agent:
+            from vmherd.hypervisors.qemu.inside import processors
+
+            return await processors.tell(agent)
+
+    async def domain_set_guest_vcpus(self, uuid: str, vcpus: str, *, online: bool) -> None:
+        from vmherd.hypervisors.qemu.inside import processors
+
+        wanted = processors.parse(vcpus)
+        async with self._agent(uuid) as agent:
+            await processors.switch(agent, wanted, online=online)
+
+    async def domain_ssh_keys(self, uuid: str, user: str) -> list[str]:
+        async with self._agent(uuid) as agent:
+            return list((await agent.execute("guest-ssh-get-authorized-keys", {"username": user}))["keys"])
+
+    async def domain_set_ssh_keys(self, uuid: str, user: str, keys: Sequence[str], *, append: bool = False) -> None:
+        async with self._agent(uuid) as agent:
+            arguments: dict[str, object] = {"username": user, "keys": list(keys), "reset": not append}
+            await agent.execute("guest-ssh-add-authorized-keys", arguments)
+
+    async def domain_remove_ssh_keys(self, uuid: str, user: str, keys: Sequence[str]) -> None:
+        async with self._agent(uuid) as agent:
+            await agent.execute("guest-ssh-remove-authorized-keys", {"username": user, "keys": list(keys)})
+
+
+def _seconds(timeout: int) -> int:
+    if timeout < AgentTimeout.BLOCK:
+        raise InvalidArgument(f"guest agent timeout '{timeout}' is less than the minimum '{int(AgentTimeout.BLOCK)}'")
+    return timeout

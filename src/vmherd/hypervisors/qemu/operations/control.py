@@ -2,8 +2,123 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Sequence
+
+from vmherd.driver.control import ControlInfo, ControlState, JobStats
+from vmherd.driver.host import SuspendTarget
+from vmherd.driver.params import Params
+from vmherd.errors import (
+    HypervisorError,
+    InvalidArgument,
+    NotResponding,
+    OperationUnsupported,
+)
 from vmherd.hypervisors.qemu.connection import QemuConnection
+from vmherd.hypervisors.qemu.monitor import Monitor
+
+#: Seconds that a person's own command may take.
+_PATIENCE = 60.0
+#: Seconds for the monitor to be free.
+_GLANCE = 2.0
+#: Seconds in which an agent says that a guest cannot sleep; one that does is heard of earlier.
+_FALLING_ASLEEP = 10.0
+_MONITOR_ERROR = 2  # VIR_DOMAIN_CONTROL_ERROR_REASON_MONITOR
 
 
 class QemuControl(QemuConnection):
     """The monitor itself, metadata, jobs."""
+
+    async def domain_job_stats(self, uuid: str, *, completed: bool = False, keep: bool = False) -> JobStats:
+        from vmherd.hypervisors.qemu import jobstats
+
+        entry = self.table.get(uuid)
+        if completed:
+            return jobstats.ended(self._jobs.ended(uuid, keep=keep))
+        self._alive(entry)
+        return jobstats.running(self._jobs.info(uuid), time.time())
+
+    async def domain_control_info(self, uuid: str) -> ControlInfo:
+        self._alive(self.table.get(uuid))
+        if job := self._jobs.info(uuid):
+            return ControlInfo(state=ControlState.JOB, duration=max(0.0, time.time() - job.started))
+        try:
+            async with self._monitor(uuid, patience=_GLANCE):
+                return ControlInfo(state=ControlState.OK)
+        except NotResponding:
+            return ControlInfo(state=ControlState.OCCUPIED, duration=_GLANCE)
+        except HypervisorError:
+            return ControlInfo(state=ControlState.ERROR, reason=_MONITOR_ERROR)
+
+    async def domain_monitor_command(
+        self, uuid: str, command: str, *, human: bool = False, files: Sequence[int] = ()
+    ) -> str:
+        self.require_writable()
+        if len(files) > 1:
+            raise InvalidArgument("at most 1 fd can be passed to qemu along with a command")
+        message = _human(command) if human else _message(command)
+        async with self._changing(uuid, "monitor command"), self._monitor(uuid) as monitor:
+            answer = await monitor.exchange(message, fd=files[0] if files else None, patience=_PATIENCE)
+        if not human:
+            return json.dumps({**answer, "id": "libvirt-1"}, separators=(",", ":"))
+        if "error" in answer:
+            raise HypervisorError(f"QEMU refused the command: {answer['error']}")
+        return str(answer["return"])
+
+    async def domain_launch_security_info(self, uuid: str) -> Params:
+        self.require_writable()
+        entry = self.table.get(uuid)
+        if entry.live is None:
+            return {}
+        from vmherd.hypervisors.qemu import sev
+
+        if not sev.wanted(entry.live.xml):
+            return {}
+        async with self._monitor(uuid) as monitor:
+            return await sev.attestation(monitor)
+
+    async def domain_set_launch_security_state(self, uuid: str, params: Params) -> None:
+        async with self._changing(uuid, "set launch security state") as (_, live), self._monitor(uuid) as monitor:
+            from vmherd.hypervisors.qemu import sev
+
+            await sev.inject(live, params, monitor)
+
+    async def domain_pm_suspend(self, uuid: str, target: SuspendTarget) -> None:
+        async with self._changing(uuid, "sleep") as (_, live):
+            from vmherd.conf.domain import parse_domain
+            from vmherd.hypervisors.qemu import sleep
+
+            async with self._monitor(uuid) as monitor:
+                await _require_wakeup(monitor)
+            sleep.check(parse_domain(live.xml), target)
+            async with self._agent(uuid) as agent:
+                await agent.go(sleep.COMMANDS[target], patience=_FALLING_ASLEEP)
+
+    async def domain_pm_wakeup(self, uuid: str) -> None:
+        async with self._changing(uuid, "wake up"), self._monitor(uuid) as monitor:
+            await _require_wakeup(monitor)
+            await monitor.execute("system_wakeup")
+
+
+def _human(command: str) -> dict[str, object]:
+    return {"execute": "human-monitor-command", "arguments": {"command-line": command}}
+
+
+def _message(command: str) -> dict[str, object]:
+    try:
+        message = json.loads(command)
+    except ValueError as problem:
+        raise InvalidArgument(
+            f"this is no JSON: {problem}", hint='write {"execute": "query-status"}, or use the human monitor (--hmp)'
+        ) from None
+    if not isinstance(message, dict):
+        raise InvalidArgument("a command of the monitor is a JSON object", hint='{"execute": "query-status"}')
+    return {key: value for key, value in message.items() if key != "id"}
+
+
+async def _require_wakeup(monitor: Monitor) -> None:
+    """Raises OperationUnsupported for a machine that would never wake up again."""
+    machine = await monitor.execute("query-current-machine")
+    if not machine["wakeup-suspend-support"]:
+        raise OperationUnsupported("Domain does not have suspend support")

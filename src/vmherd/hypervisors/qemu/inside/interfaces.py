@@ -1,0 +1,61 @@
+"""The network interfaces of a guest.
+
+Source: guest-network-get-interfaces in QEMU's qga/qapi-schema.json; qemuAgentGetInterfaces of libvirt.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vmherd.conf.domain import Domain
+from vmherd.driver.agent import GuestAddress, GuestInterface
+from vmherd.driver.params import Params
+from vmherd.hypervisors.qemu.agent import Agent
+
+_FAMILIES = {"ipv4": 4, "ipv6": 6}
+#: A line is: address, type, flags, MAC, mask, device.  Flag 2: the entry is complete (proc_net(5), if_arp.h).
+_NEIGHBOURS = Path("/proc/net/arp")
+_COMPLETE = 2
+
+
+async def ask(agent: Agent) -> list[GuestInterface]:
+    """As the agent tells them; what is another name of an interface ("eth0:1") counts for that."""
+    found: dict[str, GuestInterface] = {}
+    for told in await agent.execute("guest-network-get-interfaces"):
+        name = told["name"].partition(":")[0]
+        known = found.get(name) or GuestInterface(name=name, mac=told.get("hardware-address", ""))
+        addresses = tuple(
+            GuestAddress(family=_FAMILIES[each["ip-address-type"]], address=each["ip-address"], prefix=each["prefix"])
+            for each in told.get("ip-addresses", [])
+        )
+        found[name] = GuestInterface(name=name, mac=known.mac, addresses=known.addresses + addresses)
+    return list(found.values())
+
+
+def from_neighbours(domain: Domain) -> list[GuestInterface]:
+    """As far as the host has talked to them lately."""
+    seen: dict[str, list[GuestAddress]] = {}
+    for line in _NEIGHBOURS.read_text().splitlines()[1:]:
+        address, _, flags, mac, *_ = line.split()
+        if int(flags, 16) & _COMPLETE:
+            seen.setdefault(mac.lower(), []).append(GuestAddress(family=4, address=address, prefix=0))
+    return [
+        GuestInterface(name=card.target.dev if card.target and card.target.dev else "", mac=mac, addresses=tuple(told))
+        for card in domain.devices.interfaces
+        if card.mac and (told := seen.get((mac := card.mac.address).lower()))
+    ]
+
+
+def params(found: list[GuestInterface]) -> Params:
+    """By the names of VIR_DOMAIN_GUEST_INFO_IF_*."""
+    told: Params = {"if.count": len(found)}
+    for number, each in enumerate(found):
+        told[f"if.{number}.name"] = each.name
+        if each.mac:
+            told[f"if.{number}.hwaddr"] = each.mac
+        told[f"if.{number}.addr.count"] = len(each.addresses)
+        for index, address in enumerate(each.addresses):
+            told[f"if.{number}.addr.{index}.type"] = f"ipv{address.family}"
+            told[f"if.{number}.addr.{index}.addr"] = address.address
+            told[f"if.{number}.addr.{index}.prefix"] = address.prefix
+    return told

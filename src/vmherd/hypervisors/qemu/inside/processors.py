@@ -1,0 +1,53 @@
+"""The vCPUs as the guest has them: which it uses, and which it could do without.
+
+Source: guest-get-vcpus and guest-set-vcpus in QEMU's qga/qapi-schema.json; qemuDomainGetGuestVcpusParams and
+qemuDomainSetGuestVcpus of libvirt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from vmherd.driver.params import Params
+from vmherd.errors import HypervisorError, InvalidArgument
+from vmherd.hypervisors.qemu.agent import Agent
+from vmherd.util.xmlmodel.scalars import format_cpus, parse_cpus
+
+
+def parse(vcpus: str) -> frozenset[int]:
+    """The numbers of a list like "0-3,7"; raises InvalidArgument for text that is none."""
+    try:
+        wanted = frozenset(parse_cpus(vcpus))
+    except ValueError as problem:
+        raise InvalidArgument(f"{vcpus!r} is no list of vCPUs: {problem}", hint="write it like 0-3,7") from None
+    if not wanted:
+        raise InvalidArgument("at least one vCPU must be named")
+    return wanted
+
+
+async def tell(agent: Agent) -> Params:
+    """Lists of vCPUs, by libvirt's names."""
+    found = await agent.execute("guest-get-vcpus")
+    groups = {
+        "vcpus": found,
+        "online": [each for each in found if each["online"]],
+        "offlinable": [each for each in found if each.get("can-offline")],
+    }
+    return {name: format_cpus(tuple(sorted(each["logical-id"] for each in group))) for name, group in groups.items()}
+
+
+async def switch(agent: Agent, wanted: Collection[int], *, online: bool) -> None:
+    """Raises InvalidArgument for vCPUs that the guest has not, or cannot do without."""
+    found = {each["logical-id"]: each for each in await agent.execute("guest-get-vcpus")}
+    if missing := sorted(set(wanted) - found.keys()):
+        raise InvalidArgument(f"guest is missing vCPUs '{format_cpus(tuple(missing))}'")
+    change = [number for number in sorted(wanted) if found[number]["online"] is not online]
+    if fixed := [number for number in change if not found[number].get("can-offline")]:
+        raise InvalidArgument(f"the guest cannot do without vCPUs '{format_cpus(tuple(fixed))}'")
+    while change:
+        # It may do only the first of them, and then tells how many.
+        asked = [{"logical-id": number, "online": online} for number in change]
+        done = int(await agent.execute("guest-set-vcpus", {"vcpus": asked}))
+        if not 0 < done <= len(change):
+            raise HypervisorError(f"the guest agent changed {done} of {len(change)} vCPUs")
+        change = change[done:]
