@@ -161,8 +161,9 @@ def test_threads_that_fill_memory_run_beside_it_where_qemu_may(cpus: str, apart:
 def test_restrictive_memory_is_not_bound_by_qemu_and_refused_at_start(caps: Capabilities) -> None:
     domain = guest(caps, "<numatune><memory mode='restrictive' nodeset='0'/></numatune>")
     assert "policy" not in objects(domain, caps)["pc.ram"]
-    with pytest.raises(DocumentError, match="control groups"):
+    with pytest.raises(DocumentError, match="control group 'cpuset'"):
         validate.check_enforced(domain)
+    validate.check_enforced(domain, frozenset({"cpuset"}))
 
 
 def test_cpus_in_no_node_are_in_the_first(caps: Capabilities) -> None:

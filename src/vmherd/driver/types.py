@@ -204,7 +204,10 @@ class NetStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BalloonStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Memory of a guest in bytes; what only the guest knows is None until its driver reports it."""
+    """Memory of a guest in bytes; what only the guest knows is None until its driver reports it.
+
+    ``last_update`` is when it did so last, in seconds since the epoch; 0: never.
+    """
 
     current: int
     maximum: int
@@ -216,6 +219,10 @@ class BalloonStats(msgspec.Struct, frozen=True, kw_only=True):
     swap_out: int | None = None
     major_faults: int | None = None
     minor_faults: int | None = None
+    disk_caches: int | None = None
+    hugetlb_allocations: int | None = None
+    hugetlb_failures: int | None = None
+    last_update: int | None = None
 
 
 class DomainStats(msgspec.Struct, frozen=True, kw_only=True):

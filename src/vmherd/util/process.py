@@ -66,6 +66,22 @@ def resident_size(pid: int) -> int | None:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+class ThreadStat(msgspec.Struct, frozen=True):
+    """Seconds of CPU a thread used so far, and the CPU it ran on last."""
+
+    cpu_time: float
+    cpu: int
+
+
+def thread_stat(pid: int, tid: int) -> ThreadStat | None:
+    """What a thread of a process did; None if it is gone."""
+    fields = _stat(pid, f"task/{tid}/")
+    if fields is None:
+        return None
+    tick = os.sysconf("SC_CLK_TCK")
+    return ThreadStat(cpu_time=(int(fields[11]) + int(fields[12])) / tick, cpu=int(fields[36]))
+
+
 def find_by_argument(argument: str) -> int | None:
     """The pid of a process of ours with exactly this word on its command line."""
     word = os.fsencode(argument)
@@ -201,10 +217,10 @@ def send_signal(process: ProcessId, number: signal.Signals) -> bool:
     return True
 
 
-def _stat(pid: int) -> list[str] | None:
+def _stat(pid: int, thread: str = "") -> list[str] | None:
     """The fields of /proc/PID/stat after the command's name, which may hold blanks and parentheses."""
     try:
-        text = (_PROC / str(pid) / "stat").read_text()
+        text = (_PROC / str(pid) / f"{thread}stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
     return text.rpartition(")")[2].split()

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from vmherd.api.aio.devices import Devices
+from vmherd.api.aio.tuning import Tuning
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.saving import DumpFormat
 from vmherd.driver.types import Console, DomainInfo, DomainStats, JobInfo, ShutdownMode, State
@@ -26,6 +27,11 @@ class Domain:
     def devices(self) -> Devices:
         """Its devices: attach, detach, change."""
         return Devices(self._driver, self.uuid)
+
+    @property
+    def tuning(self) -> Tuning:
+        """What this domain gets of its host: vCPUs, memory, CPU time, bandwidth."""
+        return Tuning(self._driver, self.uuid)
 
     async def info(self) -> DomainInfo:
         """State, memory, vCPUs and CPU time as they are now."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vmherd.api import aio, bridge
 from vmherd.api.bridge import Console
-from vmherd.api.sync.devices import Devices
+from vmherd.api.sync.tuning import Tuning
 from vmherd.driver.saving import DumpFormat
 from vmherd.driver.types import DomainInfo, DomainStats, JobInfo, ShutdownMode, State
 
@@ -24,9 +24,9 @@ class Domain:
         self.name = wrapped.name
 
     @property
-    def devices(self) -> Devices:
-        """Its devices: attach, detach, change."""
-        return Devices(self._wrapped.devices)
+    def tuning(self) -> Tuning:
+        """What this domain gets of its host: vCPUs, memory, CPU time, bandwidth."""
+        return Tuning(self._wrapped.tuning)
 
     def info(self) -> DomainInfo:
         """State, memory, vCPUs and CPU time as they are now."""

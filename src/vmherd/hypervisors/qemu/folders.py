@@ -20,7 +20,7 @@ from vmherd.util import paths
 class Folders(msgspec.Struct, frozen=True, kw_only=True):
     """``state`` outlives a reboot of the host, ``run`` does not, ``cache`` may be emptied at any time.
 
-    ``settings`` is the administrator's.
+    ``settings`` is the administrator's.  ``privileged``: root's guests, of whose share of the host we decide.
     """
 
     state: Path
@@ -29,6 +29,7 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
     cache: Path
     images: Path
     settings: Path
+    privileged: bool = False
 
     @property
     def database(self) -> Path:
@@ -137,6 +138,7 @@ def _system() -> Folders:
         cache=Path("/var/cache/vmherd/qemu"),
         images=Path("/var/lib/vmherd/images"),
         settings=Path("/etc/vmherd"),
+        privileged=True,
     )
 
 
@@ -160,6 +162,7 @@ def _embedded(root: Path) -> Folders:
         cache=root / "cache",
         images=root / "images",
         settings=root,
+        privileged=os.geteuid() == 0,
     )
 
 

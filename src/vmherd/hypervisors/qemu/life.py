@@ -20,6 +20,7 @@ from vmherd.hypervisors.qemu.host import rebind
 from vmherd.hypervisors.qemu.hotplug import journal
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.hypervisors.qemu.startup import leftovers
+from vmherd.hypervisors.qemu.tuning import groups
 from vmherd.state.domains import DomainTable, Entry, Live, Writing, mark_stopped, set_state
 from vmherd.state.jobs import Jobs
 from vmherd.util.files import on_host
@@ -211,6 +212,7 @@ class Life:
             helpers.end_all(self._folders.guest(uuid))
             rebind.give_back(self._folders.guest(uuid))
             leftovers.remove_all(self._folders.guest(uuid))
+            groups.remove(self._folders.guest(uuid))
             shutil.rmtree(self._folders.guest(uuid), ignore_errors=True)
             _forget_memory(self._folders.ram(uuid), uuid)
             if entry.record.config is None and reason in _EXPECTED:

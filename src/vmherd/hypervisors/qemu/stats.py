@@ -52,13 +52,20 @@ async def collect(entry: Entry, live: Live, monitor: Monitor) -> DomainStats:
     )
 
 
+async def memory(entry: Entry, live: Live, monitor: Monitor) -> BalloonStats:
+    """What a running guest has of memory, and says of it."""
+    return await _balloon(entry, live, parse_domain(live.xml), monitor)
+
+
 async def _balloon(entry: Entry, live: Live, domain: Domain, monitor: Monitor) -> BalloonStats:
     told: dict[str, int] = {}
+    updated = None
     balloon = domain.devices.memballoon
     if balloon and balloon.alias:
         path = f"/machine/peripheral/{balloon.alias.name}"
         with suppress(Refused):  # before the guest's driver is up there are none
-            told = (await monitor.execute("qom-get", {"path": path, "property": "guest-stats"}))["stats"]
+            found = await monitor.execute("qom-get", {"path": path, "property": "guest-stats"})
+            told, updated = found["stats"], found["last-update"]
 
     def stat(name: str) -> int | None:
         value = told.get(name)
@@ -75,6 +82,10 @@ async def _balloon(entry: Entry, live: Live, domain: Domain, monitor: Monitor) -
         swap_out=stat("stat-swap-out"),
         major_faults=stat("stat-major-faults"),
         minor_faults=stat("stat-minor-faults"),
+        disk_caches=stat("stat-disk-caches"),
+        hugetlb_allocations=stat("stat-htlb-pgalloc"),
+        hugetlb_failures=stat("stat-htlb-pgfail"),
+        last_update=updated,
     )
 
 

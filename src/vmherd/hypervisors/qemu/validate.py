@@ -12,7 +12,6 @@ from vmherd.conf.domain.launch import Sev
 from vmherd.conf.domain.os import SmbiosMode
 from vmherd.conf.domain.power import LifecycleAction
 from vmherd.conf.domain.problem import numbered, refuse
-from vmherd.conf.domain.vcpu import NumaMode
 from vmherd.cpu.x86.map import x86_map
 from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu import rules
@@ -20,6 +19,7 @@ from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.host.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.machine import is_pseries, is_q35, is_x86
 from vmherd.hypervisors.qemu.rules import cards, disks, filesystems, hostdevs, tpms
+from vmherd.hypervisors.qemu.tuning import enforce
 
 
 def check(domain: Domain, caps: Capabilities, *, kvm: Verdict | None = None) -> None:
@@ -60,12 +60,13 @@ def check_startable(domain: Domain) -> None:
     refuse([*disks.images(domain), *cards.unstartable(domain), *_not_yet(domain)], "domain", Unsupported)
 
 
-def check_enforced(domain: Domain) -> None:
-    """Raise one Unsupported that lists the promises of a document that nothing on this host would keep yet.
+def check_enforced(domain: Domain, controllers: frozenset[str] = frozenset()) -> None:
+    """Raise one Unsupported that lists the promises of a document that nothing on this host would keep.
 
     They do not show on QEMU's command line: they are for control groups, packet filters and overlays.
+    ``controllers`` are those of the control groups that guests can have.
     """
-    refuse([*_not_enforced(domain)], "domain", Unsupported)
+    refuse([*_not_enforced(domain, controllers)], "domain", Unsupported)
 
 
 def problems(domain: Domain, caps: Capabilities, kvm: Verdict) -> Iterator[Problem]:
@@ -170,26 +171,21 @@ def _not_yet(domain: Domain) -> Iterator[Problem]:
         yield Problem("domain/launchSecurity", text, "add <cbitpos> and <reducedPhysBits>, as query-sev tells them")
 
 
-#: Limits that control groups set.
-_GROUPS = {"blkiotune": "blkiotune", "memtune": "memtune", "cputune": "cputune"}
-
-
-def _unbound_memory(domain: Domain) -> Iterator[Problem]:
-    """QEMU binds the guest's memory itself unless that is left to control groups; nothing counts events yet."""
-    tune = domain.numatune
-    told = (tune.memory, *tune.memnodes) if tune else ()
-    if any(each and each.mode is NumaMode.RESTRICTIVE for each in told):
-        text = "'restrictive' is up to control groups, which are not set up yet"
-        yield Problem("domain/numatune", text, "use mode='strict': QEMU binds its memory itself")
+def _unlimited(domain: Domain, controllers: frozenset[str]) -> Iterator[Problem]:
+    """Limits that no control group on this host sets, or nobody at all."""
+    for tag, controller in enforce.lacking(domain, controllers):
+        text = f"<{tag}> takes the control group {controller!r}, which cannot be had"
+        yield Problem(f"domain/{tag}", text, "remove it, or be root on a host that has it mounted (qemu:///system)")
+    for name in ("cachetunes", "memorytunes"):
+        if domain.cputune and getattr(domain.cputune, name):
+            text = f"<{name.removesuffix('s')}> is not enforced by the QEMU driver yet"
+            yield Problem(f"domain/cputune/{name.removesuffix('s')}", text, "remove it")
     if any(event.enabled for event in domain.perf_events):
         yield Problem("domain/perf", "events are not counted by the QEMU driver yet", "remove <perf>")
 
 
-def _not_enforced(domain: Domain) -> Iterator[Problem]:
-    for name, tag in _GROUPS.items():
-        if getattr(domain, name):
-            yield Problem(f"domain/{tag}", f"<{tag}> is not enforced by the QEMU driver yet", "remove it")
-    yield from _unbound_memory(domain)
+def _not_enforced(domain: Domain, controllers: frozenset[str]) -> Iterator[Problem]:
+    yield from _unlimited(domain, controllers)
     yield from disks.not_here_yet(domain)
     yield from filesystems.not_here_yet(domain)
     yield from cards.not_here_yet(domain)

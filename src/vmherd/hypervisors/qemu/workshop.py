@@ -23,6 +23,7 @@ from vmherd.hypervisors.qemu.hotplug.running import Means
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.startup import guestcpu
 from vmherd.hypervisors.qemu.startup.start import Start
+from vmherd.hypervisors.qemu.tuning import groups
 from vmherd.state.domains import DomainTable, Live
 
 
@@ -104,7 +105,8 @@ class Workshop:
         Raises Unsupported for what can be described, but not be run here or yet.
         """
         validate.check_startable(domain)
-        validate.check_enforced(domain)
+        controllers = frozenset(groups.usable().controllers) if self._folders.privileged else frozenset[str]()
+        validate.check_enforced(domain, controllers)
         guestcpu.settle(domain, await self._capabilities(domain), hostcpu.processor())
 
     async def means(self, domain: Domain) -> Means:

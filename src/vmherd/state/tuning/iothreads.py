@@ -11,23 +11,22 @@ from vmherd.errors import InvalidArgument, InvalidState, OperationUnsupported
 
 
 def all_of(domain: Domain) -> list[IoThread]:
-    """Those that are named, and as many more as are asked for, with the lowest free numbers; in order."""
+    """Those that are named, and as many more as are asked for, with the lowest free numbers."""
     named = list(domain.iothreadids)
     taken = {thread.id for thread in named}
     free = (number for number in count(1) if number not in taken)
-    rest = [IoThread(id=next(free)) for _ in range((domain.iothreads or 0) - len(named))]
-    return sorted([*named, *rest], key=lambda thread: thread.id)
+    return named + [IoThread(id=next(free)) for _ in range((domain.iothreads or 0) - len(named))]
 
 
 def numbers(domain: Domain) -> list[int]:
-    return [thread.id for thread in all_of(domain)]
+    return sorted(thread.id for thread in all_of(domain))
 
 
 def add(domain: Domain, number: int) -> None:
     threads = all_of(domain)
     if number in [thread.id for thread in threads]:
         raise InvalidArgument(f"an IOThread is already using iothread_id '{number}'")
-    domain.iothreadids = sorted([*threads, IoThread(id=number)], key=lambda thread: thread.id)
+    domain.iothreadids = [*threads, IoThread(id=number)]
     domain.iothreads = len(domain.iothreadids)
 
 

@@ -23,7 +23,6 @@ from vmherd.state.driver import LocalDriver
 
 if TYPE_CHECKING:
     from vmherd.conf.domain import Domain
-    from vmherd.conf.domain.net import Interface
 
 #: Tells a running guest of a change; the document is as it will be noted after.
 Apply = Callable[[Entry, Live, "Domain"], Awaitable[None]]
@@ -339,12 +338,10 @@ class LocalTuning(LocalDriver):
 
         named.check(params, named.INTERFACE)
 
-        async def apply(entry: Entry, live: Live, domain: Domain) -> None:
-            await self._apply_bandwidth(limits.interface(domain, device))
+        edit = partial(limits.set_bandwidth, device=device, params=params)
+        await self._tune(uuid, "domiftune", scope, edit, partial(self._apply_bandwidth, device=device))
 
-        await self._tune(uuid, "domiftune", scope, partial(limits.set_bandwidth, device=device, params=params), apply)
-
-    async def _apply_bandwidth(self, interface: Interface) -> None:
+    async def _apply_bandwidth(self, entry: Entry, live: Live, domain: Domain, *, device: str) -> None:
         """Limit the bandwidth of a card."""
 
     async def domain_perf_events(self, uuid: str, *, scope: Scope = CURRENT) -> dict[str, bool]:

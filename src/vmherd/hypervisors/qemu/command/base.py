@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import count
-
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.controller import ControllerType
 from vmherd.conf.domain.os import LoaderType, Nvram, NvramBlock, NvramFile, NvramNetwork
 from vmherd.conf.domain.storage import DiskSource, StorageType
-from vmherd.conf.domain.vcpu import IoThread
 from vmherd.hypervisors.qemu import machine
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import blockdev, board, cpu, memory, numa, sysinfo
@@ -16,6 +13,7 @@ from vmherd.hypervisors.qemu.command.blockdev import Image
 from vmherd.hypervisors.qemu.command.cpu import switch
 from vmherd.hypervisors.qemu.command.device import device, escape, option
 from vmherd.hypervisors.qemu.command.launch import Launch
+from vmherd.state.tuning import iothreads
 
 
 def identity(domain: Domain) -> list[str]:
@@ -97,24 +95,19 @@ def _smm(domain: Domain) -> list[str]:
 def _iothreads(domain: Domain) -> list[str]:
     """Threads that serve disks beside the main loop."""
     args: list[str] = []
-    for thread in _all_iothreads(domain):
+    for thread in iothreads.all_of(domain):
         pool = {"thread-pool-min": thread.thread_pool_min, "thread-pool-max": thread.thread_pool_max}
         args += option("-object", {"qom-type": "iothread", "id": f"iothread{thread.id}", **pool})
     return args
 
 
-def _all_iothreads(domain: Domain) -> list[IoThread]:
-    """Those that are named, and as many more as are asked for, with the lowest free ids."""
-    named = list(domain.iothreadids)
-    taken = {thread.id for thread in named}
-    free = (number for number in count(1) if number not in taken)
-    return named + [IoThread(id=next(free)) for _ in range((domain.iothreads or 0) - len(named))]
-
-
 def _smp(domain: Domain, caps: Capabilities) -> str:
     vcpu = domain.vcpu
     topology = domain.cpu.topology if domain.cpu else None
-    online = f"{vcpu.current},maxcpus={vcpu.count}" if vcpu.current not in (None, vcpu.count) else str(vcpu.count)
+    # Those that can be unplugged come when QEMU runs.
+    loose = sum(each.enabled and each.hotpluggable is True for each in domain.vcpus)
+    fixed = (vcpu.current or vcpu.count) - loose
+    online = f"{fixed},maxcpus={vcpu.count}" if fixed != vcpu.count else str(vcpu.count)
     if topology is None:
         return f"{online},sockets={vcpu.count},cores=1,threads=1"
     dies = f",dies={topology.dies}" if "smp-dies" in caps else ""

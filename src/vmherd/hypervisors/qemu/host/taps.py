@@ -39,7 +39,7 @@ async def connect(interface: Interface) -> list[int]:
 
     Raises HostError where we may not, or the bridge is not there.
     """
-    async with _links() as links:
+    async with network() as links:
         name, fds = _open(interface)
         try:
             await _configure(links, interface, name)
@@ -61,7 +61,7 @@ async def move(interface: Interface) -> None:
 
 
 @asynccontextmanager
-async def _links() -> AsyncIterator[AsyncIPRoute]:
+async def network() -> AsyncIterator[AsyncIPRoute]:
     """The kernel's network devices; its complaints become HostError."""
     from pyroute2 import AsyncIPRoute, NetlinkError  # takes longer than all of vmherd to import
 

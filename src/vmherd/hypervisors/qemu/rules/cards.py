@@ -51,7 +51,6 @@ def unstartable(domain: Domain) -> Iterator[Problem]:
 
 #: Settings of a card that take more than QEMU and a network device.
 _NOT_YET = {
-    "bandwidth": "bandwidth",
     "filterref": "filterref",
     "virtualport": "virtualport",
     "vlan": "vlan",
@@ -76,6 +75,9 @@ def not_here_yet(domain: Domain) -> Iterator[Problem]:
                 yield Problem(
                     f"{place}/{tag}", f"{tag.lstrip('@')} is not enforced by the QEMU driver yet", "remove it"
                 )
+        if interface.bandwidth and interface.type not in (_T.BRIDGE, _T.ETHERNET):
+            text = f"the bandwidth of cards of type {str(interface.type)!r} is not limited"
+            yield Problem(f"{place}/bandwidth", text, "use type='bridge' with a bridge of the host, or remove it")
         if hint := _KINDS_NOT_YET.get(interface.type):
             yield Problem(f"{place}/@type", f"cards of type {str(interface.type)!r} cannot be started yet", hint)
         if interface.type is _T.VHOSTUSER and not _shares_memory(domain):

@@ -21,6 +21,7 @@ from vmherd.hypervisors.qemu.command.netdev import TAPS, is_passt, queues
 from vmherd.hypervisors.qemu.helpers import passt
 from vmherd.hypervisors.qemu.host import hostpci, hostusb, rebind, taps
 from vmherd.hypervisors.qemu.startup.resources import Resources
+from vmherd.hypervisors.qemu.tuning import bandwidth
 
 _SCSI = Path("/sys/class/scsi_device")
 
@@ -46,6 +47,8 @@ class Prepared:
         for interface in self._domain.devices.interfaces:
             if interface.type in TAPS:
                 self._taps[alias(interface)] = [self._inherit(fd) for fd in await taps.connect(interface)]
+                if interface.bandwidth:
+                    await bandwidth.apply(interface)
             elif is_passt(interface):
                 await passt.start(interface, self._folder, log)
             elif interface.type == "vhostuser":

@@ -7,6 +7,7 @@ anywhere undoes all of it, in reverse.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import shutil
@@ -36,9 +37,13 @@ from vmherd.hypervisors.qemu.startup import channels, displays, files, readback,
 from vmherd.hypervisors.qemu.startup.adjust import adjust
 from vmherd.hypervisors.qemu.startup.prepared import Prepared
 from vmherd.hypervisors.qemu.startup.resources import Resources
+from vmherd.hypervisors.qemu.tuning import arrivals, enforce, groups, hotcpus
 from vmherd.state.domains import DomainTable, Entry, Live
+from vmherd.util.cgroup.group import Group
 from vmherd.util.files import on_host, write_atomically
 from vmherd.util.process import ProcessId, end, identify, spawn, wait_exit
+
+log = logging.getLogger("vmherd.qemu")
 
 #: Seconds QEMU may need from exec to its greeting; disks on a slow network are opened before it.
 GREETING = 60.0
@@ -79,6 +84,7 @@ class Start:
         self._incoming = incoming
         self._reset_nvram = reset_nvram
         self._process: ProcessId | None = None
+        self._group: Group | None = None
 
     async def run(self, *, paused: bool) -> None:
         """Start the guest; return once its vCPUs run, or with ``paused`` could.
@@ -98,6 +104,7 @@ class Start:
             memory.align(self._domain)
             with ExitStack() as ours:  # what QEMU inherits, we close
                 self._make_folder()
+                self._make_group()
                 log = ours.enter_context(self._folders.guest_log(self._domain.name).open("ab"))
                 folder = self._folders.guest(self._uuid)
                 resources = Resources(ours, folder=folder, port_locks=self._folders.ports, log=log.fileno())
@@ -111,6 +118,9 @@ class Start:
             async with self._greeted() as monitor:
                 await readback.ptys(self._domain, monitor)
                 await readback.modules(self._domain, monitor)
+                await hotcpus.complete(monitor, self._domain)
+                assert self._process is not None  # it has greeted us
+                await arrivals.settle_all(monitor, self._process.pid, self._domain, self._group)
                 await transient.cover(self._domain, monitor, launch)
                 await adjust(self._domain, self._caps, monitor, self._config)
                 if self._incoming >= 0:
@@ -134,6 +144,21 @@ class Start:
         for name, text in security.files(self._domain).items():
             write_atomically(folder / name, text.encode())
         channels.name(self._domain, folder)
+
+    def _make_group(self) -> None:
+        """A control group, with the limits that the guest has as a whole; without limits it may be left out."""
+        if not self._folders.privileged:
+            return
+        folder = self._folders.guest(self._uuid)
+        try:
+            self._group = groups.create(folder, groups.usable(), groups.name(self._domain))
+            enforce.process_limits(self._group, self._domain)
+        except OSError as problem:
+            if enforce.has_tune(self._domain):
+                raise
+            log.warning("%s runs without a control group: %s", self._domain.name, problem)
+            groups.remove(folder)
+            self._group = None
 
     def _prepare_displays(self, resources: Resources) -> None:
         folder = self._folders.guest(self._uuid)
@@ -194,6 +219,8 @@ class Start:
         self._process = identify(pid) or ProcessId(pid, 0, "")
         undo.push_async_callback(end, self._process)
         self._note_process(self._process)
+        if self._group:
+            self._group.add(pid)
 
     def _note_process(self, process: ProcessId) -> None:
         def step(_: Entry, live: Live) -> list[Any]:

@@ -1,0 +1,1 @@
+"""How a guest's share of the host is set: its control group, its threads, its vCPUs, its bandwidth."""

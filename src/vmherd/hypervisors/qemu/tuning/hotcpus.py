@@ -1,0 +1,107 @@
+"""Plugging vCPUs into a running guest, and unplugging them, which the guest must agree to.
+
+Source: query-hotpluggable-cpus, device_add and device_del in QEMU's QMP reference; qemuDomainHotplugAddVcpu and
+qemuDomainHotplugDelVcpu of libvirt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+
+from vmherd.conf.domain import Domain
+from vmherd.errors import InvalidArgument, OperationFailed
+from vmherd.hypervisors.qemu.monitor import Monitor
+from vmherd.state.tuning import vcpus
+
+#: Where QEMU keeps what was plugged under a name of ours.
+_PLUGGED = "/machine/peripheral/"
+#: Seconds a guest gets to let a vCPU go, as libvirt gives it, and between two looks.
+_PATIENCE, _LOOK = 5.0, 0.05
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """A place for a vCPU, or for all threads of one core: the numbers of its vCPUs, and what is there."""
+
+    numbers: tuple[int, ...]
+    type: str
+    props: dict[str, Any]
+    path: str
+
+    @property
+    def name(self) -> str:
+        """The id of what is plugged here."""
+        return self.path.removeprefix(_PLUGGED) if self.path.startswith(_PLUGGED) else f"vcpu{self.numbers[0]}"
+
+    @property
+    def loose(self) -> bool:
+        """Whether what is there was plugged, so that it can be unplugged."""
+        return self.path.startswith(_PLUGGED)
+
+
+async def slots(monitor: Monitor) -> list[Slot]:
+    """All places, in the order of their numbers; QEMU tells the last one first."""
+    found, number = [], 0
+    for each in reversed(await monitor.execute("query-hotpluggable-cpus")):
+        size = int(each["vcpus-count"])
+        numbers = tuple(range(number, number + size))
+        found.append(Slot(numbers, each["type"], each["props"], each.get("qom-path", "")))
+        number += size
+    return found
+
+
+def _chosen(places: list[Slot], numbers: Collection[int]) -> list[Slot]:
+    """The places of these vCPUs, in their order; InvalidArgument for a part of a place."""
+    found = {slot.numbers: slot for number in numbers for slot in places if number in slot.numbers}
+    for slot in found.values():
+        for sibling in slot.numbers:
+            if sibling not in numbers:
+                text = (
+                    f"vcpu '{slot.numbers[0]}' belongs to a larger hotpluggable entity, but siblings were not selected"
+                )
+                raise InvalidArgument(text, hint=f"name all of {', '.join(map(str, slot.numbers))}")
+    return list(found.values())
+
+
+async def plug(monitor: Monitor, numbers: Collection[int]) -> None:
+    """Plug vCPUs.  Raises Refused with QEMU's reason."""
+    for slot in _chosen(await slots(monitor), numbers):
+        await monitor.execute("device_add", {"driver": slot.type, "id": slot.name, **slot.props})
+
+
+async def unplug(monitor: Monitor, numbers: Collection[int]) -> None:
+    """Unplug vCPUs, one after the other.
+
+    Raises Refused with QEMU's reason, OperationFailed where the guest does not let one go in time; it may do later.
+    """
+    for slot in _chosen(await slots(monitor), numbers):
+        await monitor.execute("device_del", {"id": slot.name})
+        deadline = time.monotonic() + _PATIENCE
+        while any(each.numbers == slot.numbers and each.path for each in await slots(monitor)):
+            if time.monotonic() > deadline:
+                raise OperationFailed(
+                    "vcpu unplug request timed out. Unplug result must be manually inspected in the domain",
+                    hint="the guest's system has to let it go",
+                )
+            await asyncio.sleep(_LOOK)
+
+
+async def note(monitor: Monitor, domain: Domain) -> None:
+    """Write down which vCPUs are there, as QEMU tells."""
+    places = await slots(monitor)
+    there = {number for slot in places if slot.path for number in slot.numbers}
+    loose = {number for slot in places if slot.loose for number in slot.numbers}
+    vcpus.plugged(domain, there, loose)
+
+
+async def complete(monitor: Monitor, domain: Domain) -> None:
+    """Plug what a document wants to be unpluggable from the start, before the vCPUs run."""
+    wanted = [each for each in domain.vcpus if each.enabled and each.hotpluggable]
+    if wanted:
+        await plug(monitor, [each.id for each in sorted(wanted, key=lambda each: (each.order or 0, each.id))])
+    if domain.vcpus:
+        await note(monitor, domain)
