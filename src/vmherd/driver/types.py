@@ -169,6 +169,8 @@ _AFFECT_LIVE, _AFFECT_CONFIG = 1, 2
 
 #: Whatever the domain is now.
 CURRENT = Scope()
+#: How the guest runs now.
+LIVE = Scope(live=True)
 
 
 class BlockStats(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vmherd.api import aio, bridge
 from vmherd.api.bridge import Console
+from vmherd.api.sync.devices import Devices
 from vmherd.api.sync.tuning import Tuning
 from vmherd.driver.saving import DumpFormat
 from vmherd.driver.types import DomainInfo, DomainStats, JobInfo, ShutdownMode, State
@@ -22,6 +23,11 @@ class Domain:
         self._loop = bridge.loop()
         self.uuid = wrapped.uuid
         self.name = wrapped.name
+
+    @property
+    def devices(self) -> Devices:
+        """Its devices: attach, detach, change."""
+        return Devices(self._wrapped.devices)
 
     @property
     def tuning(self) -> Tuning:

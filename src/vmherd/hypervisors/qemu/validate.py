@@ -42,7 +42,7 @@ def check_added_here(before: Domain, after: Domain) -> None:
 
     def found(domain: Domain) -> list[Problem]:
         startable = (*disks.images(domain), *cards.unstartable(domain), *_not_yet(domain))
-        return [*startable, *_not_enforced(domain)]
+        return [*startable, *_not_enforced(domain, frozenset())]
 
     _refuse_new(found(before), found(after))
 

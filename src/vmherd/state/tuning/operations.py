@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from vmherd.driver import params as named
 from vmherd.driver.params import Params
 from vmherd.driver.tuning import IoThreadInfo
-from vmherd.driver.types import CURRENT, Scope
+from vmherd.driver.types import CURRENT, LIVE, Scope
 from vmherd.errors import InvalidArgument, InvalidState
 from vmherd.events import TunableEvent
 from vmherd.state.changes import Edit, change_running, described
@@ -48,7 +48,7 @@ class LocalTuning(LocalDriver):
             if reach.config:
                 await self.edited(entry, edit)
             if reach.live and entry.live:
-                domain = described(entry, Scope(live=True))
+                domain = described(entry, LIVE)
                 edit(domain)
                 await apply(entry, entry.live, domain)
                 events = [TunableEvent(uuid=uuid, name=entry.name, params=dict(told))] if told else []
@@ -84,7 +84,7 @@ class LocalTuning(LocalDriver):
             if reach.config:
                 await self.edited(entry, edit)
             if reach.live and entry.live:
-                domain = described(entry, Scope(live=True))
+                domain = described(entry, LIVE)
                 if maximum:
                     edit(domain)  # which refuses
                 plug, unplug = vcpus.to_reach(domain, count)
@@ -104,7 +104,7 @@ class LocalTuning(LocalDriver):
             if reach.config:
                 await self.edited(entry, edit)
             if reach.live and entry.live:
-                domain = described(entry, Scope(live=True))
+                domain = described(entry, LIVE)
                 numbers = states.to_switch(domain, vcpus, enabled=enabled)
                 plug, unplug = (numbers, []) if enabled else ([], numbers)
                 await self._switch_vcpus(entry, entry.live, domain, plug, unplug)
@@ -217,7 +217,7 @@ class LocalTuning(LocalDriver):
             if reach.config:
                 await self.edited(entry, edit)
             if reach.live and entry.live:
-                domain = described(entry, Scope(live=True))
+                domain = described(entry, LIVE)
                 edit(domain)
                 await self._apply_memory(entry, entry.live, domain)
             if reach.config:

@@ -36,6 +36,8 @@ def set_cpu_quota(group: Group, period: int | None, quota: int | None) -> None:
         group.write("cpu", "cpu.max", f"{wanted} {period or had_period or DEFAULT_PERIOD}")
         return
     if period is not None:
+        if quota is not None:  # the old quota in the new period may be more than the group above has
+            group.write("cpu", "cpu.cfs_quota_us", "-1")
         group.write("cpu", "cpu.cfs_period_us", str(period))
     if quota is not None:
         group.write("cpu", "cpu.cfs_quota_us", str(quota))

@@ -53,7 +53,7 @@ async def connect(interface: Interface) -> list[int]:
 async def move(interface: Interface) -> None:
     """Plug the tap device of a card into the bridge that it names now.  Raises HostError if there is none."""
     assert interface.target is not None  # the card has its device
-    async with _links() as links:
+    async with network() as links:
         (index,) = await links.link_lookup(ifname=interface.target.dev)
         port = await _port(links, interface)
         await links.link("set", index=index, **port)

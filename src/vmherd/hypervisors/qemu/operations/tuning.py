@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmherd.driver.params import Params
 from vmherd.driver.tuning import CpuStats, VcpuInfo
-from vmherd.driver.types import BalloonStats
+from vmherd.driver.types import LIVE, BalloonStats
 from vmherd.errors import ArgumentUnsupported, HostError, InvalidState, OperationUnsupported, Unsupported
 from vmherd.hypervisors.qemu.connection import QemuConnection
 from vmherd.state.changes import change_running
@@ -141,7 +141,12 @@ class QemuTuning(LocalTuning, QemuConnection):
     async def _apply_memory_limits(self, entry: Entry, live: Live, domain: Domain) -> None:
         from vmherd.hypervisors.qemu.tuning import enforce
 
-        enforce.memory(enforce.require(self._group(entry.uuid), "memory", "memory"), domain)
+        group = enforce.require(self._group(entry.uuid), "memory", "memory")
+        try:
+            enforce.memory(group, domain)
+        except HostError:
+            enforce.memory(group, self._describe(entry.uuid, LIVE))
+            raise
 
     async def _apply_blkio(self, entry: Entry, live: Live, domain: Domain, *, params: Params) -> None:
         from vmherd.hypervisors.qemu.tuning import enforce
@@ -154,7 +159,12 @@ class QemuTuning(LocalTuning, QemuConnection):
         group = enforce.require(self._group(entry.uuid), "cpu", "CPU")
         async with self._monitor(entry.uuid) as monitor:
             found = await threads.find(monitor, live.pid)
-        enforce.cpu_time(group, params, found)
+        try:
+            enforce.cpu_time(group, params, found)
+        except HostError:
+            before = await self.domain_scheduler_params(entry.uuid, scope=LIVE)
+            enforce.cpu_time(group, {name: value for name, value in before.items() if name in params}, found)
+            raise
 
     async def _apply_numa(self, entry: Entry, live: Live, domain: Domain, *, params: Params) -> None:
         from vmherd.hypervisors.qemu.tuning import enforce
@@ -165,7 +175,6 @@ class QemuTuning(LocalTuning, QemuConnection):
             enforce.memory_nodes(enforce.require(self._group(entry.uuid), "cpuset", "cpuset"), nodes)
 
     async def _apply_bandwidth(self, entry: Entry, live: Live, domain: Domain, *, device: str) -> None:
-        from vmherd.conf.domain import parse_domain
         from vmherd.hypervisors.qemu.tuning import bandwidth
         from vmherd.state.tuning import limits
 
@@ -176,7 +185,7 @@ class QemuTuning(LocalTuning, QemuConnection):
         try:
             await bandwidth.apply(interface)
         except HostError:
-            await bandwidth.apply(limits.interface(parse_domain(live.xml), device))
+            await bandwidth.apply(limits.interface(self._describe(entry.uuid, LIVE), device))
             raise
 
     async def _apply_events(self, entry: Entry, live: Live, domain: Domain, *, events: Mapping[str, bool]) -> None:

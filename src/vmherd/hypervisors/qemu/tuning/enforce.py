@@ -69,15 +69,15 @@ def disk_access(group: Group, params: Params) -> None:
     wants_weight = params.get("weight") or params.get("device_weight")
     if wants_weight and not limits.weight_file(group):
         raise Unsupported("blkio weight is valid only for bfq or cfq scheduler", hint="use limits of devices")
+    devices = [(name, _number(path), value) for name in blkio.DEVICE for path, value in blkio.limits(params, name)]
     with _told_plainly("<blkiotune>"):
         if params.get("weight"):
             limits.set_io_weight(group, int(params["weight"]))
-        for name in blkio.DEVICE:
-            for path, value in blkio.limits(params, name):
-                if name == "weight":
-                    limits.set_device_weight(group, _number(path), value)
-                else:
-                    limits.set_device_limit(group, _number(path), name, value)
+        for name, number, value in devices:
+            if name == "weight":
+                limits.set_device_weight(group, number, value)
+            else:
+                limits.set_device_limit(group, number, name, value)
 
 
 def _number(path: str) -> str:
@@ -101,7 +101,10 @@ _PARTS = ("vcpu", "emulator", "iothread")
 
 
 def cpu_time(group: Group, params: Params, threads: Threads) -> None:
-    """Set shares, and what periods and quotas are told; 0 is not told."""
+    """Set shares, and what periods and quotas are told; 0 is not told.
+
+    Raises HostError for what the kernel refuses, such as parts with more time than the whole; some may be set then.
+    """
     with _told_plainly("<cputune>"):
         if params.get("cpu_shares"):
             limits.set_cpu_shares(group, int(params["cpu_shares"]))
