@@ -16,7 +16,7 @@ from vmherd.daemon.config import Access
 from vmherd.daemon.policy import Policy, Who
 from vmherd.daemon.wire import client as wire
 from vmherd.daemon.wire.client import Identity, Limits
-from vmherd.daemon.wire.dispatch import LIBVIRT
+from vmherd.daemon.wire.dispatch import PROGRAMS
 from vmherd.daemon.wire.hosts import Hosts
 from vmherd.daemon.wire.server import Server, ServerLimits
 from vmherd.rpc import packet, protocol
@@ -62,7 +62,7 @@ def serving(
         hosts = Hosts(uri)
         await hosts.acquire("")
         offered = wire.Service(
-            hosts=hosts, programs=LIBVIRT, admit=lambda who, readonly: policy.holder(_who(who), readonly=readonly)
+            hosts=hosts, programs=PROGRAMS, admit=lambda who, readonly: policy.holder(_who(who), readonly=readonly)
         )
         server = Server(offered, limits=limits, client_limits=client_limits)
         sock = socket.socket(socket.AF_UNIX)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -227,9 +228,16 @@ def service(tmp_path: Path) -> Iterator[Service]:
 async def test_a_lost_connection_ends_every_call_and_every_event(service: Service) -> None:
     host = await connect(f"test+unix:///default?socket={service.path}")
     async with Ear(host) as ear:
+
+        def drop() -> None:
+            time.sleep(0.3)  # so long nothing is answered
+            for client in list(service.server.clients.values()):
+                client.close()
+
+        dropping = asyncio.ensure_future(asyncio.to_thread(service.do, drop))
+        await asyncio.sleep(0.1)
         calls = [asyncio.ensure_future(host.domains()) for _ in range(5)]
-        await asyncio.sleep(0)
-        service.do(lambda: [client.close() for client in list(service.server.clients.values())])
+        await dropping
         for ended in await asyncio.gather(*calls, return_exceptions=True):
             assert isinstance(ended, ConnectFailed)
         async with asyncio.timeout(5):

@@ -130,7 +130,7 @@ def union(bits: Iterable[int]) -> int:
 @cache
 def known_names() -> Names:
     """The permissions that the tables of the protocol know."""
-    procedures = [each for name in ("remote", "qemu", "lxc") for each in program(name).procedures.values()]
+    procedures = [each for name in ("remote", "qemu", "lxc", "vmherd") for each in program(name).procedures.values()]
     return Names(_term(term)["name"] for each in procedures for term in (*each.acl, *each.filters))
 
 

@@ -22,7 +22,7 @@ from vmherd.daemon.places import Place
 from vmherd.daemon.policy import Policy, Who
 from vmherd.daemon.tls import TlsDoor
 from vmherd.daemon.wire.client import Identity, Limits, Service
-from vmherd.daemon.wire.dispatch import LIBVIRT
+from vmherd.daemon.wire.dispatch import PROGRAMS
 from vmherd.daemon.wire.hosts import Hosts
 from vmherd.daemon.wire.server import Server, ServerLimits
 from vmherd.errors import HostError, InvalidArgument, InvalidState, VmherdError
@@ -50,7 +50,7 @@ class Daemon:
         self._hosts = Hosts(config.uri or place.uri)
         self._idle = config.idle_exit or 0
         self._stop, self._wake = asyncio.Event(), asyncio.Event()
-        service = Service(hosts=self._hosts, programs=LIBVIRT, admit=self._admit)
+        service = Service(hosts=self._hosts, programs=PROGRAMS, admit=self._admit)
         self.server = Server(service, limits=_limits(config), client_limits=_client_limits(config))
         self.admins = self._admin_server(config)
         self._tls = TlsDoor(self.server, config.tls) if config.tls.listen else None

@@ -6,8 +6,9 @@ from vmherd.remote.devices import RemoteDevices
 from vmherd.remote.domain import RemoteDomains
 from vmherd.remote.events import RemoteEvents
 from vmherd.remote.host import RemoteHost
+from vmherd.remote.own import RemoteOwn
 from vmherd.remote.saving import RemoteSaving
 
 
-class RemoteDriver(RemoteHost, RemoteDomains, RemoteDevices, RemoteSaving, RemoteEvents):
+class RemoteDriver(RemoteOwn, RemoteHost, RemoteDomains, RemoteDevices, RemoteSaving, RemoteEvents):
     """One connection to a daemon that speaks libvirt's protocol."""

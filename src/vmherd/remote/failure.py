@@ -22,13 +22,13 @@ _TAKEN = ("already exists", "exists already", "already defined")
 
 def raised(failure: Failure) -> VmherdError:
     """The exception of an error reply."""
-    message = failure.message
+    message, hint = _parted(failure)
     if failure.code == OperationFailed.code and any(words in message for words in _TAKEN):
-        return AlreadyExists(message)
-    kind = _classes().get(failure.code) or _made(failure.code)
+        return AlreadyExists(message, hint=hint)
+    kind = _named().get((failure.kind, failure.code)) or _classes().get(failure.code) or _made(failure.code)
     problem = kind.__new__(kind, message)
     # Some classes make their message of other things, which are not known here: they are in it already.
-    VmherdError.__init__(problem, message)
+    VmherdError.__init__(problem, message, hint=hint)
     if isinstance(problem, DocumentError):
         problem.problem, problem.place, problem.line, problem.parts = message, "", 0, ()
     elif isinstance(problem, errors.DomainNotFound):
@@ -36,6 +36,20 @@ def raised(failure: Failure) -> VmherdError:
     elif isinstance(problem, errors.NotSupported):
         problem.operation = problem.driver = ""
     return problem
+
+
+def _parted(failure: Failure) -> tuple[str, str]:
+    """What went wrong and what to do about it, which a vmherd also tells apart."""
+    end = f" ({failure.hint})"
+    if failure.hint and failure.message.endswith(end):
+        return failure.message.removesuffix(end), failure.hint
+    return failure.message, ""
+
+
+@cache
+def _named() -> dict[tuple[str, int], type[VmherdError]]:
+    """Classes by name and number: several share a number, and a vmherd tells which it was."""
+    return {(kind.__name__, kind.code): kind for kind in _tree(VmherdError)}
 
 
 @cache

@@ -26,11 +26,13 @@ _WAITING = 4 << 20
 
 
 class Failure(NamedTuple):
-    """An error reply: virErrorNumber, virErrorDomain, and the words."""
+    """An error reply: virErrorNumber, virErrorDomain, and the words; what to do and of which kind it is, if told."""
 
     code: int
     domain: int
     message: str
+    hint: str = ""
+    kind: str = ""
 
 
 class Reply(NamedTuple):
@@ -180,8 +182,9 @@ class Caller:
 
     def failure(self, body: bytes) -> VmherdError:
         """The exception of an error reply."""
-        code, domain, message, *_ = protocol.program("remote").codec("error").decode(body, 0)[0]
-        return self._raises(Failure(code, domain, message or "no reason given"))
+        told = protocol.program("remote").codec("error").decode(body, 0)[0]
+        message = told.message or "no reason given"
+        return self._raises(Failure(told.code, told.domain, message, told.str2 or "", told.str3 or ""))
 
     def _drained(self) -> None:
         for stream in list(self._streams.values()):

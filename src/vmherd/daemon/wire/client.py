@@ -66,6 +66,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
 
 
+#: How a call comes to its result.
+Answer = Callable[[Handler, "Call", Sequence[Any]], Coroutine[Any, Any, Any]]
+
+
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """What the clients of one server get.
 
@@ -251,14 +255,14 @@ class Client:
                 call.note(problem)
             close_all(fds)
             return
-        work = handler.answer(call, arguments) if anywhere else scope.answer(handler, call, arguments)
-        task = asyncio.create_task(self._answer(handler, call, work))
+        answer = Handler.answer if anywhere else scope.answer
+        task = asyncio.create_task(self._answer(handler, call, arguments, answer))
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
-    async def _answer(self, handler: Handler, call: Call, work: Coroutine[Any, Any, Any]) -> None:
+    async def _answer(self, handler: Handler, call: Call, arguments: Sequence[Any], answer: Answer) -> None:
         try:
-            result = handler.encode(await work)
+            result = handler.encode(await answer(handler, call, arguments))
         except Exception as problem:  # noqa: BLE001  as above
             self.fail(call.header, problem)
             call.note(problem)

@@ -66,8 +66,8 @@ class Handler:
         return self._result.encode((result,) if self._single else result)
 
 
-#: The programs that libvirt's clients call, by their numbers.
-LIBVIRT = frozenset(protocol.program(name).number for name in ("remote", "qemu", "lxc"))
+#: The programs that clients of guests call, by their numbers: libvirt's, and one of our own.
+PROGRAMS = frozenset(protocol.program(name).number for name in ("remote", "qemu", "lxc", "vmherd"))
 
 _handlers: dict[tuple[int, int], Handler] = {}
 _programs: dict[int, Program] = {}

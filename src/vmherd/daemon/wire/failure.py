@@ -31,7 +31,9 @@ def body(problem: BaseException, driver: str = "") -> bytes:
         log.error("a call failed in a way it should not", exc_info=problem)
         problem = VmherdError("an internal error; the daemon's log has the details")
     text = f"{problem} ({problem.hint})" if problem.hint else str(problem)
-    values = (problem.code, _origin(problem, driver), text, _LEVEL_ERROR, None, text, None, None, 0, 0, None)
+    # Beside libvirt's words, for clients of ours: what to do about it, and the kind of it.
+    kind = type(problem).__name__
+    values = (problem.code, _origin(problem, driver), text, _LEVEL_ERROR, None, text, problem.hint, kind, 0, 0, None)
     return protocol.program("remote").codec("error").encode(values)
 
 

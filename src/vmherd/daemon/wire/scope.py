@@ -43,6 +43,9 @@ async def _subject(call: Call, name: str, arguments: Sequence[Any]) -> tuple[str
 
         domain = parse_domain(arguments[0])
         return domain.name, domain.uuid or ""
+    if name == "domain_find":
+        info = await call.driver.domain_find(arguments[0])
+        return info.name, info.uuid
     for value in arguments:
         found = value if hasattr(value, "uuid") and hasattr(value, "id") else getattr(value, "dom", None)
         if found is not None:

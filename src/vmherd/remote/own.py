@@ -1,0 +1,86 @@
+"""A daemon of vmherd over the wire: what its own program tells in one call, or libvirt's cannot say.
+
+Any other daemon is asked in libvirt's words, as far as they go.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from vmherd.driver.types import DomainInfo, DomainStats, HostCheck, JobInfo
+from vmherd.errors import NotSupported, VmherdError
+from vmherd.remote.connection import RemoteConnection
+from vmherd.rpc.xdr import BadMessage
+
+T = TypeVar("T")
+
+
+class RemoteOwn(RemoteConnection):
+    """Stands before the classes that speak libvirt's words, to which it leaves what it cannot ask."""
+
+    _speaks = True
+
+    async def _own(self, kind: type[T], name: str, *arguments: Any) -> T:
+        """The answer of the own program.  Raises NotSupported where the daemon has no such program."""
+        if not self._speaks:
+            raise NotSupported(name, self.name)
+        try:
+            packed = await self._call(name, *arguments, program="vmherd")
+        except VmherdError as problem:
+            if problem.code != BadMessage.code:
+                raise
+            self._speaks = False
+            raise NotSupported(name, self.name) from None
+        return msgspec.msgpack.decode(packed, type=kind)
+
+    async def version(self) -> dict[str, str]:
+        try:
+            return await self._own(dict[str, str], "host_version")
+        except NotSupported:
+            return await super().version()
+
+    async def check_host(self) -> list[HostCheck]:
+        return await self._own(list[HostCheck], "host_check")
+
+    async def images_folder(self) -> Path:
+        return Path(await self._own(str, "host_images_folder"))
+
+    async def domain_list(self) -> list[DomainInfo]:
+        try:
+            infos = await self._own(list[DomainInfo], "domain_list")
+        except NotSupported:
+            return await super().domain_list()
+        self._names = {info.uuid: info.name for info in infos}
+        return infos
+
+    async def domain_find(self, key: str) -> DomainInfo:
+        try:
+            info = await self._own(DomainInfo, "domain_find", key)
+        except NotSupported:
+            return await super().domain_find(key)
+        self._names[info.uuid] = info.name
+        return info
+
+    async def domain_info(self, uuid: str) -> DomainInfo:
+        try:
+            return await self._own(DomainInfo, "domain_info", self._ref(uuid))
+        except NotSupported:
+            return await super().domain_info(uuid)
+
+    async def domain_stats(self, uuid: str) -> DomainStats:
+        try:
+            return await self._own(DomainStats, "domain_stats", self._ref(uuid))
+        except NotSupported:
+            return await super().domain_stats(uuid)
+
+    async def domain_validate(self, xml: str) -> str:
+        return await self._own(str, "domain_validate", xml)
+
+    async def domain_job(self, uuid: str) -> JobInfo | None:
+        try:
+            return await self._own(JobInfo | None, "domain_job", self._ref(uuid))  # type: ignore[arg-type]
+        except NotSupported:
+            return await super().domain_job(uuid)
