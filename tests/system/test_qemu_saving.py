@@ -17,7 +17,15 @@ from parts import Ear, until
 from vmherd.api.aio import Domain, Host, connect
 from vmherd.driver.saving import DumpFormat
 from vmherd.driver.types import PausedReason, RunningReason, ShutoffReason, State
-from vmherd.errors import Cancelled, DomainNotFound, InvalidArgument, InvalidState, OperationFailed, Unsupported
+from vmherd.errors import (
+    Cancelled,
+    DomainNotFound,
+    InvalidArgument,
+    InvalidState,
+    OperationFailed,
+    OperationUnsupported,
+    Unsupported,
+)
 from vmherd.events import Lifecycle
 from vmherd.hypervisors.qemu.monitor import connected
 
@@ -192,7 +200,7 @@ async def test_dumps_of_both_kinds_and_what_becomes_of_the_guest(host: Host, tmp
     await domain.dump(path, live=True)
     assert path.read_bytes().startswith(b"QEVM")
     assert await domain.state() is State.RUNNING
-    with pytest.raises(InvalidArgument):
+    with pytest.raises(OperationUnsupported):
         await domain.dump(path, dump_format=DumpFormat.KDUMP_ZLIB)
     with pytest.raises(InvalidArgument):
         await domain.dump(path, crash=True, reset=True)

@@ -64,7 +64,7 @@ class SavingOperations(Driver):
         self._unsupported("domain_managed_save")
 
     async def domain_managed_save_remove(self, uuid: str) -> None:
-        """Forget the managed image, so that the guest boots next time.  Without one nothing happens."""
+        """Forget the managed image, so that the guest boots next time.  HostError if there is none."""
         self._unsupported("domain_managed_save_remove")
 
     async def domain_managed_save_xml(self, uuid: str, *, secure: bool = False) -> str:

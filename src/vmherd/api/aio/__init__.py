@@ -8,6 +8,7 @@ from vmherd.api.aio.devices import Devices
 from vmherd.api.aio.domain import Domain
 from vmherd.api.aio.hardware import Hardware
 from vmherd.api.aio.host import Host, connect
+from vmherd.api.aio.screen import Screen
 from vmherd.api.aio.tuning import Tuning
 
-__all__ = ["Devices", "Domain", "Hardware", "Host", "Tuning", "connect"]
+__all__ = ["Devices", "Domain", "Hardware", "Host", "Screen", "Tuning", "connect"]

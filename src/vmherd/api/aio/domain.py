@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from vmherd.api.aio.devices import Devices
+from vmherd.api.aio.screen import Screen
 from vmherd.api.aio.tuning import Tuning
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.saving import DumpFormat
@@ -32,6 +33,11 @@ class Domain:
     def tuning(self) -> Tuning:
         """What this domain gets of its host: vCPUs, memory, CPU time, bandwidth."""
         return Tuning(self._driver, self.uuid)
+
+    @property
+    def screen(self) -> Screen:
+        """What it shows, its keyboard and its displays."""
+        return Screen(self._driver, self.uuid)
 
     async def info(self) -> DomainInfo:
         """State, memory, vCPUs and CPU time as they are now."""
@@ -92,7 +98,7 @@ class Domain:
         await self._driver.domain_managed_save(self.uuid, bypass_cache=bypass_cache, running=running)
 
     async def remove_managed_save(self) -> None:
-        """Forget the managed image, so that the guest boots next time.  Without one nothing happens."""
+        """Forget the managed image, so that the guest boots next time.  Raises HostError if there is none."""
         await self._driver.domain_managed_save_remove(self.uuid)
 
     async def managed_save_xml(self, *, secure: bool = False) -> str:
@@ -172,6 +178,13 @@ class Domain:
         Raises Busy if somebody else has it, unless ``force`` takes it from them.
         """
         return await self._driver.domain_console(self.uuid, device=device, force=force)
+
+    async def open_channel(self, *, name: str = "", force: bool = False) -> Console:
+        """Both directions of a channel, by its alias or the name its port has in the guest; the first without one.
+
+        Raises Busy if somebody else has it, unless ``force`` takes it from them.
+        """
+        return await self._driver.domain_channel(self.uuid, name=name, force=force)
 
     async def wait_stopped(self, timeout: float | None = None) -> None:
         """Return once the domain does not run (or is gone); raise Busy after ``timeout`` seconds."""

@@ -9,6 +9,7 @@ from vmherd.api.sync.devices import Devices
 from vmherd.api.sync.domain import Domain
 from vmherd.api.sync.hardware import Hardware
 from vmherd.api.sync.host import Host, connect
+from vmherd.api.sync.screen import Screen
 from vmherd.api.sync.tuning import Tuning
 
-__all__ = ["Devices", "Domain", "Hardware", "Host", "Tuning", "connect"]
+__all__ = ["Devices", "Domain", "Hardware", "Host", "Screen", "Tuning", "connect"]

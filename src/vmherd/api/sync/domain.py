@@ -10,6 +10,7 @@ from pathlib import Path
 from vmherd.api import aio, bridge
 from vmherd.api.bridge import Console
 from vmherd.api.sync.devices import Devices
+from vmherd.api.sync.screen import Screen
 from vmherd.api.sync.tuning import Tuning
 from vmherd.driver.saving import DumpFormat
 from vmherd.driver.types import DomainInfo, DomainStats, JobInfo, ShutdownMode, State
@@ -33,6 +34,11 @@ class Domain:
     def tuning(self) -> Tuning:
         """What this domain gets of its host: vCPUs, memory, CPU time, bandwidth."""
         return Tuning(self._wrapped.tuning)
+
+    @property
+    def screen(self) -> Screen:
+        """What it shows, its keyboard and its displays."""
+        return Screen(self._wrapped.screen)
 
     def info(self) -> DomainInfo:
         """State, memory, vCPUs and CPU time as they are now."""
@@ -88,7 +94,7 @@ class Domain:
         self._loop.run(self._wrapped.managed_save(bypass_cache=bypass_cache, running=running))
 
     def remove_managed_save(self) -> None:
-        """Forget the managed image, so that the guest boots next time.  Without one nothing happens."""
+        """Forget the managed image, so that the guest boots next time.  Raises HostError if there is none."""
         self._loop.run(self._wrapped.remove_managed_save())
 
     def managed_save_xml(self, *, secure: bool = False) -> str:
@@ -169,6 +175,13 @@ class Domain:
         Raises Busy if somebody else has it, unless ``force`` takes it from them.
         """
         return Console(self._loop.run(self._wrapped.open_console(device=device, force=force)))
+
+    def open_channel(self, *, name: str = "", force: bool = False) -> Console:
+        """Both directions of a channel, by its alias or the name its port has in the guest; the first without one.
+
+        Raises Busy if somebody else has it, unless ``force`` takes it from them.
+        """
+        return Console(self._loop.run(self._wrapped.open_channel(name=name, force=force)))
 
     def wait_stopped(self, timeout: float | None = None) -> None:
         """Return once the domain does not run (or is gone); raise Busy after ``timeout`` seconds."""

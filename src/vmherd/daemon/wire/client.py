@@ -86,7 +86,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 class Call:
     """One call while it is answered."""
 
-    __slots__ = ("_driver", "began", "client", "fds", "header", "procedure")
+    __slots__ = ("_driver", "answered", "began", "client", "fds", "header", "procedure")
 
     def __init__(self, client: Client, header: Header, procedure: Procedure, fds: list[int]) -> None:
         self.client = client
@@ -94,6 +94,8 @@ class Call:
         self.procedure = procedure
         #: Descriptors that came along; those that are still in the list after the call are closed.
         self.fds = fds
+        #: Descriptors that go with the answer, which closes them.
+        self.answered: list[int] = []
         self.began = time.monotonic()
         self._driver = client.driver
 
@@ -267,10 +269,11 @@ class Client:
             self.fail(call.header, problem)
             call.note(problem)
         else:
-            self.reply(call.header, result)
+            self.reply(call.header, result, call.answered)
+            call.answered = []
             call.note()
         finally:
-            close_all(call.fds)
+            close_all([*call.fds, *call.answered])
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from vmherd.driver.types import (
     ANY_GUESTS,
-    Console,
     CpuComparison,
     CpuModelInfo,
     DomainInfo,
@@ -30,7 +29,6 @@ from vmherd.driver.types import (
 )
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import Busy, HypervisorError, InvalidState, VmherdError
-from vmherd.hypervisors.qemu.console import Turn, open_line
 from vmherd.hypervisors.qemu.folders import for_uri
 from vmherd.hypervisors.qemu.operations.agent import QemuAgent
 from vmherd.hypervisors.qemu.operations.blocks import QemuBlocks
@@ -277,15 +275,6 @@ class QemuDriver(
                 return await stats.collect(entry, entry.live, monitor)
         except HypervisorError:
             return replace(silent, responding=False)
-
-    async def domain_console(self, uuid: str, *, device: str = "", force: bool = False) -> Console:
-        self.require_writable()
-        from vmherd.hypervisors.qemu import lines
-
-        live = self._alive(self.table.get(uuid))
-        alias, path = lines.console(live.xml, device)
-        turn = Turn(self._folders.guest(uuid) / f"console-{alias}.lock", force=force)
-        return open_line(path, turn)
 
     async def domain_job(self, uuid: str) -> JobInfo | None:
         return self._jobs.info(self.table.get(uuid).uuid)

@@ -10,10 +10,16 @@ from vmherd.errors import ArgumentUnsupported, InvalidState, NotResponding
 from vmherd.hypervisors.qemu import agent
 
 
+class NoSuchDevice(InvalidState):
+    """The guest has no device of that name."""
+
+    code = 1  # VIR_ERR_INTERNAL_ERROR, which libvirt answers
+
+
 def console(xml: str, device: str) -> tuple[str, Path]:
     """The alias and the path of a line a person can talk to: the first, or the one with alias ``device``.
 
-    Raises InvalidState if the guest has none.
+    Raises InvalidState if the guest has none, NoSuchDevice if it has none of that name.
     """
     domain = parse_domain(xml)
     devices = domain.devices
@@ -23,10 +29,30 @@ def console(xml: str, device: str) -> tuple[str, Path]:
         path = each.sources[0].path if each.sources else None
         if path and device in ("", alias) and _is_reachable(each):
             return alias, Path(path)
+    if device:
+        raise NoSuchDevice(f"cannot find character device {device}", hint="'vmherd dumpxml' has their aliases")
     raise InvalidState(
-        f"domain {domain.name!r} has no {device or 'serial line'} to open",
+        f"domain {domain.name!r} has no serial line to open",
         hint="give it a <serial type='pty'/>; the device names are in 'vmherd dumpxml'",
     )
+
+
+def channel(xml: str, name: str) -> tuple[str, Path]:
+    """The alias and the socket of a channel: the first, or the one with this alias or name in the guest.
+
+    Raises NoSuchDevice if the guest has none, or none that can be reached.
+    """
+    for each in parse_domain(xml).devices.channels:
+        alias = each.alias.name if each.alias else ""
+        if name not in ("", alias, each.target.name):
+            continue
+        path = each.sources[0].path if each.sources else None
+        if path is None or each.type is not ChardevType.UNIX:
+            raise NoSuchDevice(
+                f"channel {name or alias} is not using a UNIX socket", hint="write <channel type='unix'>"
+            )
+        return alias, Path(path)
+    raise NoSuchDevice(f"cannot find channel {name or '<null>'}", hint="'vmherd dumpxml' has their names")
 
 
 def _is_reachable(line: Serial | Console | Channel) -> bool:

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-_SUBJECTS = ("admin", "connection", "lists", "own", "domain", "host", "devices")
+_SUBJECTS = ("admin", "connection", "lists", "own", "domain", "host", "devices", "saving", "screen")
 
 
 def load() -> None:

@@ -12,9 +12,9 @@ _KIB = 1024
 _NANOSECONDS = 1_000_000_000
 
 _SECURE, _INACTIVE, _UPDATE_CPU, _MIGRATABLE = 1, 2, 4, 8
-_PAUSED, _AUTODESTROY, _VALIDATE_CREATED = 1, 2, 16
+_PAUSED, _AUTODESTROY, _BYPASS_CACHE, _FORCE_BOOT, _VALIDATE_CREATED, _RESET_NVRAM = 1, 2, 4, 8, 16, 32
 _VALIDATE = 1
-_NVRAM, _KEEP_NVRAM = 4, 8
+_MANAGED_SAVE, _NVRAM, _KEEP_NVRAM = 1, 4, 8
 _GRACEFUL = 1
 #: virDomainShutdownFlagValues, virDomainRebootFlagValues; the other ways are those of containers and of Xen.
 _ACPI, _AGENT = 1, 2
@@ -50,7 +50,7 @@ async def domain_undefine_flags(call: Call, dom: DomainRef, flags: int) -> None:
     only(flags, 127)
     not_both(flags, _NVRAM, _KEEP_NVRAM, ("VIR_DOMAIN_UNDEFINE_NVRAM", "VIR_DOMAIN_UNDEFINE_KEEP_NVRAM"))
     keep = bool(flags & _KEEP_NVRAM) if flags & (_NVRAM | _KEEP_NVRAM) else None
-    await call.driver.domain_undefine(dom.uuid, keep_nvram=keep)
+    await call.driver.domain_undefine(dom.uuid, keep_nvram=keep, managed_save=bool(flags & _MANAGED_SAVE))
 
 
 @remote
@@ -127,8 +127,14 @@ async def domain_create(call: Call, dom: DomainRef) -> None:
 
 @remote
 async def domain_create_with_flags(call: Call, dom: DomainRef, flags: int) -> DomainRef:
-    only(flags, _PAUSED | _AUTODESTROY)
-    await call.driver.domain_start(dom.uuid, paused=bool(flags & _PAUSED))
+    only(flags, _PAUSED | _AUTODESTROY | _BYPASS_CACHE | _FORCE_BOOT | _RESET_NVRAM)
+    await call.driver.domain_start(
+        dom.uuid,
+        paused=bool(flags & _PAUSED),
+        force_boot=bool(flags & _FORCE_BOOT),
+        bypass_cache=bool(flags & _BYPASS_CACHE),
+        reset_nvram=bool(flags & _RESET_NVRAM),
+    )
     if flags & _AUTODESTROY:
         call.client.destroy_at_end(dom.uuid)
     return reference(await call.driver.domain_find(dom.uuid))

@@ -24,7 +24,7 @@ _GROUPS: tuple[dict[int, Callable[[DomainInfo], bool]], ...] = (
     },
     {256: lambda info: False, 512: lambda info: True},
     {1024: lambda info: info.autostart, 2048: lambda info: not info.autostart},
-    {4096: lambda info: False, 8192: lambda info: True},
+    {4096: lambda info: info.managed_save, 8192: lambda info: not info.managed_save},
     {16384: lambda info: False, 32768: lambda info: True},
 )
 _ALL = 65535

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vmherd.driver.saving import DumpFormat
 from vmherd.driver.types import DomainInfo, State
-from vmherd.errors import InvalidArgument, InvalidState
+from vmherd.errors import HostError, InvalidArgument, InvalidState, OperationUnsupported
 from vmherd.events import DomainEvent
 from vmherd.hypervisors.qemu.connection import QemuConnection
 from vmherd.state.domains import Entry
@@ -123,7 +123,11 @@ class QemuSaving(QemuConnection):
     async def domain_managed_save_remove(self, uuid: str) -> None:
         self.require_writable()
         async with self._jobs.hold(uuid, "modify"):
-            self._forget_managed(self.table.get(uuid))
+            entry = self.table.get(uuid)
+            if not entry.record.saved:
+                path = self._folders.saved(entry.name)
+                raise HostError(f"Failed to remove managed save file '{path}': No such file or directory")
+            self._forget_managed(entry)
 
     async def saved_xml(self, path: Path, *, secure: bool = False) -> str:
         if secure:
@@ -174,7 +178,9 @@ class QemuSaving(QemuConnection):
         if crash + live + reset > 1:
             raise InvalidArgument("crash, live and reset exclude each other", hint="choose one of them")
         if dump_format is not DumpFormat.RAW and not memory_only:
-            raise InvalidArgument("kdump-compressed format is only supported with memory-only dump")
+            raise OperationUnsupported(
+                "kdump-compressed format is only supported with memory-only dump", hint="dump the memory only"
+            )
         from vmherd.hypervisors.qemu.saved import carry, image
         from vmherd.hypervisors.qemu.saved.outgoing import Outgoing
 
