@@ -220,7 +220,7 @@ class LocalDriver(LocalHost, LocalControl, HypervisorDriver):
         Raises InvalidState if it runs already, AlreadyExists for a taken name or UUID.
         """
         live = Live(
-            id=self.store.count("domain-id"),
+            id=0,  # counted below
             xml="",
             summary=summarise(domain),
             since=time.time(),
@@ -237,6 +237,7 @@ class LocalDriver(LocalHost, LocalControl, HypervisorDriver):
             return []
 
         with self.store.transaction():
+            live.id = self.store.count("domain-id")
             known = entry or self._same(domain)
             if known:
                 self.table.change(known.uuid, occupy)

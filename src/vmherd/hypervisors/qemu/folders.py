@@ -44,6 +44,11 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
         return self.run / "jobs"
 
     @property
+    def endings(self) -> Path:
+        """The locks of those who clear away what guests leave."""
+        return self.run / "endings"
+
+    @property
     def ports(self) -> Path:
         return self.run / "ports"
 

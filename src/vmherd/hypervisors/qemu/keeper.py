@@ -105,7 +105,7 @@ class Keeper:
         listening = asyncio.create_task(guest.listen())
         try:
             await process.wait_exit(live.pid)
-            self._life.ended(entry.uuid, live.id)
+            await self._life.ended(entry.uuid, live.id)
         except VmherdError as problem:
             log.error("%s: %s", entry.name, problem)
         finally:

@@ -6,7 +6,7 @@ record first, so it does not matter who comes first or whether both come.
 
 from __future__ import annotations
 
-import shutil
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,13 +14,10 @@ from pathlib import Path
 from vmherd.driver.types import CrashedReason, PausedReason, RunningReason, ShutdownReason, ShutoffReason, State
 from vmherd.errors import Busy, DomainNotFound, HypervisorError
 from vmherd.events import DomainEvent, Lifecycle
-from vmherd.hypervisors.qemu import helpers
+from vmherd.hypervisors.qemu.clearing import clear
 from vmherd.hypervisors.qemu.folders import Folders
-from vmherd.hypervisors.qemu.host import rebind
 from vmherd.hypervisors.qemu.hotplug import journal
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
-from vmherd.hypervisors.qemu.startup import leftovers
-from vmherd.hypervisors.qemu.tuning import groups
 from vmherd.state.domains import DomainTable, Entry, Live, Writing, mark_stopped, set_state
 from vmherd.state.jobs import Jobs
 from vmherd.util.files import on_host
@@ -41,7 +38,6 @@ _SUSPENDED = {PausedReason.IOERROR: 2, PausedReason.WATCHDOG: 3}
 _STATUS = {
     "running": (State.RUNNING, RunningReason.UNKNOWN),
     "paused": (State.PAUSED, PausedReason.UNKNOWN),
-    "prelaunch": (State.PAUSED, PausedReason.STARTING_UP),
     "finish-migrate": (State.PAUSED, PausedReason.UNKNOWN),
     "postmigrate": (State.PAUSED, PausedReason.UNKNOWN),
     "io-error": (State.PAUSED, PausedReason.IOERROR),
@@ -52,9 +48,6 @@ _STATUS = {
     "suspended": (State.PMSUSPENDED, 0),
 }
 
-#: Ends after which nobody looks into the log of a guest that is gone itself.
-_EXPECTED = (ShutoffReason.SHUTDOWN, ShutoffReason.DESTROYED, ShutoffReason.SAVED)
-
 #: Jobs that clear away a start that broke off; one that has just begun does not tell its name yet.
 _CLEARING = ("recover", "unknown")
 #: Seconds that somebody else may need to bring a start that broke off to an end.
@@ -63,6 +56,7 @@ _RECOVERY = 5.0
 _LONG = 24 * 3600.0
 
 Change = Callable[[Entry, Live], "list[DomainEvent] | None"]
+When = Callable[[Live], bool]
 
 
 def process_of(live: Live) -> ProcessId:
@@ -76,12 +70,19 @@ class Life:
         self.table = table
         self._folders = folders
         self._jobs = jobs
+        self._endings = Jobs(folders.endings)
 
-    def change(self, uuid: str, run: int, step: Change, *, durable: bool = False) -> None:
-        """Apply ``step`` if that run of the domain (its id) is still the present one."""
+    def change(self, uuid: str, run: int, step: Change, *, when: When = lambda _: True, durable: bool = False) -> None:
+        """Apply ``step`` if that run of the domain (its id) is still the present one, and ``when`` holds for it.
+
+        Both are looked at before, too, lest everybody wait for a lock that is taken for nothing.
+        """
+        known = self.current(uuid, run)
+        if known is None or not when(known):
+            return
 
         def mutate(entry: Entry) -> list[DomainEvent] | None:
-            if entry.live is None or entry.live.id != run:
+            if entry.live is None or entry.live.id != run or not when(entry.live):
                 return None
             return step(entry, entry.live)
 
@@ -99,25 +100,21 @@ class Life:
     def resumed(self, uuid: str, run: int) -> None:
         """The vCPUs run."""
 
-        def step(entry: Entry, live: Live) -> list[DomainEvent] | None:
-            if live.state is State.RUNNING or not live.ready:
-                return None
+        def step(entry: Entry, live: Live) -> list[DomainEvent]:
             woken = live.state is State.PMSUSPENDED
             set_state(live, State.RUNNING, RunningReason.WAKEUP if woken else RunningReason.UNPAUSED)
             return [entry.event(Lifecycle.STARTED, 4) if woken else entry.event(Lifecycle.RESUMED)]
 
-        self.change(uuid, run, step)
+        self.change(uuid, run, step, when=lambda live: live.ready and live.state is not State.RUNNING)
 
     def paused(self, uuid: str, run: int, reason: PausedReason) -> None:
         """The vCPUs stand still; what is known of it already counts more than an unknown reason."""
 
-        def step(entry: Entry, live: Live) -> list[DomainEvent] | None:
-            if live.state is not State.RUNNING or not live.ready:
-                return None
+        def step(entry: Entry, live: Live) -> list[DomainEvent]:
             set_state(live, State.PAUSED, reason)
             return [entry.event(Lifecycle.SUSPENDED, _SUSPENDED.get(reason, 0))]
 
-        self.change(uuid, run, step)
+        self.change(uuid, run, step, when=lambda live: live.ready and live.state is State.RUNNING)
 
     def sleeping(self, uuid: str, run: int, *, disk: bool) -> None:
         """The guest put itself to sleep (ACPI S3) or hibernated (S4)."""
@@ -131,31 +128,25 @@ class Life:
     def shutting_down(self, uuid: str, run: int, *, by_guest: bool) -> None:
         """The guest has shut down; its QEMU is still there."""
 
-        def step(entry: Entry, live: Live) -> list[DomainEvent] | None:
-            if live.state is State.SHUTDOWN:
-                return None
+        def step(entry: Entry, live: Live) -> list[DomainEvent]:
             set_state(live, State.SHUTDOWN, ShutdownReason.USER)
             return [entry.event(Lifecycle.SHUTDOWN, 1 if by_guest else 2)]
 
-        self.change(uuid, run, step)
+        self.change(uuid, run, step, when=lambda live: live.state is not State.SHUTDOWN)
 
     def panicked(self, uuid: str, run: int) -> None:
         """The guest's kernel gave up."""
 
-        def step(entry: Entry, live: Live) -> list[DomainEvent] | None:
-            if live.state is State.CRASHED:
-                return None
+        def step(entry: Entry, live: Live) -> list[DomainEvent]:
             set_state(live, State.CRASHED, CrashedReason.PANICKED)
             return [entry.event(Lifecycle.CRASHED)]
 
-        self.change(uuid, run, step)
+        self.change(uuid, run, step, when=lambda live: live.state is not State.CRASHED)
 
     def started(self, uuid: str, run: int, *, paused: bool = False) -> None:
         """The start is complete; a managed image that the guest goes on from counts no more from then on."""
 
-        def step(entry: Entry, live: Live) -> list[DomainEvent] | None:
-            if live.ready:
-                return None
+        def step(entry: Entry, live: Live) -> list[DomainEvent]:
             live.ready = True
             if live.restored_from == str(self._folders.saved(entry.name)):
                 entry.record.saved = False
@@ -166,7 +157,9 @@ class Life:
             set_state(live, State.RUNNING, RunningReason.RESTORED if live.restored_from else RunningReason.BOOTED)
             return [begun]
 
-        self.change(uuid, run, step, durable=True)
+        known = self.current(uuid, run)
+        restored = known is not None and bool(known.restored_from)
+        self.change(uuid, run, step, when=lambda live: not live.ready, durable=restored)
 
     def restarted(self, uuid: str, run: int) -> None:
         """The machine begins anew."""
@@ -181,54 +174,46 @@ class Life:
     def expect_restart(self, uuid: str, run: int, expected: bool) -> None:
         """Note whether the next shutdown of the guest is half of a reboot."""
 
-        def step(_: Entry, live: Live) -> list[DomainEvent] | None:
-            if live.restart is expected:
-                return None
+        def step(_: Entry, live: Live) -> list[DomainEvent]:
             live.restart = expected
             return []
 
-        self.change(uuid, run, step)
+        self.change(uuid, run, step, when=lambda live: live.restart is not expected)
 
     def will_stop(self, uuid: str, run: int, reason: ShutoffReason) -> None:
         """Note why the process is about to end; the first reason counts."""
 
-        def step(_: Entry, live: Live) -> list[DomainEvent] | None:
-            if live.stop_reason is not None:
-                return None
+        def step(_: Entry, live: Live) -> list[DomainEvent]:
             live.stop_reason = reason
             return []
 
-        self.change(uuid, run, step)
+        self.change(uuid, run, step, when=lambda live: live.stop_reason is None)
 
-    def ended(self, uuid: str, run: int) -> None:
-        """The process is gone: say why, and clear its things away."""
+    async def ended(self, uuid: str, run: int) -> None:
+        """The process is gone: clear its things away, and then say why it ended.
 
-        def step(entry: Entry, live: Live) -> list[DomainEvent]:
-            reason = live.stop_reason
-            if reason is None:
-                reason = _unasked_end(live)
-            mark_stopped(entry.record, reason)
-            # Gone before anybody can start it again: `begin` sees the record only after this transaction.
-            helpers.end_all(self._folders.guest(uuid))
-            rebind.give_back(self._folders.guest(uuid))
-            leftovers.remove_all(self._folders.guest(uuid))
-            groups.remove(self._folders.guest(uuid))
-            shutil.rmtree(self._folders.guest(uuid), ignore_errors=True)
-            _forget_memory(self._folders.ram(uuid), uuid)
-            if entry.record.config is None and reason in _EXPECTED:
-                self._folders.guest_log(entry.name).unlink(missing_ok=True)
-            if entry.record.config is None and reason is not ShutoffReason.SAVED and self._folders.tpm(uuid).exists():
-                _forget_tpm(live.xml, self._folders.tpm(uuid))
-            return [entry.event(Lifecycle.STOPPED, _STOPPED[reason])]
+        Raises Busy where somebody else takes too long over the same.
+        """
+        if self.current(uuid, run) is not None:
+            # Brought to its end even if whoever wants it goes away: the clearing cannot be stopped half-way.
+            await asyncio.shield(asyncio.ensure_future(self._end(uuid, run)))
 
-        self.change(uuid, run, step)
+    async def _end(self, uuid: str, run: int) -> None:
+        # Only one clears, and nobody can start the guest again before it is noted as stopped.
+        async with self._endings.hold(uuid, "clear away"):
+            live = self.current(uuid, run)
+            if live is None:
+                return
+            with on_host("clear away what the guest leaves"):
+                await asyncio.to_thread(clear, self._folders, self.table.get(uuid), live, _reason(live))
+            self.change(uuid, run, _note_end)
 
     async def stop(self, uuid: str, live: Live, reason: ShutoffReason, *, force: bool = True) -> bool:
         """End the process on purpose; whether it ended (without ``force`` it may refuse)."""
         self.will_stop(uuid, live.id, reason)
         if not await end(process_of(live), force=force):
             return False
-        self.ended(uuid, live.id)
+        await self.ended(uuid, live.id)
         return True
 
     def abandoned(self, entry: Entry) -> bool:
@@ -246,7 +231,7 @@ class Life:
             process = (identify(pid) if pid else None) or process
         await end(process)
         self.will_stop(entry.uuid, live.id, ShutoffReason.FAILED)
-        self.ended(entry.uuid, live.id)
+        await self.ended(entry.uuid, live.id)
 
     def writing(self, uuid: str, run: int, writing: Writing | None) -> None:
         """Note that the guest's state is being written, or no more."""
@@ -328,7 +313,7 @@ class Life:
         match state:
             case State.RUNNING:
                 self.resumed(entry.uuid, live.id)
-            case State.PAUSED:
+            case State.PAUSED:  # one that never ran is none: whoever starts it tells how it goes on
                 self.paused(entry.uuid, live.id, PausedReason(reason))
             case State.SHUTDOWN:
                 self.shutting_down(entry.uuid, live.id, by_guest=True)
@@ -347,7 +332,7 @@ class Life:
                 async with self._jobs.hold(entry.uuid, _CLEARING[0], patience=_RECOVERY):
                     await self._settle_start(self.table.get(entry.uuid))
         elif self.gone(entry):
-            self.ended(entry.uuid, entry.live.id)
+            await self.ended(entry.uuid, entry.live.id)
         elif self.interrupted(entry):
             with suppress(Busy, HypervisorError):
                 async with self._jobs.hold(entry.uuid, _CLEARING[0], patience=_RECOVERY):
@@ -374,16 +359,14 @@ class Life:
         return entry.live is not None and entry.live.pid > 0 and not is_alive(process_of(entry.live))
 
 
-def _forget_memory(folder: Path, uuid: str) -> None:
-    from vmherd.hypervisors.qemu.host import hostmemory  # it knows notations of documents, which lists do without
+def _note_end(entry: Entry, live: Live) -> list[DomainEvent]:
+    reason = _reason(live)
+    mark_stopped(entry.record, reason)
+    return [entry.event(Lifecycle.STOPPED, _STOPPED[reason])]
 
-    hostmemory.remove(folder, uuid)
 
-
-def _forget_tpm(xml: str, state: Path) -> None:
-    from vmherd.hypervisors.qemu.helpers import swtpm  # few guests have a TPM
-
-    swtpm.forget(xml, state)
+def _reason(live: Live) -> ShutoffReason:
+    return _unasked_end(live) if live.stop_reason is None else live.stop_reason
 
 
 def _unasked_end(live: Live) -> ShutoffReason:

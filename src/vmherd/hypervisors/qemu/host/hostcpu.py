@@ -6,6 +6,7 @@ Source: virQEMUCapsInitHostCPUModel of libvirt.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 from vmherd.conf.domain.cpu import FeaturePolicy
 from vmherd.cpu.definition import Definition
@@ -40,8 +41,9 @@ def x86_host(facts: CpuFacts, physical: Definition | None) -> HostCpu | None:
     )
 
 
+@cache
 def processor() -> Definition | None:
-    """What this machine's own processor is; None where that is not x86, or nothing is known of it."""
+    """What this machine's own processor is, looked at once; None where that is not x86, or nothing is known of it."""
     data = read_cpuinfo()
     if not data.features:
         return None

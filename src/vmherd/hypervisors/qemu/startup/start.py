@@ -96,7 +96,7 @@ class Start:
 
     async def _run(self, *, paused: bool) -> None:
         async with AsyncExitStack() as undo:
-            undo.callback(self._fail)
+            undo.push_async_callback(self._fail)
             if fresh := firmware.prepare(self._domain, self._folders.nvram, reset=self._reset_nvram):
                 undo.callback(fresh.unlink)
             images.leave_out_missing(self._domain)
@@ -131,9 +131,9 @@ class Start:
             self._life.started(self._uuid, self._live.id, paused=paused)
             undo.pop_all()
 
-    def _fail(self) -> None:
+    async def _fail(self) -> None:
         self._life.will_stop(self._uuid, self._live.id, ShutoffReason.FAILED)
-        self._life.ended(self._uuid, self._live.id)
+        await self._life.ended(self._uuid, self._live.id)
 
     def _make_folder(self) -> None:
         folder = self._folders.guest(self._uuid)
