@@ -5,7 +5,7 @@
     │   ├── XMLSyntaxError       not even well formed
     │   └── Unsupported          understood, but this driver cannot run it
     ├── InvalidArgument          a call with a bad value
-    ├── NotFound                 DomainNotFound, DeviceMissing, ...
+    ├── NotFound                 DomainNotFound, DeviceMissing, PoolNotFound, ...
     ├── AlreadyExists            a taken name or UUID
     ├── InvalidState             the object is in the wrong state for this
     ├── Busy                     a job holds the object; a lock is taken
@@ -108,6 +108,20 @@ class NoHostname(NotFound):
 
 class MetadataNotFound(NotFound):
     code = 80  # VIR_ERR_NO_DOMAIN_METADATA
+
+
+class PoolNotFound(NotFound):
+    code = 49  # VIR_ERR_NO_STORAGE_POOL
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"no storage pool {key!r}", hint="start or define it first")
+
+
+class VolumeNotFound(NotFound):
+    code = 50  # VIR_ERR_NO_STORAGE_VOL
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"no storage volume {key!r}", hint="a refresh of its pool finds what others made")
 
 
 class AlreadyExists(VmherdError):

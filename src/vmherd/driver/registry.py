@@ -13,8 +13,10 @@ from vmherd.errors import ConnectFailed
 
 if TYPE_CHECKING:
     from vmherd.driver.hypervisor import HypervisorDriver
+    from vmherd.driver.storage import StorageDriver
 
 GROUP = "vmherd.drivers"
+_RESOURCES = "vmherd.resources"
 REMOTE = "remote"
 
 
@@ -32,3 +34,10 @@ async def open_driver(uri: ConnectURI, *, readonly: bool = False) -> HypervisorD
         raise ConnectFailed(f"no driver for {uri.text!r}", hint=f"known schemes: {known}")
     driver = cast("type[HypervisorDriver]", point.load())
     return await driver.open(uri, readonly=readonly)
+
+
+async def open_storage(uri: ConnectURI) -> StorageDriver:
+    """Import and open the storage that belongs to the guests of ``uri``: the system's, or the session's."""
+    (point,) = entry_points(group=_RESOURCES, name="storage")
+    driver = cast("type[StorageDriver]", point.load())
+    return await driver.open(uri)

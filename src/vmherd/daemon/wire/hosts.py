@@ -7,9 +7,10 @@ import asyncio
 import msgspec
 
 from vmherd.driver.hypervisor import HypervisorDriver
-from vmherd.driver.registry import open_driver
+from vmherd.driver.registry import open_driver, open_storage
+from vmherd.driver.storage import StorageDriver
 from vmherd.driver.uri import parse_uri
-from vmherd.errors import ConnectFailed
+from vmherd.errors import ConnectFailed, NotSupported
 
 
 class _Shared(msgspec.Struct):
@@ -23,6 +24,7 @@ class Hosts:
     def __init__(self, main: str) -> None:
         self.main = main
         self._open: dict[str, _Shared] = {}
+        self._storage: StorageDriver | None = None
         self._lock = asyncio.Lock()
         self._closing: set[asyncio.Future[None]] = set()
 
@@ -52,6 +54,16 @@ class Hosts:
             raise ConnectFailed(f"this daemon serves {self.main!r}, not {text!r}", hint=f"ask for {self.main}")
         return await open_driver(uri)
 
+    async def storage(self) -> StorageDriver:
+        """The storage of the main driver's guests.  Raises NotSupported where its guests need none."""
+        async with self._lock:
+            if self._storage is None:
+                uri = parse_uri(self.main)
+                if uri.scheme == "test":
+                    raise NotSupported("storage", uri.scheme)
+                self._storage = await open_storage(uri)
+            return self._storage
+
     def release(self, driver: HypervisorDriver) -> None:
         """One user less; the main driver stays open, for its guests and its next user."""
         shared = self._open.get(driver.uri.text)
@@ -68,3 +80,5 @@ class Hosts:
         for shared in self._open.values():
             await shared.driver.close()
         self._open.clear()
+        if self._storage:
+            await self._storage.close()

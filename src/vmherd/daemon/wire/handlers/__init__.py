@@ -2,7 +2,19 @@
 
 from importlib import import_module
 
-_SUBJECTS = ("admin", "connection", "lists", "own", "domain", "host", "devices", "saving", "screen")
+_SUBJECTS = (
+    "admin",
+    "connection",
+    "devices",
+    "domain",
+    "host",
+    "lists",
+    "own",
+    "pools",
+    "saving",
+    "screen",
+    "volumes",
+)
 
 
 def load() -> None:

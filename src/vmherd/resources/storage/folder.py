@@ -1,0 +1,141 @@
+"""Pools that are a folder: each file in it is a volume.
+
+What is not finished has a hidden name, and leftovers of a process that was killed are removed when the pool starts.
+These functions block; they are called in a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+from vmherd.conf.storage import Pool, Volume, VolumeType
+from vmherd.conf.storage.permissions import Permissions
+from vmherd.conf.storage.volume import BackingStore, VolumeFormat, VolumeTarget
+from vmherd.errors import HostError, InvalidArgument, InvalidState
+from vmherd.util.files import on_host
+from vmherd.util.imageheader import ImageHeader, read_header
+
+#: How the names of volumes begin that are being made.
+UNFINISHED = ".vmherd-new-"
+_BLOCK = 512
+
+
+def path_of(pool: Pool) -> Path:
+    """Where the folder of a pool is."""
+    assert pool.target  # pools of this type have one: parse_pool sees to it
+    assert pool.target.path
+    return Path(pool.target.path)
+
+
+def volume_path(pool: Pool, name: str) -> Path:
+    """Where a volume of that name is.  Raises InvalidArgument for a name that leads anywhere else."""
+    if "/" in name or "\0" in name or name in ("", ".", "..") or name.startswith(UNFINISHED):
+        raise InvalidArgument(f"{name!r} is no name of a volume", hint="use a plain file name")
+    return path_of(pool) / name
+
+
+def build(pool: Pool) -> None:
+    """Make the folder, with the owner and the mode of the document; one that is there is fine."""
+    path, wanted = path_of(pool), pool.target.permissions if pool.target else None
+    with on_host(f"make the folder of pool {pool.name!r}"):
+        path.mkdir(parents=True, exist_ok=True)
+        mode = wanted.mode if wanted and wanted.mode is not None else None
+        if mode is not None:
+            path.chmod(mode)
+        if wanted and (wanted.owner, wanted.group) != (-1, -1):
+            os.chown(path, wanted.owner, wanted.group)
+
+
+def check(pool: Pool) -> None:
+    """Raise HostError if the folder is not there; remove what a process that was killed has left."""
+    path = path_of(pool)
+    if not path.is_dir():
+        raise HostError(f"cannot open directory '{path}'", hint="build the pool first, or correct its <path>")
+    for leftover in path.glob(UNFINISHED + "*"):
+        with contextlib.suppress(OSError):
+            leftover.unlink()
+
+
+def delete(pool: Pool) -> None:
+    """Remove the folder.  Raises InvalidState while something is in it."""
+    path = path_of(pool)
+    try:
+        path.rmdir()
+    except OSError as problem:
+        raise InvalidState(f"cannot remove {path}: {problem.strerror}", hint="delete its volumes first") from None
+
+
+def measure(pool: Pool) -> None:
+    """Note how much room there is, and what the folder's owner and mode are."""
+    path = path_of(pool)
+    with on_host(f"look at {path}"):
+        room, found = os.statvfs(path), path.stat()
+    pool.capacity = room.f_blocks * room.f_frsize
+    pool.available = room.f_bavail * room.f_frsize
+    pool.allocation = pool.capacity - room.f_bfree * room.f_frsize
+    assert pool.target
+    pool.target.permissions = _permissions(found)
+
+
+def scan(pool: Pool) -> dict[str, Volume]:
+    """Every volume by name; what cannot be read is left out, as is what is neither file, disk nor folder."""
+    volumes = {}
+    with on_host(f"look into {path_of(pool)}"), os.scandir(path_of(pool)) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                with contextlib.suppress(OSError):
+                    if volume := _volume(Path(entry.path)):
+                        volumes[entry.name] = volume
+    return dict(sorted(volumes.items()))
+
+
+def look(pool: Pool, name: str) -> Volume | None:
+    """One volume as it is now; None if it is not there."""
+    try:
+        return _volume(volume_path(pool, name))
+    except OSError:
+        return None
+
+
+def _volume(path: Path) -> Volume | None:
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        return _described(path, found, VolumeType.DIR, ImageHeader("dir", 0), 0)
+    if stat.S_ISBLK(found.st_mode):
+        with path.open("rb", buffering=0) as disk:
+            size = disk.seek(0, os.SEEK_END)
+        return _described(path, found, VolumeType.BLOCK, ImageHeader("raw", size), size)
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return _described(path, found, VolumeType.FILE, read_header(path), found.st_size)
+
+
+def _described(path: Path, found: os.stat_result, kind: VolumeType, header: ImageHeader, physical: int) -> Volume:
+    used = found.st_blocks * _BLOCK if kind is VolumeType.FILE else physical
+    target = VolumeTarget(
+        path=str(path), format=VolumeFormat(type=header.format), permissions=_permissions(found), compat=_compat(header)
+    )
+    backing = None
+    if header.backing:
+        backing = BackingStore(path=str(path.parent / header.backing))
+    return Volume(
+        type=kind,
+        name=path.name,
+        key=str(path),
+        capacity=physical if header.size is None else header.size,
+        allocation=used,
+        physical=physical,
+        target=target,
+        backing=backing,
+    )
+
+
+def _compat(header: ImageHeader) -> str | None:
+    return {2: "0.10", 3: "1.1"}.get(header.version) if header.format == "qcow2" else None
+
+
+def _permissions(found: os.stat_result) -> Permissions:
+    return Permissions(mode=stat.S_IMODE(found.st_mode), owner=found.st_uid, group=found.st_gid)
