@@ -23,7 +23,7 @@ _PAUSED, _BYPASS_CACHE, _FORCE_BOOT, _RESET_NVRAM = 1, 4, 8, 32
 _MANAGED_SAVE, _NVRAM, _KEEP_NVRAM = 1, 4, 8
 _GRACEFUL = 1
 _FORCE = 1
-_PERSISTENT, _AUTOSTART = 4, 1024
+_PERSISTENT, _MANAGED_SAVES, _AUTOSTART = 4, 256, 1024
 _TITLE = 1
 _MODES = {ShutdownMode.DEFAULT: 0, ShutdownMode.ACPI: 1, ShutdownMode.AGENT: 2}
 
@@ -50,22 +50,27 @@ class RemoteDomains(RemoteConnection):
     # Lists
 
     async def domain_list(self) -> list[DomainInfo]:
-        everyone, persistent, autostarted = await asyncio.gather(
-            self._listed(0), self._listed(_PERSISTENT), self._listed(_AUTOSTART)
+        everyone = await self._listed(0)
+        kept, saved, by_itself = await asyncio.gather(
+            *(self._among(flag) for flag in (_PERSISTENT, _MANAGED_SAVES, _AUTOSTART))
         )
-        kept, by_itself = {ref.uuid for ref in persistent}, {ref.uuid for ref in autostarted}
         self._names = {ref.uuid: ref.name for ref in everyone}
         found = await asyncio.gather(*(self._info(ref) for ref in everyone), return_exceptions=True)
         infos = []
         for info in found:
             if isinstance(info, DomainInfo):
-                infos.append(replace(info, persistent=info.uuid in kept, autostart=info.uuid in by_itself))
+                uuid = info.uuid
+                known = {"persistent": uuid in kept, "autostart": uuid in by_itself, "managed_save": uuid in saved}
+                infos.append(replace(info, **known))
             elif not isinstance(info, DomainNotFound):  # it was undefined meanwhile
                 raise info
         return sorted(infos, key=lambda info: info.name)
 
     async def _listed(self, flags: int) -> list[Any]:
         return list((await self._call("connect_list_all_domains", 1, flags))[0])
+
+    async def _among(self, flag: int) -> set[str]:
+        return {ref.uuid for ref in await self._listed(flag)}
 
     async def _info(self, ref: Any) -> DomainInfo:
         """What two calls tell; whether it is kept, and its title, take others."""
@@ -105,13 +110,21 @@ class RemoteDomains(RemoteConnection):
         raise DomainNotFound(key)
 
     async def _whole(self, ref: Any) -> DomainInfo:
-        info, persistent, autostart, title = await asyncio.gather(
+        info, title, *known = await asyncio.gather(
             self._info(ref),
+            self._title(ref.uuid),
             self._ask(ref.uuid, "domain_is_persistent"),
             self._ask(ref.uuid, "domain_get_autostart"),
-            self._title(ref.uuid),
+            self._has_saved(ref.uuid),
         )
-        return replace(info, persistent=bool(persistent), autostart=bool(autostart), title=title)
+        persistent, autostart, saved = map(bool, known)
+        return replace(info, persistent=persistent, autostart=autostart, managed_save=saved, title=title)
+
+    async def _has_saved(self, uuid: str) -> bool:
+        try:
+            return bool(await self._ask(uuid, "domain_has_managed_save_image", 0))
+        except NotSupported:
+            return False
 
     async def _title(self, uuid: str) -> str:
         try:

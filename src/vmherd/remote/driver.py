@@ -8,7 +8,16 @@ from vmherd.remote.events import RemoteEvents
 from vmherd.remote.host import RemoteHost
 from vmherd.remote.own import RemoteOwn
 from vmherd.remote.saving import RemoteSaving
+from vmherd.remote.tuning import RemoteTuning
 
 
-class RemoteDriver(RemoteOwn, RemoteHost, RemoteDomains, RemoteDevices, RemoteSaving, RemoteEvents):
+class RemoteDriver(
+    RemoteOwn,
+    RemoteHost,
+    RemoteDomains,
+    RemoteDevices,
+    RemoteSaving,
+    RemoteTuning,
+    RemoteEvents,
+):
     """One connection to a daemon that speaks libvirt's protocol."""
