@@ -15,6 +15,17 @@ from vmherd.events import DomainEvent, Lifecycle, LifecycleEvent
 E = TypeVar("E", bound=DomainEvent)
 
 
+#: 16-bit code for address 0x7c00: print the text at 0x7c21 on COM1, then echo (ports of a 16550: 0x3f8, 0x3fd).
+ECHO = bytes.fromhex(
+    "31c0 8ed8"  # xor ax,ax; mov ds,ax
+    "be217c baf803"  # mov si,text; mov dx,0x3f8
+    "ac 84c0 7403 ee ebf8"  # next: lodsb; test al,al; jz echo; out dx,al; jmp next
+    "bafd03 ec a801 74fb"  # echo: mov dx,0x3fd; wait: in al,dx; test al,1; jz wait
+    "baf803 ec ee ebf1"  # mov dx,0x3f8; in al,dx; out dx,al; jmp echo
+)
+GREETING = b"the boot sector is here\r\n"
+
+
 async def stop_all(host: Host) -> None:
     for info in await host.domains():
         if info.active:
@@ -43,6 +54,33 @@ def make_disk(folder: Path, name: str = "disk.qcow2") -> Path:
     path = folder / name
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "64M"], check=True)
     return path
+
+
+def make_echo_disk(folder: Path) -> Path:
+    """A qcow2 image that boots the echo."""
+    raw, disk = folder / "echo.raw", folder / "echo.qcow2"
+    sector = (ECHO + GREETING + b"\0").ljust(510, b"\0") + b"\x55\xaa"
+    raw.write_bytes(sector.ljust(1 << 20, b"\0"))
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, disk], check=True)
+    raw.unlink()
+    return disk
+
+
+async def echoes(domain: Domain) -> None:
+    """Talk to the guest: it says what we said."""
+    console = await domain.open_console()
+    heard = b""
+    try:
+        async with asyncio.timeout(30):
+            while b"Z" not in heard:
+                await console.write(b"Z")  # before the guest is up nobody hears it
+                try:
+                    async with asyncio.timeout(0.3):
+                        heard += await console.read()
+                except TimeoutError:
+                    continue
+    finally:
+        await console.close()
 
 
 async def until(domain: Domain, *states: State, timeout: float = 20) -> None:

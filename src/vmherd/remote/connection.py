@@ -56,7 +56,7 @@ class RemoteConnection(HypervisorDriver):
                 await driver._greet(wanted)
         except BaseException as problem:
             explained = await driver._explained(problem)
-            await driver.close()
+            await driver._drop()
             if explained:
                 raise explained from None
             raise
@@ -105,6 +105,9 @@ class RemoteConnection(HypervisorDriver):
                     await self._caller.call("connect_close")
             except (VmherdError, TimeoutError):
                 pass  # it is closed all the same
+        await self._drop()
+
+    async def _drop(self) -> None:
         self._caller.close()
         await self._way.close()
 
