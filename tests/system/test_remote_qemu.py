@@ -101,7 +101,7 @@ async def test_a_guest_lives_and_talks_over_the_wire(host: Host, guest: Domain) 
 async def test_a_console_has_one_reader(guest: Domain) -> None:
     await guest.start()
     console = await guest.open_console()
-    with pytest.raises(VmherdError, match="[Aa]ctive console session|in use|somebody"):
+    with pytest.raises(VmherdError, match=r"[Aa]ctive console session|in use|somebody"):
         async with asyncio.timeout(20):
             second = await guest.open_console()
             await second.read()  # libvirt's tells it in the stream
