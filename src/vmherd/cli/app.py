@@ -128,15 +128,17 @@ class Herd(click.Group):
 )
 @uri_option
 @click.option("--debug", is_flag=True, help="Log what is done, and show where an error came from.")
+@click.option("--no-daemon", is_flag=True, help="Go by no daemon, as with VMHERD_DAEMON=never.")
 @click.version_option(__version__, "-V", "--version", prog_name="vmherd", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, debug: bool) -> None:
+def cli(ctx: click.Context, debug: bool, no_daemon: bool) -> None:
     """Run virtual machines and everything around them.
 
     'vmherd run' boots a guest now, with nothing to set up.
     """
     settings = ctx.ensure_object(Settings)
     settings.debug = debug
+    settings.direct = no_daemon
     if debug:
         import logging
 

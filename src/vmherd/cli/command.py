@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from vmherd.api.aio import Domain, Host, connect
 from vmherd.cli.failure import complain, exit_code
+from vmherd.cli.reach import reach
 from vmherd.cli.settings import Settings, uri_option
 from vmherd.errors import InvalidArgument, VmherdError
 
@@ -26,7 +27,7 @@ def with_host(function: Callable[Concatenate[Host, P], Coroutine[None, None, int
     @uri_option
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> int | None:
-        return asyncio.run(_connected(_uri(), lambda host: function(host, *args, **kwargs)))
+        return asyncio.run(_connected(_reached(), lambda host: function(host, *args, **kwargs)))
 
     return run
 
@@ -36,15 +37,16 @@ async def _connected(uri: str, work: Callable[[Host], Awaitable[int | None]]) ->
         return await work(host)
 
 
-def _uri() -> str:
-    return click.get_current_context().ensure_object(Settings).uri
+def _reached() -> str:
+    settings = click.get_current_context().ensure_object(Settings)
+    return reach(settings.uri, direct=settings.direct)
 
 
 def _names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The guests whose name begins like that, for the shell to complete."""
 
     async def names() -> list[CompletionItem]:
-        async with await connect(ctx.ensure_object(Settings).uri, readonly=True) as host:
+        async with await connect(reach(ctx.ensure_object(Settings).uri, start=False), readonly=True) as host:
             return [
                 CompletionItem(info.name, help=info.state.label)
                 for info in await host.domains()

@@ -9,6 +9,9 @@ from msgspec.structs import replace
 
 from vmherd.cli.settings import Settings, uri_option
 
+#: Seconds without need after which a daemon leaves that a command has started.
+_ON_DEMAND = 30
+
 
 @click.command("daemon")
 @click.option(
@@ -18,6 +21,7 @@ from vmherd.cli.settings import Settings, uri_option
 @click.option("--idle-exit", type=click.IntRange(min=0), metavar="SECONDS", help="Leave when not needed for so long.")
 @click.option("--print-config", is_flag=True, help="Print every setting, with what it means, and leave.")
 @click.option("--install", is_flag=True, help="Have systemd, or FreeBSD's rc, start it, and leave.")
+@click.option("--on-demand", is_flag=True, hidden=True)
 @uri_option
 @click.pass_obj
 def daemon_command(
@@ -27,6 +31,7 @@ def daemon_command(
     idle_exit: int | None,
     print_config: bool,
     install: bool,
+    on_demand: bool,
 ) -> None:
     """Serve guests to clients of vmherd and of libvirt.
 
@@ -49,6 +54,8 @@ def daemon_command(
 
     def read() -> config.Config:
         found = config.load(path or config.default_path(system=place.system), required=path is not None)
+        if on_demand and found.idle_exit is None:
+            found = replace(found, idle_exit=_ON_DEMAND)
         found = replace(found, **{name: value for name, value in told.items() if value is not None})
         return replace(found, log=replace(found.log, level="debug")) if settings.debug else found
 

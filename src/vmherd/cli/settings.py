@@ -11,11 +11,12 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 class Settings:
-    """``uri`` is the host to talk to, "" for the default one."""
+    """``uri`` is the host to talk to, "" for the default one; ``direct`` keeps daemons out of it."""
 
     def __init__(self) -> None:
         self.uri = ""
         self.debug = False
+        self.direct = False
 
 
 def uri_option(function: F) -> F:
