@@ -311,6 +311,38 @@ def test_new_certificates_are_shown_after_a_reload(tmp_path: Path) -> None:
         assert not answers(before)
 
 
+# A session's own
+
+
+def test_commands_at_once_start_one_daemon_between_them(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "VMHERD_"))}
+    environment |= {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+    settings = tmp_path / ".config/vmherd/daemon.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("idle_exit = 2")
+    words = [sys.executable, "-m", "vmherd", "-c", "qemu:///session", "list", "--name"]
+
+    def run(**more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(words, env=environment | more, capture_output=True, text=True, timeout=60)
+
+    commands = [subprocess.Popen(words, env=environment, stdout=subprocess.PIPE) for _ in range(4)]
+    assert [command.wait(60) for command in commands] == [0] * 4
+    lock, log = tmp_path / "vmherd/daemon.lock", tmp_path / ".local/state/vmherd/daemon.log"
+    assert log.read_text().count(f"listening at {tmp_path}/vmherd/libvirt-sock\n") == 1
+    os.kill(int(lock.read_text()), signal.SIGKILL)
+    assert run().returncode == 0
+    assert log.read_text().count(f"listening at {tmp_path}/vmherd/libvirt-sock\n") == 2
+    deadline = time.monotonic() + 20
+    while (tmp_path / "vmherd/libvirt-sock").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    settings.write_text("idle_exit = true")
+    refused = run()
+    assert refused.returncode == 5
+    assert f"did not start: {settings}: idle_exit: Expected `int | null`, got `bool`" in refused.stderr
+    assert run(VMHERD_DAEMON="never").returncode == 0
+
+
 # Managing it
 
 

@@ -51,11 +51,12 @@ GUEST = """
 class User:
     """Somebody with a home, and ``vmherd`` in it."""
 
-    def __init__(self, home: Path, prefix: list[str]) -> None:
+    def __init__(self, home: Path, prefix: list[str], *, daemon: str) -> None:
         self.home = home
         self.command = [*prefix, sys.executable, "-m", "vmherd", "-c", "qemu:///session"]
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "VMHERD_"))}
-        self.environment = kept | {"HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run"), "TERM": "xterm"}
+        own = {"HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run"), "TERM": "xterm", "VMHERD_DAEMON": daemon}
+        self.environment = kept | own
 
     def vmherd(self, *words: str) -> str:
         done = subprocess.run(
@@ -68,16 +69,21 @@ class User:
         return str(json.loads(self.vmherd("info", "web", "--json"))["state"])
 
 
-@pytest.fixture(params=["self", "nobody"])
+@pytest.fixture(params=["self through a daemon", "nobody by themselves"])
 def user(request: pytest.FixtureRequest) -> Iterator[User]:
     # Not pytest's own folder: that is closed to others.
     home = Path(tempfile.mkdtemp(prefix="vmherd-home-"))
     (home / "run").mkdir()
     prefix: list[str] = []
-    if request.param == "nobody":
-        prefix = _as_nobody(home)
+    daemon = "auto"
+    if request.param == "nobody by themselves":
+        prefix, daemon = _as_nobody(home), "never"
+    # It leaves and is started again in between, where a command takes its time.
+    settings = home / ".config/vmherd/daemon.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("idle_exit = 1")
     try:
-        yield User(home, prefix)
+        yield User(home, prefix, daemon=daemon)
         deadline = time.monotonic() + 20
         while processes(home):
             assert time.monotonic() < deadline
