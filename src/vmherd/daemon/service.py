@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import time
@@ -25,6 +26,7 @@ from vmherd.daemon.wire.client import Identity, Limits, Service
 from vmherd.daemon.wire.dispatch import PROGRAMS
 from vmherd.daemon.wire.hosts import Hosts
 from vmherd.daemon.wire.server import Server, ServerLimits
+from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.errors import HostError, InvalidArgument, InvalidState, VmherdError
 from vmherd.rpc import protocol
 
@@ -32,6 +34,8 @@ log = logging.getLogger("vmherd.daemon")
 
 #: Seconds that calls under way have to be answered when the daemon ends.
 PATIENCE = 15.0
+#: Seconds for those who waited for the daemon to ask what they want.
+_FIRST_CALLS = 1.0
 #: Seconds that a daemon waits for the one before it to be gone.
 _SUCCESSION = 2.0
 
@@ -79,9 +83,11 @@ class Daemon:
             try:
                 with Doors(self._place, self._config) as doors:
                     self._listen(doors.open)
+                    warming = asyncio.create_task(_warm_up(driver))
                     try:
                         await self._serve(doors)
                     finally:
+                        warming.cancel()
                         self.server.stop_listening()
                         self.admins.stop_listening()
             finally:
@@ -239,6 +245,18 @@ def _changed_for_later(old: Config, new: Config) -> list[str]:
         "tls.listen": (old.tls.listen, new.tls.listen),
     }
     return [name for name, (before, after) in pairs.items() if before != after]
+
+
+async def _warm_up(driver: HypervisorDriver) -> None:
+    """Load what the first calls would wait for, once those are answered that wait already.
+
+    What is loaded stays: looking through it again and again for garbage would keep everybody waiting.
+    """
+    await asyncio.sleep(_FIRST_CALLS)
+    with contextlib.suppress(VmherdError):  # whoever needs what is amiss hears of it
+        await driver.warm_up()
+    gc.collect()
+    gc.freeze()
 
 
 def run(place: Place, path: Path, read: Callable[[], Config]) -> None:

@@ -22,6 +22,9 @@ class Driver:
         """Connect.  Raises ConnectFailed with the reason."""
         return cls(uri, readonly=readonly)
 
+    async def warm_up(self) -> None:
+        """Load what the first calls would wait for; a program that stays does this when it has nothing else to do."""
+
     async def close(self) -> None:
         """Let go of everything this connection holds; guests run on."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cached_property
@@ -51,6 +52,10 @@ class QemuConnection(LocalDriver):
                 await self._life.attend(entry)
         if not kept and any(entry.live for entry in self.table.all()):
             keeper.ensure(self._folders, self.uri.text)
+
+    async def warm_up(self) -> None:
+        await asyncio.to_thread(importlib.import_module, "vmherd.hypervisors.qemu.workshop")
+        await self._workshop.version()
 
     @cached_property
     def _workshop(self) -> Workshop:
