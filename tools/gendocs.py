@@ -56,7 +56,7 @@ def drivers() -> str:
     text += "Read off the code: an operation is supported where the driver overrides it.\n\n"
     text += f"| operation | {' | '.join(names)} |\n|---|{'---|' * len(names)}\n"
     for operation, method in inspect.getmembers(HypervisorDriver, inspect.iscoroutinefunction):
-        if operation.startswith("_") or operation in ("open", "close"):
+        if operation.startswith("_") or operation in ("open", "close", "warm_up"):
             continue
         marks = ["yes" if getattr(found[name], operation) is not method else "" for name in names]
         text += f"| `{operation}` | {' | '.join(marks)} |\n"
