@@ -70,13 +70,13 @@ class Handler:
 PROGRAMS = frozenset(protocol.program(name).number for name in ("remote", "qemu", "lxc", "vmherd"))
 
 _handlers: dict[tuple[int, int], Handler] = {}
-_programs: dict[int, Program] = {}
+#: Every program there is, also those of which nothing is answered but that it is not supported.
+_programs = {each.number: each for each in map(protocol.program, ("remote", "qemu", "lxc", "vmherd", "admin"))}
 
 
 def answers(program: str, *, early: bool = False) -> Callable[[Function], Function]:
     """Make a function the handler of the procedure of its name."""
     owner = protocol.program(program)
-    _programs[owner.number] = owner
 
     def register(function: Function) -> Function:
         procedure = owner.by_name[function.__name__]
@@ -102,6 +102,12 @@ def find(program: int, version: int, procedure: int, offered: Container[int]) ->
     if handler is None:
         handler = _handlers[program, procedure] = Handler(_existing(known, procedure), _refuse)
     return handler
+
+
+def answered() -> set[tuple[str, str]]:
+    """The procedures that have a handler of their own, as pairs of a program and a name."""
+    found = (handler for handler in _handlers.values() if handler.function is not _refuse)
+    return {(handler.procedure.program.name, handler.procedure.name) for handler in found}
 
 
 def _existing(program: Program, number: int) -> Procedure:
