@@ -154,25 +154,41 @@ async def connected(
     Raises NotResponding if QEMU does not greet us within ``patience`` seconds, HypervisorError if nobody
     listens there.
     """
-    client = QMPClient(path.parent.name)
     listener = _Listener(event_filter=sieve)
-    if events:
-        client.register_listener(listener)
-    client.logger.setLevel(logging.CRITICAL)
     try:
         async with asyncio.timeout(patience):
-            connection = connect_unix(path)
-            await client.connect(connection)
+            client, connection = await _greeted(path, listener if events else None)
     except (TimeoutError, BlockingIOError):
-        await _leave(client)
         raise NotResponding(f"QEMU did not greet us on {path} within {patience:g} s", hint=_HUNG) from None
     except (ConnectError, OSError) as problem:
-        await _leave(client)
         raise HypervisorError(f"cannot reach QEMU on {path}: {problem}", hint=_LOG) from None
     try:
         yield Monitor(client, listener, connection)
     finally:
         await _leave(client)
+
+
+async def _greeted(path: Path, listener: EventListener | None) -> tuple[QMPClient, socket.socket]:
+    """A connection that QEMU has greeted.
+
+    A client that was killed may have left a command to QEMU, whose answer the next client gets in place of its own, or
+    an end that it shares; then we come again.
+    """
+    while True:
+        client = QMPClient(path.parent.name)
+        client.logger.setLevel(logging.CRITICAL)
+        if listener:
+            client.register_listener(listener)
+        try:
+            connection = connect_unix(path)
+            await client.connect(connection)
+        except BaseException as problem:
+            await _leave(client)
+            if not isinstance(problem, ConnectError) or not isinstance(problem.exc, EOFError | QMPError):
+                raise
+            await asyncio.sleep(0.05)
+        else:
+            return client, connection
 
 
 async def _leave(client: QMPClient) -> None:

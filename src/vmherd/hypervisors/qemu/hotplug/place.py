@@ -37,8 +37,9 @@ def fit(domain: Domain, device: Device, means: Means) -> list[Device]:
     if isinstance(new, MemoryDevice):
         memory.align_module(after, new)
     _complete(after, means)
-    controllers = [each for each in devices_of(after.devices) if id(each) not in there and each is not new]
-    refuse_growth(controllers)
+    added = [each for each in devices_of(after.devices) if id(each) not in there and each is not new]
+    controllers = [each for each in added if each.alias is None]  # a console that mirrors a line has the line's name
+    _refuse_growth(controllers)
     validate.check_added(before, after, means.caps)
     validate.check_added_here(without_devices(before), alone(after, new))
     for each in (*controllers, new):
@@ -72,19 +73,19 @@ def _complete(domain: Domain, means: Means) -> None:
     usb.assign(domain)
 
 
-def refuse_growth(added: list[Device]) -> None:
+def _refuse_growth(added: list[Device]) -> None:
     """Raise HypervisorError where the machine would have to become another one."""
     for each in added:
-        if isinstance(each, Controller) and each.type is ControllerType.PCI:
-            raise HypervisorError("No more available PCI slots", hint=_PORTS)
-        if isinstance(each, Controller) and each.type is ControllerType.VIRTIO_SERIAL:
-            raise HypervisorError("Unable to find a free virtio-serial port", hint=_SERIAL)
-        if isinstance(each, Hub) or (isinstance(each, Controller) and each.type is ControllerType.USB):
-            raise HypervisorError("No free USB ports", hint="define the guest with <hub type='usb'/>")
-        if isinstance(each, Controller) and each.type is not ControllerType.SCSI:
-            text = f"the guest has no {each.type} controller for it"
-            raise HypervisorError(text, hint="define the guest with one")
+        kind = str(each.type) if isinstance(each, Controller | Hub) else ""
+        if kind != ControllerType.SCSI:
+            text, hint = _LACKS.get(kind, (f"the guest has no {kind or type(each).__xml__.tag} for it", _HINT))
+            raise HypervisorError(text, hint=hint)
 
 
-_PORTS = "define the guest with more <controller type='pci' model='pcie-root-port'/>, or detach something"
-_SERIAL = "define the guest with <controller type='virtio-serial'/>"
+_HINT = "define the guest with one"
+#: What a full machine says, by the type of what it would need.
+_LACKS = {
+    "pci": ("No more available PCI slots", "define the guest with more <controller type='pci'/>, or detach something"),
+    "virtio-serial": ("Unable to find a free virtio-serial port", "define the guest with another such controller"),
+    "usb": ("No free USB ports", "define the guest with <hub type='usb'/>"),
+}
