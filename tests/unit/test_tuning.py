@@ -128,7 +128,7 @@ async def test_cpu_time_is_told_in_full_of_a_running_guest_and_as_set_of_a_defin
         ("pin_vcpu", (9, [0]), {}, LIVE, InvalidArgument, "vcpu 9 is out of range of live cpu count 4"),
         ("pin_vcpu", (9, [0]), {}, CONFIG, InvalidArgument, "range of persistent cpu count 4"),
         ("pin_vcpu", (0, []), {}, LIVE, InvalidArgument, "Empty cpu list"),
-        ("pin_iothread", (9, [0]), {}, CONFIG, InvalidArgument, "iothread 9 not found"),
+        ("pin_iothread", (9, [0]), {}, CONFIG, InvalidArgument, "iothreadid 9 not found"),
         ("add_iothread", (1,), {}, CONFIG, InvalidArgument, "already using iothread_id '1'"),
         ("add_iothread", (0,), {}, CONFIG, InvalidArgument, "zero"),
         ("remove_iothread", (9,), {}, CONFIG, InvalidArgument, "cannot find IOThread '9'"),

@@ -24,8 +24,17 @@ _ALL_CPUS = -1
 _CPUS, _ROOM = 128, 2048
 
 #: virDomainMemoryStatTags that are sizes in KiB, and those that are numbers.
-_SIZES = {4: "unused", 5: "available", 6: "current", 7: "resident", 8: "usable", 0: "swap_in", 1: "swap_out"}
-_COUNTS = {2: "major_faults", 3: "minor_faults"}
+_SIZES = {
+    0: "swap_in",
+    1: "swap_out",
+    4: "unused",
+    5: "available",
+    6: "current",
+    7: "resident",
+    8: "usable",
+    10: "disk_caches",
+}
+_COUNTS = {2: "major_faults", 3: "minor_faults", 9: "last_update", 11: "hugetlb_allocations", 12: "hugetlb_failures"}
 _MANY = 1024
 
 

@@ -60,7 +60,7 @@ def pin_emulator(domain: Domain, cpus: Collection[int]) -> None:
 def pin_iothread(domain: Domain, number: int, cpus: Collection[int]) -> None:
     cpuset = _some(cpus)
     if number not in iothreads.numbers(domain):
-        raise InvalidArgument(f"iothread {number} not found")
+        raise InvalidArgument(f"{'iothreadid' if domain.id is None else 'iothread'} {number} not found")
     tune = _tune(domain)
     others = [pin for pin in tune.iothreadpins if pin.iothread != number]
     tune.iothreadpins = sorted([*others, IoThreadPin(iothread=number, cpuset=cpuset)], key=lambda pin: pin.iothread)

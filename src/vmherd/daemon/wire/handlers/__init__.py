@@ -9,6 +9,7 @@ _SUBJECTS = (
     "domain",
     "host",
     "lists",
+    "tuning",
     "own",
     "pools",
     "saving",
