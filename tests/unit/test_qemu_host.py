@@ -261,7 +261,7 @@ async def guest_agent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
         match command["execute"]:
             case "guest-sync-delimited":
                 writer.write(
-                    b'\xff{"return": 1}\n' + json.dumps({"return": command["arguments"]["id"]}).encode() + b"\n"
+                    b'\xff{"return": 1}\n\xff' + json.dumps({"return": command["arguments"]["id"]}).encode() + b"\n"
                 )
             case "guest-ping":
                 writer.write(b'{"return": {}}\n')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vmherd.remote.agent import RemoteAgent
+from vmherd.remote.control import RemoteControl
 from vmherd.remote.devices import RemoteDevices
 from vmherd.remote.domain import RemoteDomains
 from vmherd.remote.events import RemoteEvents
@@ -18,6 +20,8 @@ class RemoteDriver(
     RemoteDevices,
     RemoteSaving,
     RemoteTuning,
+    RemoteAgent,
+    RemoteControl,
     RemoteEvents,
 ):
     """One connection to a daemon that speaks libvirt's protocol."""

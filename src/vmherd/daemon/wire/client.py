@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vmherd.daemon.admin import Manager
     from vmherd.daemon.wire.events import Callbacks
     from vmherd.daemon.wire.hosts import Hosts
+    from vmherd.daemon.wire.monitorevents import MonitorCallbacks
     from vmherd.daemon.wire.streams import Stream
     from vmherd.driver.hypervisor import HypervisorDriver
     from vmherd.driver.types import DomainInfo
@@ -151,6 +152,7 @@ class Client:
         #: Whether it has said what it wants here; those who do not are cut off after a while.
         self.opened = False
         self.callbacks: Callbacks | None = None
+        self.monitor_callbacks: MonitorCallbacks | None = None
         self.streams: dict[int, Stream] = {}
         self._channel = channel
         self._unpacker = Unpacker(_FIRST)
@@ -433,8 +435,9 @@ class Client:
             task.cancel()
         for stream in list(self.streams.values()):
             stream.drop()
-        if self.callbacks:
-            self.callbacks.close()
+        for callbacks in (self.callbacks, self.monitor_callbacks):
+            if callbacks:
+                callbacks.close()
         if self.driver is not None:
             for uuid in self._to_destroy:
                 self.background(self._destroy(self.driver, uuid))

@@ -77,7 +77,9 @@ class Agent:
         number = secrets.randbelow(1 << 31)
         self._send({"execute": "guest-sync-delimited", "arguments": {"id": number}}, prefix=_SENTINEL)
         await self._read_until(_SENTINEL)
-        while (await self._receive()).get("return") != number:
+        wanted = {"return": number}
+        # Another's question to synchronise may be answered first, if the agent had no time for it.
+        while _decoded((await self._read_until(b"\n")).rpartition(_SENTINEL)[2]) != wanted:
             continue
 
     async def execute(
@@ -128,11 +130,10 @@ class Agent:
         self._writer.write(prefix + msgspec.json.encode(message) + b"\n")
 
     async def _receive(self) -> dict[str, Any]:
-        line = await self._read_until(b"\n")
-        try:
-            return msgspec.json.decode(line, type=dict[str, Any])
-        except msgspec.DecodeError as problem:
-            raise HypervisorError(f"the guest agent does not speak JSON: {problem}") from None
+        answer = _decoded(await self._read_until(b"\n"))
+        if answer is None:
+            raise HypervisorError("the guest agent does not speak JSON")
+        return answer
 
     async def _read_until(self, end: bytes) -> bytes:
         try:
@@ -144,6 +145,13 @@ class Agent:
 
     def close(self) -> None:
         self._writer.close()
+
+
+def _decoded(line: bytes) -> dict[str, Any] | None:
+    try:
+        return msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return None
 
 
 def patience_of(timeout: int) -> float:

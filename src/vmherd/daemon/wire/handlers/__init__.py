@@ -4,7 +4,9 @@ from importlib import import_module
 
 _SUBJECTS = (
     "admin",
+    "agent",
     "connection",
+    "control",
     "devices",
     "domain",
     "host",

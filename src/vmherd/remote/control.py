@@ -1,0 +1,73 @@
+"""Names and metadata, jobs, sleep, and the hypervisor's own monitor, over the wire."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from vmherd.driver.control import ControlInfo, ControlState, JobStats, JobType
+from vmherd.driver.host import SuspendTarget
+from vmherd.driver.params import LAUNCH_SECRET, Params
+from vmherd.driver.types import CURRENT, Scope
+from vmherd.events import MetadataType
+from vmherd.remote.connection import RemoteConnection
+from vmherd.rpc.params import plain, typed
+
+_COMPLETED, _KEEP = 1, 2
+_HMP = 1
+_MILLISECOND = 1e-3
+
+
+class RemoteControl(RemoteConnection):
+    """Past the documents."""
+
+    async def domain_metadata(
+        self, uuid: str, kind: MetadataType, *, uri: str | None = None, scope: Scope = CURRENT
+    ) -> str:
+        return str(await self._ask(uuid, "domain_get_metadata", kind, uri, scope.flags))
+
+    async def domain_set_metadata(
+        self,
+        uuid: str,
+        kind: MetadataType,
+        text: str | None,
+        *,
+        key: str | None = None,
+        uri: str | None = None,
+        scope: Scope = CURRENT,
+    ) -> None:
+        await self._change(uuid, "domain_set_metadata", kind, text, key, uri, scope.flags)
+
+    async def domain_rename(self, uuid: str, name: str) -> None:
+        await self._change(uuid, "domain_rename", name, 0)
+
+    async def domain_job_stats(self, uuid: str, *, completed: bool = False, keep: bool = False) -> JobStats:
+        flags = _COMPLETED * completed | _KEEP * keep
+        kind, params = await self._ask(uuid, "domain_get_job_stats", flags)
+        return JobStats(type=JobType(kind), params=plain(params))
+
+    async def domain_control_info(self, uuid: str) -> ControlInfo:
+        state, reason, since = await self._ask(uuid, "domain_get_control_info", 0)
+        return ControlInfo(state=ControlState(state), reason=reason, duration=since * _MILLISECOND)
+
+    async def domain_monitor_command(
+        self, uuid: str, command: str, *, human: bool = False, files: Sequence[int] = ()
+    ) -> str:
+        self.require_writable()
+        name = "domain_monitor_command_with_files" if files else "domain_monitor_command"
+        arguments = (self._ref(uuid), command, _HMP * human)
+        sent = [os.dup(fd) for fd in files]  # they are closed when they are sent
+        return str(await self._caller.call(name, *arguments, program="qemu", fds=sent))
+
+    async def domain_launch_security_info(self, uuid: str) -> Params:
+        return plain(await self._change(uuid, "domain_get_launch_security_info", 0))
+
+    async def domain_set_launch_security_state(self, uuid: str, params: Params) -> None:
+        told = typed(params, LAUNCH_SECRET.get)
+        await self._change(uuid, "domain_set_launch_security_state", told, 0)
+
+    async def domain_pm_suspend(self, uuid: str, target: SuspendTarget) -> None:
+        await self._change(uuid, "domain_pm_suspend_for_duration", target, 0, 0)
+
+    async def domain_pm_wakeup(self, uuid: str) -> None:
+        await self._change(uuid, "domain_pm_wakeup", 0)
