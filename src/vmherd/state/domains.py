@@ -34,12 +34,12 @@ class Summary(msgspec.Struct, kw_only=True):
 class Writing(msgspec.Struct, frozen=True, kw_only=True):
     """A guest's state on its way into the file ``path``, "" if that is not to be removed when it breaks off.
 
-    ``resume`` is whether the guest goes on then, ``cancelled`` the reason that it runs for.
+    ``resume`` is whether the guest goes on then, ``cancelled`` the RunningReason that it has then.
     """
 
     path: str
     resume: bool
-    cancelled: int = 0
+    cancelled: int
 
 
 class Live(msgspec.Struct, kw_only=True):

@@ -102,7 +102,8 @@ class Life:
 
         def step(entry: Entry, live: Live) -> list[DomainEvent]:
             woken = live.state is State.PMSUSPENDED
-            set_state(live, State.RUNNING, RunningReason.WAKEUP if woken else RunningReason.UNPAUSED)
+            unpaused = live.writing.cancelled if live.writing else RunningReason.UNPAUSED
+            set_state(live, State.RUNNING, RunningReason.WAKEUP if woken else unpaused)
             return [entry.event(Lifecycle.STARTED, 4) if woken else entry.event(Lifecycle.RESUMED)]
 
         self.change(uuid, run, step, when=lambda live: live.ready and live.state is not State.RUNNING)
@@ -292,7 +293,7 @@ class Life:
             told = []
             if live.writing and live.writing.resume and live.state in (State.PAUSED, State.RUNNING):
                 told = [] if live.state is State.RUNNING else [entry.event(Lifecycle.RESUMED)]
-                set_state(live, State.RUNNING, live.writing.cancelled or live.reason)
+                set_state(live, State.RUNNING, live.writing.cancelled)
             live.writing = None
             return told
 
