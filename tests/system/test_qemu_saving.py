@@ -209,3 +209,39 @@ async def test_dumps_of_both_kinds_and_what_becomes_of_the_guest(host: Host, tmp
     await domain.dump(path, crash=True)
     info = await domain.info()
     assert (info.state, info.reason) == (State.SHUTOFF, ShutoffReason.CRASHED)
+
+
+async def vmherd(uri: str, *words: str, code: int = 0) -> str:
+    """What a command says."""
+    command = [sys.executable, "-m", "vmherd", "-c", uri, *words]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    return str(done.stdout + done.stderr)
+
+
+async def test_the_commands_as_virsh_has_them(host: Host, uri: str, tmp_path: Path) -> None:
+    display = "<graphics type='vnc' autoport='yes' passwd='geheim'/><video><model type='vga'/></video>"
+    await host.define(guest(devices=display))
+    assert "managed save" in await vmherd(uri, "managedsave-dumpxml", "web", code=4)
+    await vmherd(uri, "start", "web")
+    assert re.fullmatch(r"127\.0\.0\.1:\d+\n", address := await vmherd(uri, "vncdisplay", "web"))
+    assert await vmherd(uri, "domdisplay", "web", "--include-password") == f"vnc://:geheim@{address}"
+    await vmherd(uri, "send-key", "web", "KEY_LEFTALT", "KEY_F2")
+    await vmherd(uri, "send-key", "web", "0x1e", "--codeset", "xt", "--holdtime", "20")
+    await vmherd(uri, "inject-nmi", "web")
+    await vmherd(uri, "screenshot", "web", str(tmp_path / "shot"))
+    assert (tmp_path / "shot").read_bytes().startswith(b"\x89PNG")
+    await vmherd(uri, "dump", "web", str(tmp_path / "core"), "--memory-only", "--format", "kdump-zlib")
+    assert await vmherd(uri, "managedsave", "web") == "web is saved\n"
+    assert "saved" in await vmherd(uri, "list", "--with-managed-save")
+    assert "<name>web</name>" in await vmherd(uri, "managedsave-dumpxml", "web")
+    assert await vmherd(uri, "start", "web") == "web is running\n"
+    image, document = str(tmp_path / "image"), tmp_path / "web.xml"
+    await vmherd(uri, "save", "web", image, "--paused")
+    document.write_text((await vmherd(uri, "save-image-dumpxml", image)).replace("<memory", "<title>T</title><memory"))
+    await vmherd(uri, "save-image-define", image, str(document))
+    assert await vmherd(uri, "restore", image) == "web is paused\n"
+    assert (await (await host.domain("web")).info()).title == "T"
+    await vmherd(uri, "managedsave", "web", "--running")
+    await vmherd(uri, "managedsave-remove", "--all")
+    assert not (await (await host.domain("web")).info()).managed_save

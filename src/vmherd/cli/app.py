@@ -38,11 +38,21 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "reset": Entry("power", "Press the reset button of guests."),
         "suspend": Entry("power", "Pause guests; their memory stays."),
         "resume": Entry("power", "Let paused guests run on."),
+        "save": Entry("saving", "Write a running guest to a file, and end it."),
+        "restore": Entry("saving", "Let a guest go on that was saved to a file."),
+        "managedsave": Entry("saving", "Save running guests for their next start to go on from."),
+        "managedsave-remove": Entry("saving", "Forget where guests were saved, so that they boot next time."),
+        "inject-nmi": Entry("screen", "Send a non-maskable interrupt to a guest."),
         "autostart": Entry("power", "Start guests together with the host, or no more."),
         "abort": Entry("power", "Abort the job that holds a guest."),
     },
     "Insight": {
         "console": Entry("console", "Attach to the serial console of a running guest."),
+        "screenshot": Entry("screen", "Take a picture of what a guest shows."),
+        "send-key": Entry("screen", "Press keys of a guest's keyboard together."),
+        "vncdisplay": Entry("screen", "Print where a guest's VNC display listens: ADDRESS:NUMBER, or a socket."),
+        "domdisplay": Entry("screen", "Print URIs to look at a guest's screen with, such as by 'remote-viewer URI'."),
+        "dump": Entry("saving", "Write the memory of a running guest to a file; the guest goes on."),
         "domstats": Entry("show", "Show the counters of guests."),
         "events": Entry("events", "Watch what happens to guests."),
     },
@@ -51,6 +61,16 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "dumpxml": Entry("show", "Print the XML document of a guest."),
         "edit": Entry("edit", "Edit the XML document of a guest."),
         "undefine": Entry("definition", "Forget guests; their disks stay."),
+        "managedsave-dumpxml": Entry("saving", "Print the document that a saved guest goes on with."),
+        "managedsave-define": Entry(
+            "saving", "Replace the document that a saved guest goes on with, where it cannot tell."
+        ),
+        "managedsave-edit": Entry("saving", "Edit the document that a saved guest goes on with."),
+        "save-image-dumpxml": Entry("saving", "Print the document in a file that a guest was saved to."),
+        "save-image-define": Entry(
+            "saving", "Replace the document in a file that a guest was saved to, where the guest cannot tell."
+        ),
+        "save-image-edit": Entry("saving", "Edit the document in a file that a guest was saved to."),
         "domxml-to-native": Entry("native", "Print what a hypervisor runs for a domain document."),
         "domxml-from-native": Entry("native", "Print a domain document for what a hypervisor runs."),
         "validate": Entry("validate", "Tell everything that is wrong with XML documents."),

@@ -104,12 +104,15 @@ async def define_command(host: Host, files: tuple[BinaryIO, ...]) -> None:
 @click.command("undefine")
 @guests_argument
 @click.option("--nvram/--keep-nvram", default=None, help="Remove a guest's UEFI variables, too; or keep them.")
+@click.option("--managed-save", is_flag=True, help="Forget where a guest was saved, too.")
 @with_host
-async def undefine_command(host: Host, names: tuple[str, ...], everyone: bool, nvram: bool | None) -> int:
+async def undefine_command(
+    host: Host, names: tuple[str, ...], everyone: bool, nvram: bool | None, managed_save: bool
+) -> int:
     """Forget guests; their disks stay.  One that runs is forgotten when it stops."""
 
     async def undefine(domain: Domain) -> str:
-        await domain.undefine(keep_nvram=None if nvram is None else not nvram)
+        await domain.undefine(keep_nvram=None if nvram is None else not nvram, managed_save=managed_save)
         return f"{domain.name} is undefined"
 
     return await each(await chosen(host, names, everyone, active=None), undefine)
@@ -133,7 +136,7 @@ async def destroy_command(host: Host, name: str, yes: bool) -> None:
         await domain.poweroff()
     _remove(disks)
     if info.persistent:
-        await domain.undefine(keep_nvram=False)
+        await domain.undefine(keep_nvram=False, managed_save=True)
     click.echo(f"{domain.name} is deleted")
 
 

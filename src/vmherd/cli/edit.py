@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import click
@@ -27,22 +28,27 @@ async def edit_command(host: Host, name: str) -> None:
     """
     domain = await host.domain(name)
     before = await domain.xml(inactive=True, secure=True)
-    draft = _draft(domain.name, before)
+    await edit(domain.name, before, lambda text: _replace(host, domain.uuid, text))
+
+
+async def edit(name: str, before: str, replace: Callable[[str], Awaitable[None]]) -> None:
+    """Have a person edit a document until ``replace`` takes it, or they give up."""
+    draft = _draft(name, before)
     while True:
         _open_editor(draft)
         text = draft.read_text()
         if text == before:
             draft.unlink()
-            click.echo(f"{domain.name} was not changed")
+            click.echo(f"{name} was not changed")
             return
         try:
-            await _replace(host, domain.uuid, text)
+            await replace(text)
         except VmherdError as problem:
             complain(problem)
             _ask_again(draft)
         else:
             draft.unlink()
-            click.echo(f"{domain.name} was changed")
+            click.echo(f"{name} was changed")
             return
 
 

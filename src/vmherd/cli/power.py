@@ -19,27 +19,32 @@ _MODES = click.Choice([str(mode) for mode in ShutdownMode])
 @guests_argument
 @click.option("--paused", is_flag=True, help="Leave the CPUs stopped; 'vmherd resume' lets them run.")
 @click.option("--console", "attach", is_flag=True, help="Attach to the console, from the first line on.")
+@click.option("--force-boot", is_flag=True, help="Boot even a guest that was saved, and forget where it was.")
+@click.option("--bypass-cache", is_flag=True, help="Read where it was saved past the host's file cache.")
+@click.option("--reset-nvram", is_flag=True, help="Begin with fresh UEFI variables.")
 @with_host
-async def start_command(host: Host, names: tuple[str, ...], everyone: bool, paused: bool, attach: bool) -> int:
-    """Boot guests that are defined."""
+async def start_command(
+    host: Host, /, names: tuple[str, ...], everyone: bool, paused: bool, attach: bool, **how: bool
+) -> int:
+    """Boot guests that are defined.  One that 'vmherd managedsave' saved goes on from there."""
     domains = await chosen(host, names, everyone, active=False)
     if attach:
-        return await _start_attached(domains)
+        return await _start_attached(domains, how)
 
     async def start(domain: Domain) -> str:
-        await domain.start(paused=paused)
-        return f"{domain.name} is {'paused' if paused else 'running'}"
+        await domain.start(paused=paused, **how)
+        return f"{domain.name} is {(await domain.state()).label}"
 
     return await each(domains, start)
 
 
-async def _start_attached(domains: list[Domain]) -> int:
+async def _start_attached(domains: list[Domain], how: dict[str, bool]) -> int:
     from vmherd.cli.terminal import attach
 
     if len(domains) != 1:
         raise click.UsageError("--console is for one guest")
     domain = domains[0]
-    await domain.start(paused=True)
+    await domain.start(paused=True, **how)
     await attach(domain, after=domain.resume)
     return 0
 

@@ -7,8 +7,12 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from vmherd.api.aio import Domain
+
 #: Seconds before the first sign: quick things stay quiet.
 _PATIENCE = 0.5
+#: Seconds between two looks at a job.
+_LOOK = 0.2
 
 
 @asynccontextmanager
@@ -34,6 +38,37 @@ async def _spin(what: str) -> None:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         progress.add_task(what, total=None)
         await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def job_of(domain: Domain | None, what: str) -> AsyncIterator[None]:
+    """Show how far the job of a guest is, as ``working`` does; without a guest only that something goes on."""
+    if domain is None or not sys.stderr.isatty():
+        async with working(what):
+            yield
+        return
+    follower = asyncio.create_task(_follow(domain, what))
+    try:
+        yield
+    finally:
+        follower.cancel()
+        await asyncio.gather(follower, return_exceptions=True)
+
+
+async def _follow(domain: Domain, what: str) -> None:
+    await asyncio.sleep(_PATIENCE)
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    description = TextColumn("{task.description}")
+    with Progress(description, *columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        while True:
+            job = await domain.job()
+            if job and job.total:
+                progress.update(task, completed=job.processed, total=job.total)
+            await asyncio.sleep(_LOOK)
 
 
 @asynccontextmanager

@@ -18,11 +18,15 @@ from vmherd.driver.types import DomainInfo, DomainStats
 @click.option("--running", "running", is_flag=True, help="Only those that run.")
 @click.option("--all", "_all", is_flag=True, expose_value=False, hidden=True)  # what virsh users type; the default here
 @click.option("--name", "only_names", is_flag=True, help="Only the names, one per line.")
+@click.option(
+    "--with-managed-save/--without-managed-save", "saved", default=None, help="Only those that were saved; or not."
+)
 @json_option
 @with_host
-async def list_command(host: Host, running: bool, only_names: bool, as_json: bool) -> None:
+async def list_command(host: Host, running: bool, only_names: bool, saved: bool | None, as_json: bool) -> None:
     """List the guests, running or not."""
     found = [info for info in await host.domains() if info.active or not running]
+    found = [info for info in found if saved in (None, info.managed_save)]
     if as_json:
         show_json([_summary(info) for info in found])
     elif only_names:
@@ -39,7 +43,7 @@ def _show_list(found: list[DomainInfo]) -> None:
         (
             (
                 info.name,
-                info.state.label,
+                "saved" if info.managed_save and not info.active else info.state.label,
                 "-" if info.id is None else str(info.id),
                 str(info.vcpus),
                 size(info.memory),
@@ -92,6 +96,7 @@ def _facts(info: DomainInfo) -> Iterator[tuple[str, str]]:
         yield "cpu time", duration(info.cpu_time)
     yield "persistent", "yes" if info.persistent else "no: it is gone when it stops"
     yield "autostart", "yes" if info.autostart else "no"
+    yield "saved", "yes: it goes on from there when it starts" if info.managed_save else ""
 
 
 def _state(info: DomainInfo) -> str:

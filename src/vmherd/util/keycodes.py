@@ -56,8 +56,11 @@ def qnum(codeset: Codeset, code: int) -> int:
 def by_name(word: str) -> int:
     """Linux's number of a key by its name, such as KEY_A, or by its number.  Raises InvalidArgument."""
     found = _names().get(word.upper())
-    if found is not None:
-        return found
+    return number(word) if found is None else found
+
+
+def number(word: str) -> int:
+    """A key's number as a person writes it, such as 0x1e.  Raises InvalidArgument."""
     try:
         return int(word, 0)
     except ValueError:
