@@ -186,7 +186,13 @@ async def save_image_edit_command(host: Host, image: Path, running: bool | None)
 @guest_argument
 @click.argument("file", type=_FILE)
 @click.option("--memory-only", is_flag=True, help="Only the memory, for debuggers such as crash.")
-@click.option("--format", "dump_format", type=click.Choice([str(each) for each in DumpFormat]), default="raw", help="With --memory-only.")
+@click.option(
+    "--format",
+    "dump_format",
+    type=click.Choice([str(each) for each in DumpFormat]),
+    default="raw",
+    help="With --memory-only.",
+)
 @click.option("--live", is_flag=True, help="Let the guest run meanwhile, as far as that can be.")
 @click.option("--crash", is_flag=True, help="End the guest afterwards, as one that crashed.")
 @click.option("--reset", is_flag=True, help="Reset the guest afterwards.")
