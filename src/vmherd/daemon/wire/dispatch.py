@@ -8,14 +8,15 @@ where there is none.  A plain function answers at once; a coroutine becomes a ta
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
+from functools import cached_property
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from vmherd.daemon.access import known_names
+from vmherd.daemon.access import Rule, known_names
 from vmherd.errors import VmherdError
 from vmherd.rpc import protocol
 from vmherd.rpc.protocol import Procedure, Program
-from vmherd.rpc.xdr import BadMessage
+from vmherd.rpc.xdr import BadMessage, Codec
 
 if TYPE_CHECKING:
     from vmherd.daemon.wire.client import Call
@@ -38,11 +39,25 @@ class Handler:
         #: Whether it may be called before a connection is open.
         self.early = early
         self.waits = iscoroutinefunction(function)
-        #: What a client must be allowed to call it.
-        self.rule = known_names().rule(procedure)
-        self._arguments = procedure.arguments
-        self._result = procedure.result
-        self._single = bool(procedure.ret) and len(procedure.program.fields(str(procedure.ret))) == 1
+
+    # There are hundreds, of which a client calls a few: what it takes to answer is made at the first call.
+
+    @cached_property
+    def rule(self) -> Rule:
+        """What a client must be allowed to call it."""
+        return known_names().rule(self.procedure)
+
+    @cached_property
+    def _arguments(self) -> Codec | None:
+        return self.procedure.arguments
+
+    @cached_property
+    def _result(self) -> Codec | None:
+        return self.procedure.result
+
+    @cached_property
+    def _single(self) -> bool:
+        return bool(self.procedure.ret) and len(self.procedure.program.fields(str(self.procedure.ret))) == 1
 
     def decode(self, body: bytes) -> Sequence[Any]:
         """The arguments.  Raises BadMessage for bytes that are not these."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from vmherd.driver.types import CrashedReason, PausedReason, RunningReason, ShutdownReason, ShutoffReason, State
 from vmherd.errors import Busy, DomainNotFound, HypervisorError
 from vmherd.events import DomainEvent, Lifecycle
-from vmherd.hypervisors.qemu.clearing import clear
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.hotplug import journal
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
@@ -206,7 +205,7 @@ class Life:
             if live is None:
                 return
             with on_host("clear away what the guest leaves"):
-                await asyncio.to_thread(clear, self._folders, self.table.get(uuid), live, _reason(live))
+                await asyncio.to_thread(_clear, self._folders, self.table.get(uuid), live)
             self.change(uuid, run, _note_end)
 
     async def stop(self, uuid: str, live: Live, reason: ShutoffReason, *, force: bool = True) -> bool:
@@ -364,6 +363,12 @@ def _note_end(entry: Entry, live: Live) -> list[DomainEvent]:
     reason = _reason(live)
     mark_stopped(entry.record, reason)
     return [entry.event(Lifecycle.STOPPED, _STOPPED[reason])]
+
+
+def _clear(folders: Folders, entry: Entry, live: Live) -> None:
+    from vmherd.hypervisors.qemu.clearing import clear  # it knows everything that a guest can have
+
+    clear(folders, entry, live, _reason(live))
 
 
 def _reason(live: Live) -> ShutoffReason:
