@@ -248,3 +248,38 @@ def test_a_list_of_guests_reads_no_document(tmp_path: Path) -> None:
         [sys.executable, "-c", program, f"qemu:///embed?root={tmp_path}"], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_devices_are_plugged_in_changed_and_taken_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # The test driver forgets with each command, so what is to be sent is looked at.
+    disk = ("attach-disk", "web", "/srv/data.qcow2", "vdb", "--subdriver", "qcow2", "--mode", "shareable")
+    assert vmherd(*disk, "--print-xml") == 0
+    xml = capsys.readouterr().out
+    assert "<source file='/srv/data.qcow2'/>" in xml
+    assert "<shareable/>" in xml
+    device = tmp_path / "disk.xml"
+    device.write_text(xml)
+    assert vmherd("attach-device", "web", str(device), "--live") == 0
+    assert vmherd(*disk) == 0
+    assert vmherd("attach-interface", "web", "bridge", "br0", "--model", "virtio", "--print-xml") == 0
+    assert "<source bridge='br0'/>" in capsys.readouterr().out
+    assert vmherd("attach-interface", "web", "user", "br0") == 2
+    assert vmherd("detach-device", "web", str(device)) == 3
+    assert vmherd("detach-disk", "web", "vdb") == 3
+    assert "no disk of web has the target or the source 'vdb'" in capsys.readouterr().err
+    assert vmherd("change-media", "web", "sda") == 2
+
+
+def test_a_drive_is_filled_and_emptied(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive = "<disk type='file' device='cdrom'><source file='/old.iso'/><target dev='sda' bus='sata'/></disk>"
+    node = tmp_path / "drive.xml"
+    node.write_text(f"<node>{GUEST.replace('</domain>', f'<devices>{drive}</devices></domain>')}</node>")
+    monkeypatch.setenv("VMHERD_DEFAULT_URI", f"test://{node}")
+    assert vmherd("change-media", "web", "sda", "/new.iso") == 0
+    assert capsys.readouterr().out == "drive sda of web has /new.iso\n"
+    assert vmherd("change-media", "web", "sda", "--eject", "--live", "--config") == 0
+    assert vmherd("change-media", "web", "sda", "/new.iso", "--insert") == 4
+    assert "is not empty" in capsys.readouterr().err
+    assert vmherd("detach-disk", "web", "/old.iso") == 0

@@ -46,6 +46,17 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "autostart": Entry("power", "Start guests together with the host, or no more."),
         "abort": Entry("power", "Abort the job that holds a guest."),
     },
+    "Devices": {
+        "attach-device": Entry("plug", "Plug a device described by an XML file into a guest."),
+        "detach-device": Entry("plug", "Take the device an XML file describes out of a guest."),
+        "detach-device-alias": Entry("plug", "Take the device with an alias out of a guest."),
+        "update-device": Entry("plug", "Change a device of a guest to what an XML file says."),
+        "attach-disk": Entry("plug", "Plug a disk into a guest."),
+        "detach-disk": Entry("plug", "Take a disk out of a guest, named by its target or its source."),
+        "attach-interface": Entry("plug", "Plug a network card into a guest."),
+        "detach-interface": Entry("plug", "Take a network card out of a guest."),
+        "change-media": Entry("plug", "Change what is in a CD-ROM or floppy drive of a guest."),
+    },
     "Insight": {
         "console": Entry("console", "Attach to the serial console of a running guest."),
         "screenshot": Entry("screen", "Take a picture of what a guest shows."),
