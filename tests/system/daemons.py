@@ -22,12 +22,13 @@ class RunningDaemon:
         self.config = folder / "daemon.toml"
         self.log = folder / "daemon.log"
         self.uri = uri
+        self.sockets = ""
         self.configure(text)
         self.process: subprocess.Popen[bytes] | None = None
 
     def configure(self, text: str) -> None:
-        """Write the settings: ``text`` is that of tables, but for the folder of the sockets."""
-        self.config.write_text(f'uri = "{self.uri}"\n{text}\n[sockets]\nfolder = "{self.run}"\n')
+        """Write the settings: those in ``text``, and ``sockets`` in their table."""
+        self.config.write_text(f'uri = "{self.uri}"\n{text}\n[sockets]\nfolder = "{self.run}"\n{self.sockets}\n')
 
     def start(self, *, words: Sequence[str] = (), **more: object) -> Self:
         """Start it, and wait until it listens."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -376,9 +379,98 @@ def test_virt_admin_sees_clients_changes_limits_and_the_log(tmp_path: Path) -> N
         admin(daemon, "daemon-log-filters", "1:wire")
         admin(daemon, "daemon-log-outputs", f"1:file:{tmp_path}/other.log")
         daemon.virsh("list")
-        assert "connect_list_all_domains is answered" in (tmp_path / "other.log").read_text()
+        line = next(line for line in (tmp_path / "other.log").read_text().splitlines() if "list_all_domains" in line)
+        assert re.search(r"client \d+: connect_list_all_domains is answered \(\d+\.\d ms\)$", line)
         assert "minWorkers     : 1" in admin(daemon, "server-threadpool-info", "libvirtd")
         assert "no server named 'nosuch'" in admin(daemon, "client-list", "nosuch")
         daemon.virsh("destroy", "test")
         admin(daemon, "daemon-timeout", "--timeout", "1")
         assert daemon.wait() == 0
+
+
+def test_vmherd_manages_daemons_too(tmp_path: Path) -> None:
+    def manage(*words: str) -> str:
+        command = [sys.executable, "-m", "vmherd", "admin", *words, "--socket", f"{tmp_path}/run/libvirt-admin-sock"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        return done.stdout + done.stderr
+
+    with RunningDaemon(tmp_path, '[log]\nformat = "json"') as daemon:
+        place = f"test+unix:///default?socket={daemon.run}/libvirt-sock"
+        with subprocess.Popen(["virsh", "-c", place, "event", "--all"], stdout=subprocess.DEVNULL) as client:
+            deadline = time.monotonic() + 20
+            while not (found := json.loads(manage("clients", "--json"))):
+                assert time.monotonic() < deadline
+            assert found[0]["about"]["unix_process_id"] == client.pid
+            number = str(found[0]["number"])
+            assert f"unix process id  {client.pid}" in manage("client", number)
+            assert manage("disconnect", number) == f"client {number} is disconnected\n"
+        assert f"no client {number}" in manage("client", number)
+        assert manage("limits", "--clients", "9", "--waiting", "3") == "clients  0 of 9\nwaiting  0 of 3\n"
+        assert "filters  1:wire" in manage("log", "--filters", "1:wire")
+        daemon.virsh("domstate", "nosuch")
+        told = [json.loads(line) for line in daemon.said().splitlines()]
+        failed = next(each for each in told if "error" in each)
+        assert failed["procedure"] == "domain_lookup_by_name"
+        assert failed["error"] == "no domain 'nosuch'"
+        assert failed["seconds"] < 5
+        assert failed["level"] == "debug"
+        assert "does not listen for TLS" in manage("renew-tls")
+
+
+# Others
+
+
+def test_what_a_user_may_do_is_found_by_their_socket(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    access = (
+        '[access]\ndefault = "none"\n[[access.grants]]\nrole = "operator"\ngroups = ["4711"]\n'
+        '[[access.grants]]\nrole = "viewer"\nusers = ["65534"]'
+    )
+    folder = Path(tempfile.mkdtemp(prefix="vmherd-doors-"))  # pytest's own is closed to others
+    folder.chmod(0o755)
+    daemon = RunningDaemon(folder)
+    daemon.sockets = "mode = 0o666"
+    daemon.configure(access)
+
+    def as_somebody(*who: str, action: str) -> str:
+        place = f"test+unix:///default?socket={daemon.run}/libvirt-sock"
+        words = ["setpriv", *who, "virsh", "-c", place, action, "test"]
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=20, env={"HOME": "/", "PATH": os.environ["PATH"]}
+        )
+        return done.stdout + done.stderr
+
+    try:
+        with daemon:
+            viewer = ("--reuid=65534", "--regid=65534", "--clear-groups")
+            operator = ("--reuid=65534", "--regid=65534", "--groups=4711")
+            assert "running" in as_somebody(*viewer, action="domstate")
+            assert "domain_suspend needs domain:suspend" in as_somebody(*viewer, action="suspend")
+            assert "suspended" in as_somebody(*operator, action="suspend")
+            assert "connect_open needs" in as_somebody(
+                "--reuid=4712", "--regid=4712", "--clear-groups", action="domstate"
+            )
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_the_host_can_start_it_by_systemd_or_rc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vmherd.daemon import units
+
+    written = units.install(system=True, folder=tmp_path)
+    assert [path.name for path in written] == [
+        "vmherd.service",
+        "vmherd.socket",
+        "vmherd-ro.socket",
+        "vmherd-admin.socket",
+    ]
+    texts = "".join(path.read_text() for path in written)
+    assert f"ExecStart={sys.executable} -m vmherd daemon\n" in texts
+    assert not re.search(r"@\w+@", texts)
+    if verify := shutil.which("systemd-analyze"):
+        done = subprocess.run([verify, "verify", *written], capture_output=True, text=True)
+        assert str(tmp_path) not in done.stderr
+    monkeypatch.setattr(sys, "platform", "freebsd14")
+    (script,) = units.install(system=True, folder=tmp_path)
+    assert subprocess.run(["sh", "-n", script]).returncode == 0

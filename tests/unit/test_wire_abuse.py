@@ -154,24 +154,32 @@ def test_descriptors_that_nobody_announced_are_closed(service: Service) -> None:
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
-def test_there_are_no_more_clients_than_allowed(tmp_path: Path) -> None:
-    limits = ServerLimits(clients=4, unopened=2, unopened_seconds=0.5)
-    with serving(tmp_path / "sock", limits=limits) as service:
-        with RawClient(service.path) as one, RawClient(service.path) as two, RawClient(service.path) as three:
-            assert one.call("auth_list")
-            assert two.call("auth_list")
-            assert three.ended(), "two without an open connection are enough"
-            time.sleep(0.8)
-            assert one.ended(), "time to open a connection is over"
+def test_there_are_no_more_clients_than_allowed_and_the_others_wait(tmp_path: Path) -> None:
+    with serving(tmp_path / "sock", limits=ServerLimits(clients=4)) as service:
         clients = [RawClient(service.path).open() for _ in range(4)]
-        with RawClient(service.path) as fifth:
-            assert fifth.ended()
-        clients.pop().socket.close()
-        time.sleep(0.1)
-        with RawClient(service.path) as fifth:
+        with RawClient(service.path, patience=0.3) as fifth:
+            with pytest.raises(TimeoutError):
+                fifth.call("auth_list")
+            clients.pop().socket.close()
+            assert fifth.receive().header.status == Status.OK
             fifth.open()
         for client in clients:
             client.socket.close()
+
+
+def test_who_says_nothing_makes_room_and_is_cut_off_in_the_end(tmp_path: Path) -> None:
+    limits = ServerLimits(unopened=2, unopened_seconds=2.0)
+    path = tmp_path / "sock"
+    with serving(path, limits=limits), RawClient(path) as one, RawClient(path) as two, RawClient(path) as three:
+        assert one.call("auth_list")
+        assert two.call("auth_list")
+        began = time.monotonic()
+        assert three.call("auth_list")
+        assert 0.5 < time.monotonic() - began < 2, "one has a second to open a connection before it has to go"
+        assert one.ended()
+        two.call("connect_open", "test:///default", 0)
+        assert three.ended(), "time to open a connection is over"
+        assert two.call("connect_get_type")
 
 
 def test_a_thousand_connections_come_and_go(service: Service, bystander: RawClient) -> None:

@@ -106,6 +106,7 @@ COMMANDS: dict[str, dict[str, Entry]] = {
     },
     "This program": {
         "daemon": Entry("daemon", "Serve guests to clients of vmherd and of libvirt."),
+        "admin": Entry("admin", "Manage a running daemon: its clients, its limits, its log."),
         "doctor": Entry("host", "Check what this host lacks to run guests."),
         "version": Entry("host", "Show the versions of vmherd and of what runs the guests."),
         "conformance": Entry("conformance", "Answer the cases of a conformance suite."),

@@ -87,9 +87,6 @@ class TlsDoor:
 
     def take(self, sock: socket.socket) -> None:
         """Find out who is at the other end of a connected socket."""
-        if len(self._handshakes) >= self._server.limits.unopened:
-            sock.close()
-            return
         task = asyncio.create_task(self._greet(sock))
         self._handshakes.add(task)
         task.add_done_callback(self._handshakes.discard)
@@ -99,10 +96,11 @@ class TlsDoor:
         peer = sock.getpeername()
         where = f"{peer[0]}:{peer[1]}"
         try:
-            async with asyncio.timeout(self._server.limits.unopened_seconds):
-                await asyncio.get_running_loop().connect_accepted_socket(
-                    lambda: StreamChannel(lambda channel: self._admit(channel, where)), sock, ssl=self._context
-                )
+            with self._server.arriving():
+                async with asyncio.timeout(self._server.limits.unopened_seconds):
+                    await asyncio.get_running_loop().connect_accepted_socket(
+                        lambda: StreamChannel(lambda channel: self._admit(channel, where)), sock, ssl=self._context
+                    )
         except (OSError, TimeoutError) as problem:
             log.info("%s does not get in: %s", where, _plain(problem) or "it took too long")
             sock.close()

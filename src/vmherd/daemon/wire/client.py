@@ -128,7 +128,7 @@ class Call:
 
 
 class Client:
-    """A connected client.  ``closed`` is called once, when it is gone."""
+    """A connected client.  ``opened`` is called when it has said what it wants here, ``closed`` when it is gone."""
 
     def __init__(
         self,
@@ -139,6 +139,7 @@ class Client:
         identity: Identity,
         readonly: bool,
         limits: Limits,
+        opened: Callable[[Client], None],
         closed: Callable[[Client], None],
     ) -> None:
         self.number = number
@@ -156,6 +157,7 @@ class Client:
         self.streams: dict[int, Stream] = {}
         self._channel = channel
         self._unpacker = Unpacker(_FIRST)
+        self._welcomed = opened
         self._closed = closed
         self._tasks: set[asyncio.Task[None]] = set()
         self._queue: deque[Packet] = deque()
@@ -348,6 +350,7 @@ class Client:
     def welcome(self) -> None:
         """It belongs here: it may stay, and send large messages."""
         self.opened = True
+        self._welcomed(self)
         self._unpacker.largest = self.limits.message
 
     def admit_anew(self) -> None:

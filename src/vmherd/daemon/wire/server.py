@@ -8,7 +8,8 @@ import errno
 import logging
 import socket
 import struct
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,8 @@ Take = Callable[[socket.socket], None]
 _BACKLOG = 1000
 #: Connections taken in one turn, so that a flood of them does not keep the clients waiting.
 _AT_ONCE = 16
+#: Seconds after which a client that has not opened a connection makes room for others, if there is none.
+_SILENCE = 1.0
 _CREDENTIALS = struct.Struct("iII")
 _GROUP = struct.Struct("I")
 _PEER_GROUPS, _MOST_GROUPS = 59, 256  # include/uapi/asm-generic/socket.h
@@ -59,7 +62,10 @@ class Server:
         self._changed = changed
         self._last = 0
         self._listening: dict[socket.socket, Take] = {}
-        self._full = False
+        #: Those that have not opened a connection yet, the oldest first; and those of whom not even that is known.
+        self._unopened: dict[int, Client] = {}
+        self._arriving = 0
+        self._paused = False
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -74,7 +80,12 @@ class Server:
         asyncio.get_running_loop().add_reader(sock, self._accept, sock)
 
     def _accept(self, listener: socket.socket) -> None:
+        if not (self._has_room() or self._made_room()):
+            self._pause()
+            return
         for _ in range(_AT_ONCE):
+            if not self._has_room():
+                return  # the loop calls again if there is one more
             try:
                 sock, _ = listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -83,34 +94,51 @@ class Server:
                 if problem.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS):
                     raise
                 log.warning("cannot take more clients: %s", problem.strerror)
-                self._rest(listener)
+                self._pause()
                 return
-            if self._crowded():
-                sock.close()
-            else:
-                self._listening[listener](sock)
+            self._listening[listener](sock)
 
-    def _rest(self, listener: socket.socket) -> None:
-        """Take no clients for a second: without room for one, the loop would only turn."""
+    def _has_room(self) -> bool:
+        new = len(self._unopened) + self._arriving
+        return len(self.clients) < self.limits.clients and new < self.limits.unopened
+
+    def _made_room(self) -> bool:
+        """Let the one go who has been silent for longest, if there are too many of them."""
+        oldest = next(iter(self._unopened.values()), None)
+        if oldest is None or time.time() - oldest.since < _SILENCE or len(self.clients) >= self.limits.clients:
+            return False
+        log.info("client %d makes room: it did not open a connection", oldest.number)
+        oldest.close()
+        return self._has_room()
+
+    def _pause(self) -> None:
+        """Let clients wait in their queue until others have gone, or for a second."""
         loop = asyncio.get_running_loop()
-        loop.remove_reader(listener)
+        if not self._paused:
+            log.warning("%d clients, %d of them new: more have to wait", len(self.clients), len(self._unopened))
+            self._paused = True
+            for listener in self._listening:
+                loop.remove_reader(listener)
+            loop.call_later(_SILENCE, self._resume)
 
-        def again() -> None:
-            if listener in self._listening:
-                loop.add_reader(listener, self._accept, listener)
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            for listener in self._listening:
+                asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
-        loop.call_later(1.0, again)
+    @contextlib.contextmanager
+    def arriving(self) -> Iterator[None]:
+        """Count somebody who is on the way through a door that takes time."""
+        self._arriving += 1
+        try:
+            yield
+        finally:
+            self._arriving -= 1
+            self._resume()
 
     def _taken(self, sock: socket.socket, *, readonly: bool) -> None:
         self.add(SocketChannel(sock), readonly=readonly, identity=_identity(sock))
-
-    def _crowded(self) -> bool:
-        unopened = sum(not client.opened for client in self.clients.values()) if self.clients else 0
-        crowded = len(self.clients) >= self.limits.clients or unopened >= self.limits.unopened
-        if crowded and not self._full:
-            log.warning("%d clients, %d of them without a connection: no more are taken", len(self.clients), unopened)
-        self._full = crowded
-        return crowded
 
     def add(self, channel: Channel, *, readonly: bool, identity: Identity) -> Client:
         """Serve a connected client."""
@@ -122,9 +150,10 @@ class Server:
             identity=identity,
             readonly=readonly,
             limits=self.client_limits,
+            opened=self._opened,
             closed=self._left,
         )
-        self.clients[client.number] = client
+        self.clients[client.number] = self._unopened[client.number] = client
         self._empty.clear()
         asyncio.get_running_loop().call_later(self.limits.unopened_seconds, self._expect_open, client)
         self._changed()
@@ -135,8 +164,14 @@ class Server:
             log.info("client %d is cut off: it did not open a connection", client.number)
             client.close()
 
+    def _opened(self, client: Client) -> None:
+        self._unopened.pop(client.number, None)
+        self._resume()
+
     def _left(self, client: Client) -> None:
         self.clients.pop(client.number, None)
+        self._unopened.pop(client.number, None)
+        self._resume()
         if not self.clients:
             self._empty.set()
         self._changed()

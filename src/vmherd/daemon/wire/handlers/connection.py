@@ -12,7 +12,9 @@ from vmherd.driver.host import LIBVIRT_VERSION
 from vmherd.events import EventId
 
 _AUTH_NONE = 0
-_READONLY, _NO_ALIASES = 1, 2
+#: Bits that libvirt's clients send to open a connection: read-only; and what is about their own way here, that the
+#: socket is a user's and that a daemon may be started (virDrvOpenRemoteFlags).
+_READONLY, _OTHERS = 1, 2 | 4
 
 #: VIR_DRV_FEATURE_*: what the protocol offers beyond the calls.
 _FD_PASSING, _PARAM_STRING, _KEEPALIVE, _EVENT_CALLBACK, _CLOSE_CALLBACK = 8, 9, 10, 14, 15
@@ -31,7 +33,7 @@ def auth_list(call: Call) -> list[int]:
 
 @before_open
 async def connect_open(call: Call, name: str | None, flags: int) -> None:
-    only(flags, _READONLY | _NO_ALIASES)
+    only(flags, _READONLY | _OTHERS)
     await call.client.open(name or "", readonly=bool(flags & _READONLY))
 
 
