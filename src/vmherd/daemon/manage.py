@@ -10,9 +10,9 @@ import msgspec
 
 from vmherd.driver.params import Kind, Value
 from vmherd.errors import ConnectFailed
-from vmherd.remote.failure import raised
 from vmherd.rpc.caller import Caller
 from vmherd.rpc.channel import SocketChannel
+from vmherd.rpc.failure import raised
 from vmherd.rpc.params import plain, typed
 from vmherd.util.sockets import connect_unix
 

@@ -9,9 +9,9 @@ from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import ConnectFailed, Denied, ReadOnly, VmherdError
 from vmherd.events import Subscription
-from vmherd.remote import failure
 from vmherd.remote.target import Target, target
 from vmherd.remote.transport import Way, open_way
+from vmherd.rpc import failure
 from vmherd.rpc.caller import Caller, Stream
 
 _READONLY = 1
