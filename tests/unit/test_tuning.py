@@ -120,11 +120,11 @@ async def test_cpu_time_is_told_in_full_of_a_running_guest_and_as_set_of_a_defin
         ("set_vcpu_count", (5,), {}, LIVE, InvalidArgument, "for the live domain: 5 > 4"),
         ("set_vcpu_count", (5,), {}, CONFIG, InvalidArgument, "for the persistent domain: 5 > 4"),
         ("set_vcpu_count", (8,), {"maximum": True}, LIVE, InvalidArgument, "maximum vcpu count of a live domain"),
-        ("set_vcpu_count", (1,), {}, LIVE, InvalidState, "hotpluggable vcpus to reach"),
-        ("set_vcpus", ([0],), {"enabled": False}, LIVE, InvalidState, "can't be unplugged"),
+        ("set_vcpu_count", (1,), {}, LIVE, Unsupported, "hotpluggable vcpus to reach"),
+        ("set_vcpus", ([0],), {"enabled": False}, LIVE, OperationUnsupported, "can't be unplugged"),
         ("set_vcpus", ([0],), {"enabled": False}, CONFIG, InvalidArgument, "can't be modified"),
         ("set_vcpus", ([1],), {"enabled": True}, LIVE, InvalidArgument, "already in requested state"),
-        ("set_vcpus", ([9],), {"enabled": True}, LIVE, InvalidArgument, "not present"),
+        ("set_vcpus", ([9],), {"enabled": True}, LIVE, InvalidArgument, "vcpu 9 is not present in live config"),
         ("pin_vcpu", (9, [0]), {}, LIVE, InvalidArgument, "vcpu 9 is out of range of live cpu count 4"),
         ("pin_vcpu", (9, [0]), {}, CONFIG, InvalidArgument, "range of persistent cpu count 4"),
         ("pin_vcpu", (0, []), {}, LIVE, InvalidArgument, "Empty cpu list"),
@@ -148,7 +148,7 @@ async def test_cpu_time_is_told_in_full_of_a_running_guest_and_as_set_of_a_defin
         ),
         ("set_scheduler_params", ({"vcpu_quota": 5},), {}, LIVE, InvalidArgument, "[1000, 17592186044415]"),
         ("set_blkio_params", ({"device_weight": "/dev/a"},), {}, CONFIG, InvalidArgument, "unable to parse"),
-        ("set_numa_params", ({"numa_mode": 2},), {}, LIVE, InvalidState, "can't change numa mode"),
+        ("set_numa_params", ({"numa_mode": 2},), {}, LIVE, Unsupported, "must be set if 'placement'"),
         ("set_numa_params", ({"numa_mode": 2},), {}, CONFIG, Unsupported, "must be set if 'placement'"),
         ("set_numa_params", ({"numa_nodeset": "x"},), {}, CONFIG, InvalidArgument, "Invalid nodeset"),
         ("set_interface_params", ("nic", {}), {}, CONFIG, InvalidArgument, "'nic' is not a known interface"),
@@ -191,6 +191,14 @@ async def test_a_definition_with_fewer_vcpus_has_fewer_states(guest: Guest) -> N
     text = await guest.xml(inactive=True)
     assert "<vcpu placement='static'>2</vcpu>" in text
     assert text.count("<vcpu id=") == 2
+
+
+async def test_only_restrictive_memory_moves_to_other_nodes_while_the_guest_runs(guest: Guest) -> None:
+    await guest.ask("set_numa_params", {"numa_nodeset": "0", "numa_mode": 0}, scope=LIVE)
+    with pytest.raises(InvalidState, match="requires restrictive"):
+        await guest.ask("set_numa_params", {"numa_nodeset": "0"}, scope=LIVE)
+    with pytest.raises(InvalidState, match="can't change numatune mode"):
+        await guest.ask("set_numa_params", {"numa_mode": 1}, scope=LIVE)
 
 
 async def test_bandwidth_is_set_a_direction_at_a_time(guest: Guest) -> None:

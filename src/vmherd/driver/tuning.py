@@ -68,14 +68,17 @@ class TuningOperations(Driver):
         """Plug or unplug vCPUs until there are ``count``; with ``maximum`` set how many there may be.
 
         Of a definition, those added can be unplugged only if they are ``hotpluggable``.  InvalidArgument for more
-        than there may be, InvalidState for the maximum of a running guest, or if too few can be unplugged.
+        than there may be, Unsupported if too few can be unplugged.
         """
         self._unsupported("domain_set_vcpu_count")
 
     async def domain_set_vcpus(
         self, uuid: str, vcpus: Collection[int], *, enabled: bool, scope: Scope = CURRENT
     ) -> None:
-        """Plug or unplug these very vCPUs; InvalidArgument for one that is so already, or that is always there."""
+        """Plug or unplug these very vCPUs; InvalidArgument for one that is so already.
+
+        OperationUnsupported for one of a running guest that was there at its start.
+        """
         self._unsupported("domain_set_vcpus")
 
     async def domain_vcpu_info(self, uuid: str) -> list[VcpuInfo]:
@@ -182,7 +185,7 @@ class TuningOperations(Driver):
         self._unsupported("domain_numa_params")
 
     async def domain_set_numa_params(self, uuid: str, params: Params, *, scope: Scope = CURRENT) -> None:
-        """Set those nodes; of a running guest only the nodes, and only in strict mode."""
+        """Set those nodes; of a running guest only the nodes, and only in restrictive mode."""
         self._unsupported("domain_set_numa_params")
 
     async def domain_interface_params(self, uuid: str, device: str, *, scope: Scope = CURRENT) -> Params:

@@ -32,14 +32,17 @@ class Tuning:
         """Plug or unplug vCPUs until there are ``count``; with ``maximum`` set how many there may be.
 
         Of a definition, those added can be unplugged only if they are ``hotpluggable``.  InvalidArgument for more
-        than there may be, InvalidState for the maximum of a running guest, or if too few can be unplugged.
+        than there may be, Unsupported if too few can be unplugged.
         """
         await self._driver.domain_set_vcpu_count(
             self._uuid, count, maximum=maximum, hotpluggable=hotpluggable, scope=scope
         )
 
     async def set_vcpus(self, vcpus: Collection[int], *, enabled: bool, scope: Scope = CURRENT) -> None:
-        """Plug or unplug these very vCPUs; InvalidArgument for one that is so already, or that is always there."""
+        """Plug or unplug these very vCPUs; InvalidArgument for one that is so already.
+
+        OperationUnsupported for one of a running guest that was there at its start.
+        """
         await self._driver.domain_set_vcpus(self._uuid, vcpus, enabled=enabled, scope=scope)
 
     async def vcpu_info(self) -> list[VcpuInfo]:
@@ -138,7 +141,7 @@ class Tuning:
         return await self._driver.domain_numa_params(self._uuid, scope=scope)
 
     async def set_numa_params(self, params: Params, *, scope: Scope = CURRENT) -> None:
-        """Set those nodes; of a running guest only the nodes, and only in strict mode."""
+        """Set those nodes; of a running guest only the nodes, and only in restrictive mode."""
         await self._driver.domain_set_numa_params(self._uuid, params, scope=scope)
 
     async def interface_params(self, device: str, *, scope: Scope = CURRENT) -> Params:

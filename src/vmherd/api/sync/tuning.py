@@ -30,12 +30,15 @@ class Tuning:
         """Plug or unplug vCPUs until there are ``count``; with ``maximum`` set how many there may be.
 
         Of a definition, those added can be unplugged only if they are ``hotpluggable``.  InvalidArgument for more
-        than there may be, InvalidState for the maximum of a running guest, or if too few can be unplugged.
+        than there may be, Unsupported if too few can be unplugged.
         """
         self._loop.run(self._wrapped.set_vcpu_count(count, maximum=maximum, hotpluggable=hotpluggable, scope=scope))
 
     def set_vcpus(self, vcpus: Collection[int], *, enabled: bool, scope: Scope = CURRENT) -> None:
-        """Plug or unplug these very vCPUs; InvalidArgument for one that is so already, or that is always there."""
+        """Plug or unplug these very vCPUs; InvalidArgument for one that is so already.
+
+        OperationUnsupported for one of a running guest that was there at its start.
+        """
         self._loop.run(self._wrapped.set_vcpus(vcpus, enabled=enabled, scope=scope))
 
     def vcpu_info(self) -> list[VcpuInfo]:
@@ -134,7 +137,7 @@ class Tuning:
         return self._loop.run(self._wrapped.numa_params(scope=scope))
 
     def set_numa_params(self, params: Params, *, scope: Scope = CURRENT) -> None:
-        """Set those nodes; of a running guest only the nodes, and only in strict mode."""
+        """Set those nodes; of a running guest only the nodes, and only in restrictive mode."""
         self._loop.run(self._wrapped.set_numa_params(params, scope=scope))
 
     def interface_params(self, device: str, *, scope: Scope = CURRENT) -> Params:

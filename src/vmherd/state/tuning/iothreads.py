@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 from vmherd.conf.domain import Domain
-from vmherd.conf.domain.vcpu import IoThread
+from vmherd.conf.domain.vcpu import CpuTune, IoThread
 from vmherd.driver.params import Params
 from vmherd.errors import InvalidArgument, InvalidState, OperationUnsupported
 
@@ -39,6 +39,7 @@ def remove(domain: Domain, number: int) -> None:
     domain.iothreads = len(domain.iothreadids) or None
     if domain.cputune:
         domain.cputune.iothreadpins = [pin for pin in domain.cputune.iothreadpins if pin.iothread != number]
+        domain.cputune = domain.cputune if domain.cputune != CpuTune() else None
 
 
 def _require_unused(domain: Domain, number: int) -> None:

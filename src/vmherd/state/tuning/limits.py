@@ -100,11 +100,11 @@ def set_numa(domain: Domain, params: Params) -> None:
     tune = domain.numatune or NumaTune()
     told = tune.memory or NumaMemory()
     mode = told.mode or NumaMode.STRICT
-    if domain.id is not None:
+    if domain.id is not None and tune.memory:
         if number is not None and NUMA_MODES[int(number)] is not mode:
-            raise InvalidState("can't change numa mode for running domain")
-        if nodeset and mode not in (NumaMode.STRICT, NumaMode.RESTRICTIVE):
-            raise InvalidState("change of nodeset for running domain requires strict numa mode")
+            raise InvalidState("can't change numatune mode for running domain")
+        if nodeset and mode is not NumaMode.RESTRICTIVE:
+            raise InvalidState("change of nodeset for running domain requires restrictive numa mode")
     nodeset = nodeset or told.nodeset
     if nodeset is None and told.placement is not Placement.AUTO:
         raise Unsupported("nodeset for NUMA memory tuning must be set if 'placement' is 'static'")
@@ -121,7 +121,7 @@ def interface(domain: Domain, device: str) -> Interface:
             return each
         if each.target and each.target.dev == device:
             return each
-    raise InvalidArgument(f"invalid path, '{device}' is not a known interface", hint="name its MAC address")
+    raise InvalidArgument(f"'{device}' is not a known interface", hint="name its MAC address")
 
 
 _RATES = {"inbound": ("average", "peak", "burst", "floor"), "outbound": ("average", "peak", "burst")}

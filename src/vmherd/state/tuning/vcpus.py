@@ -9,7 +9,7 @@ from collections.abc import Collection, Set
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.vcpu import VcpuState
-from vmherd.errors import InvalidArgument, InvalidState
+from vmherd.errors import InvalidArgument, OperationUnsupported, Unsupported
 
 
 def online(domain: Domain) -> int:
@@ -78,7 +78,7 @@ def set_each(domain: Domain, numbers: Collection[int], *, enabled: bool) -> None
     vcpus = states(domain)
     for number in sorted(numbers):
         if number >= len(vcpus):
-            raise InvalidArgument(f"vcpu '{number}' is not present in the domain")
+            raise InvalidArgument(f"vcpu {number} is not present in {_kind(domain)} config")
         if number == 0:
             raise InvalidArgument("vCPU '0' can't be modified")
         vcpus[number].enabled = enabled
@@ -110,7 +110,7 @@ def plugged(domain: Domain, there: Set[int], hotpluggable: Set[int]) -> None:
 def to_reach(domain: Domain, count: int) -> tuple[list[int], list[int]]:
     """Which vCPUs of a running guest to plug, or to unplug, so that it has ``count``.
 
-    Raises InvalidArgument for more than there may be, InvalidState if too few can be unplugged.
+    Raises InvalidArgument for more than there may be, Unsupported if too few can be unplugged.
     """
     _require_room(domain, count)
     vcpus = states(domain)
@@ -118,7 +118,7 @@ def to_reach(domain: Domain, count: int) -> tuple[list[int], list[int]]:
     free = [each.id for each in vcpus if not each.enabled][: max(missing, 0)]
     loose = [each.id for each in reversed(vcpus) if each.enabled and each.hotpluggable][: max(-missing, 0)]
     if len(free) + len(loose) < abs(missing):
-        raise InvalidState(
+        raise Unsupported(
             "failed to find appropriate hotpluggable vcpus to reach the desired target vcpu count",
             hint="those that were there at the start stay",
         )
@@ -126,15 +126,18 @@ def to_reach(domain: Domain, count: int) -> tuple[list[int], list[int]]:
 
 
 def to_switch(domain: Domain, numbers: Collection[int], *, enabled: bool) -> list[int]:
-    """These vCPUs of a running guest, if they can be switched; InvalidArgument if not."""
+    """These vCPUs of a running guest, if they can be switched.
+
+    Raises InvalidArgument for those that are so already, OperationUnsupported for those that were there at the start.
+    """
     vcpus = states(domain)
     for number in sorted(numbers):
         if number >= len(vcpus):
-            raise InvalidArgument(f"vcpu '{number}' is not present in the domain")
+            raise InvalidArgument(f"vcpu {number} is not present in {_kind(domain)} config")
         if vcpus[number].enabled == enabled:
             raise InvalidArgument(f"vcpu '{number}' is already in requested state")
         if not enabled and not vcpus[number].hotpluggable:
-            raise InvalidState(f"vcpu '{number}' can't be unplugged", hint="it was there at the start")
+            raise OperationUnsupported(f"vcpu '{number}' can't be unplugged", hint="it was there at the start")
     return sorted(numbers)
 
 

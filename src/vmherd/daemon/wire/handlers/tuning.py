@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from vmherd.daemon.wire.client import Call
 from vmherd.daemon.wire.dispatch import remote
 from vmherd.daemon.wire.flags import DomainRef, not_both, only
-from vmherd.driver.params import Params, Value, kind_of
+from vmherd.driver.params import INTERFACE, Params, Value, kind_of
 from vmherd.driver.types import LIVE, Scope
 from vmherd.errors import InvalidArgument
 from vmherd.rpc.params import plain, typed
@@ -337,7 +337,10 @@ async def domain_set_numa_parameters(call: Call, dom: DomainRef, params: list[Ty
 async def domain_get_interface_parameters(
     call: Call, dom: DomainRef, device: str, most: int, flags: int
 ) -> tuple[list[TypedParam], int]:
-    found = await call.driver.domain_interface_params(dom.uuid, device, scope=_scope(flags, _STRINGS))
+    scope = _scope(flags, _STRINGS)
+    if most == 0:
+        return [], len(INTERFACE)
+    found = await call.driver.domain_interface_params(dom.uuid, device, scope=scope)
     return _told(found, most, flags)
 
 

@@ -153,6 +153,7 @@ class Start:
         try:
             self._group = groups.create(folder, groups.usable(), groups.name(self._domain))
             enforce.process_limits(self._group, self._domain)
+            groups.tell(self._domain)
         except OSError as problem:
             if enforce.has_tune(self._domain):
                 raise

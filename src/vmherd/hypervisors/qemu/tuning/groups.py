@@ -51,6 +51,14 @@ def name(domain: Domain) -> str:
     return f"{_partition(domain)}/qemu-{domain.id}-{plain}-{domain.uuid[:8]}.vmherd"
 
 
+def tell(domain: Domain) -> None:
+    """Say in the document of a running guest where its group is."""
+    from vmherd.conf.domain.domain import Resource
+
+    domain.resource = domain.resource or Resource()
+    domain.resource.partition = domain.resource.partition or f"/{_PARTITION}"
+
+
 def _partition(domain: Domain) -> str:
     told = domain.resource.partition if domain.resource and domain.resource.partition else _PARTITION
     words = told.strip("/").split("/")
