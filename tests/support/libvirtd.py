@@ -29,7 +29,6 @@ _PLACES = {
 }
 
 _LIBVIRTD_CONF = """\
-listen_tls = 0
 auth_unix_ro = "none"
 auth_unix_rw = "none"
 unix_sock_rw_perms = "0777"
@@ -61,7 +60,7 @@ mount --bind /dev/shm "$dev/shm"
 mount --move "$dev" /dev
 rmdir "$dev"
 ip link set lo up
-exec setpriv --pdeathsig TERM {daemon} --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirt/own.pid
+exec setpriv --pdeathsig TERM {daemon} {listen} --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirt/own.pid
 """
 
 
@@ -104,21 +103,24 @@ class Libvirtd:
         return ["nsenter", "-t", str(self.pid), "-n", "-m", f"--wd={os.getcwd()}"]
 
 
-def _prepare(folder: Path) -> str:
+def _prepare(folder: Path, network: str) -> str:
     """Make the folders; returns the script that starts libvirtd in them."""
     for name, place in _PLACES.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         Path(place).mkdir(parents=True, exist_ok=True)
-    (folder / "etc/libvirtd.conf").write_text(_LIBVIRTD_CONF)
+    (folder / "etc/libvirtd.conf").write_text(_LIBVIRTD_CONF + (network or "listen_tls = 0\n"))
     (folder / "etc/qemu.conf").write_text(_QEMU_CONF)
     mounts = "\n".join(f"mount --bind '{folder / name}' {place}" for name, place in _PLACES.items())
-    return _START.format(mounts=mounts, daemon=_DAEMON)
+    return _START.format(mounts=mounts, daemon=_DAEMON, listen="--listen" if network else "")
 
 
 @contextmanager
-def running(folder: Path, *, patience: float = 30.0) -> Iterator[Libvirtd]:
-    """Start libvirtd with everything below ``folder``; at the end nothing of it is left, no guest either."""
-    script = _prepare(folder)
+def running(folder: Path, *, network: str = "", patience: float = 30.0) -> Iterator[Libvirtd]:
+    """Start libvirtd with everything below ``folder``; at the end nothing of it is left, no guest either.
+
+    ``network`` are settings for it to listen in its network namespace as well.
+    """
+    script = _prepare(folder, network)
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             ["unshare", "--mount", "--net", "sh", "-c", script],

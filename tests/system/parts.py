@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 from pathlib import Path
 from typing import TypeVar
@@ -81,6 +82,13 @@ async def echoes(domain: Domain) -> None:
                     continue
     finally:
         await console.close()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert isinstance(port, int)
+        return port
 
 
 async def until(domain: Domain, *states: State, timeout: float = 20) -> None:

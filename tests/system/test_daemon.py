@@ -17,17 +17,13 @@ from pathlib import Path
 
 import pytest
 from daemons import RunningDaemon, virsh
+from parts import free_port
+
+from support.certificates import Authority
 
 pytestmark = pytest.mark.skipif(not shutil.which("virsh"), reason="asks with virsh, of the package libvirt-clients")
 
 GUEST = "<domain type='test'><name>{}</name><memory>1024</memory><os><type>hvm</type></os></domain>"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        assert isinstance(port, int)
-        return port
 
 
 # Doors
@@ -203,37 +199,6 @@ def test_an_idle_daemon_leaves_once_no_guest_runs(tmp_path: Path) -> None:
 
 
 # Certificates
-
-
-KEY = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
-
-
-class Authority:
-    """A certificate authority for one test, made with openssl."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-        self._openssl(f"req -x509 {KEY} -days 2 -subj /CN={folder.name} -keyout ca.key -out cacert.pem")
-
-    def _openssl(self, words: str) -> None:
-        subprocess.run(["openssl", *words.split()], cwd=self.folder, check=True, capture_output=True)
-
-    def issue(self, name: str, subject: str) -> None:
-        """NAMEcert.pem and NAMEkey.pem."""
-        self._openssl(
-            f"req {KEY} -subj {subject} -addext subjectAltName=IP:127.0.0.1 -keyout {name}key.pem -out request"
-        )
-        signer = "-CA cacert.pem -CAkey ca.key -CAcreateserial -copy_extensions copyall"
-        self._openssl(f"x509 -req -in request {signer} -days 2 -out {name}cert.pem")
-
-    def client(self, folder: Path, subject: str) -> Path:
-        """A folder as a client's pkipath has it."""
-        folder.mkdir()
-        self.issue("client", subject)
-        for name in ("cacert.pem", "clientcert.pem", "clientkey.pem"):
-            shutil.copy(self.folder / name, folder)
-        return folder
 
 
 def welcome(port: int, authority: Path, client: Path) -> bool:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from parts import Ear
+from daemons import RunningDaemon
+from parts import Ear, free_port
 
+from support.certificates import Authority
+from support.libvirtd import missing, running
 from vmherd.api.aio import Host, connect
 from vmherd.driver.host import HostCpuMap, SuspendTarget
 from vmherd.driver.types import RunningReason, State
@@ -296,3 +302,59 @@ async def test_what_ssh_complains_of_is_told(tmp_path: Path) -> None:
         await connect(f"qemu+ssh://box/system?command={ssh}")
     with pytest.raises(ConnectFailed, match="cannot run"):
         await connect(f"qemu+ssh://box/system?command={tmp_path}/none")
+
+
+async def test_certificates_are_shown_and_asked_for(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    authority.issue("server", "/CN=localhost")
+    mine = authority.client(tmp_path / "mine", "/CN=me")
+    strange = Authority(tmp_path / "strange").client(tmp_path / "stranger", "/CN=me")
+    port, ca = free_port(), authority.folder
+    settings = f'listen = ["127.0.0.1:{port}"]\nca = "{ca}/cacert.pem"\n'
+    settings += f'certificate = "{ca}/servercert.pem"\nkey = "{ca}/serverkey.pem"'
+    with RunningDaemon(tmp_path, f"[tls]\n{settings}"):
+        uri = f"test://127.0.0.1:{port}/default?pkipath="
+        async with await connect(f"{uri}{mine}") as host:
+            assert await host.is_encrypted()
+            assert [info.name for info in await host.domains()] == ["test"]
+        with pytest.raises(ConnectFailed, match=r"self-signed|verify|unable to get local issuer"):
+            await connect(f"{uri}{strange}")
+        shutil.copy(ca / "cacert.pem", strange)  # now it believes the server, and is not believed
+        with pytest.raises(ConnectFailed, match=r"certificate|TLS"):
+            await connect(f"{uri}{strange}")
+        with pytest.raises(ConnectFailed, match=r"cannot use .*/nowhere/cacert.pem"):
+            await connect(f"{uri}{tmp_path}/nowhere")
+
+
+def test_libvirtd_is_reached_by_tls_and_tcp(tmp_path: Path) -> None:
+    """In its network namespace; so the client is a process there."""
+    if problem := missing():
+        pytest.skip(f"libvirtd {problem}")
+    authority = Authority(tmp_path / "ca")
+    authority.issue("server", "/CN=localhost")
+    mine, ca = authority.client(tmp_path / "mine", "/CN=me"), authority.folder
+    network = f'listen_tcp = 1\nauth_tcp = "none"\nca_file = "{ca}/cacert.pem"\n'
+    network += f'cert_file = "{ca}/servercert.pem"\nkey_file = "{ca}/serverkey.pem"\n'
+    with running(tmp_path / "libvirtd", network=network) as libvirtd:
+        for uri in (f"test+tls://127.0.0.1/default?pkipath={mine}", "test+tcp://127.0.0.1/default"):
+            words = [*libvirtd.inside(), sys.executable, "-m", "vmherd", "-c", uri, "list", "--json"]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+            assert UUID in done.stdout, done.stderr
+
+
+async def test_a_daemon_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmherd.remote.connection._BEAT", 0.2)
+    monkeypatch.setattr("vmherd.remote.connection._BEATS", 2)
+    with RunningDaemon(tmp_path) as daemon:
+        host = await connect(f"test+unix:///default?socket={daemon.run}/libvirt-sock")
+        waiting = asyncio.ensure_future(host.domains())
+        daemon.signal(signal.SIGSTOP)
+        try:
+            asked = asyncio.ensure_future(host.hostname())
+            with pytest.raises(ConnectFailed, match="said nothing"):
+                async with asyncio.timeout(10):
+                    await asyncio.gather(waiting, asked)
+                    await host.hostname()
+        finally:
+            daemon.signal(signal.SIGCONT)
+        await host.close()

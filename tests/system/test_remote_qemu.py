@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -138,3 +139,73 @@ async def test_the_host_of_the_guests_answers(host: Host) -> None:
         ["<cpu><model>Penryn</model></cpu>", "<cpu><model>Penryn</model></cpu>"]
     )
     assert {"qemu64", "EPYC"} <= {model.name for model in await host.cpu_models()}
+
+
+async def test_screens_keys_and_displays_come_over_the_wire(guest: Domain) -> None:
+    await guest.start()
+    picture = await guest.screen.picture()
+    assert picture.data.startswith({"image/png": b"\x89PNG", "image/x-portable-pixmap": b"P6"}[picture.mime])
+    assert len(picture.data) > 1000
+    with pytest.raises(VmherdError):
+        await guest.screen.picture(7)
+    await guest.screen.press(["KEY_LEFTCTRL", "KEY_A"], hold=0.01)
+    await guest.screen.interrupt()
+    display = socket.socket(fileno=await guest.screen.connect(skip_auth=True))
+    with display:
+        display.settimeout(5)
+        assert (await asyncio.to_thread(display.recv, 12)).startswith(b"RFB 003")
+
+
+async def test_tuning_is_read_as_it_was_written(guest: Domain) -> None:
+    tuning = guest.tuning
+    await tuning.pin_vcpu(1, [0], scope=CONFIG)
+    await tuning.set_scheduler_params({"cpu_shares": 777}, scope=CONFIG)
+    await tuning.set_memory_params({"hard_limit": 1 << 20}, scope=CONFIG)
+    await tuning.set_blkio_params({"weight": 500}, scope=CONFIG)
+    await tuning.set_numa_params({"numa_mode": 0, "numa_nodeset": "0"}, scope=CONFIG)
+    await tuning.set_max_memory(96 << 20, scope=CONFIG)
+    await tuning.add_iothread(5, scope=CONFIG)
+    assert (await tuning.vcpu_pins(scope=CONFIG))[1] == (0,)
+    assert (await tuning.scheduler_params(scope=CONFIG))["cpu_shares"] == 777
+    assert (await tuning.memory_params(scope=CONFIG))["hard_limit"] == 1 << 20
+    assert (await tuning.blkio_params(scope=CONFIG))["weight"] == 500
+    assert (await tuning.numa_params(scope=CONFIG))["numa_nodeset"] == "0"
+    assert (await guest.info()).max_memory == 96 << 20
+    assert [thread.number for thread in await tuning.iothreads(scope=CONFIG)] == [1, 5]
+    assert await tuning.vcpu_count(maximum=True, scope=CONFIG) == 2
+    with pytest.raises(InvalidState):
+        await tuning.vcpu_count(scope=LIVE)
+    with pytest.raises(VmherdError, match="cpu_sharez"):
+        await tuning.set_scheduler_params({"cpu_sharez": 5}, scope=CONFIG)
+
+
+async def test_a_running_guest_is_tuned(guest: Domain) -> None:
+    tuning = guest.tuning
+    await guest.start(paused=True)
+    assert await tuning.vcpu_count(scope=LIVE) == 1
+    assert await tuning.vcpu_count(maximum=True, scope=LIVE) == 2
+    (vcpu,) = await tuning.vcpu_info()
+    assert vcpu.affinity
+    await tuning.pin_vcpu(0, [0], scope=LIVE)
+    assert (await tuning.vcpu_info())[0].affinity == (0,)
+    await tuning.add_iothread(6, scope=LIVE)
+    assert 6 in [thread.number for thread in await tuning.iothreads(scope=LIVE)]
+    await tuning.remove_iothread(6, scope=LIVE)
+    assert (await tuning.cpu_stats()).total > 0
+    assert (await tuning.memory_stats()).resident
+
+
+async def test_a_saved_guest_goes_on_over_the_wire(host: Host, guest: Domain, tmp_path: Path) -> None:
+    driver, image = host._driver, tmp_path / "image"
+    await guest.start()
+    await echoes(guest)
+    await driver.domain_save(guest.uuid, image)
+    info = await guest.info()
+    assert (info.state, info.reason) == (State.SHUTOFF, ShutoffReason.SAVED)
+    assert "<name>far</name>" in await driver.saved_xml(image)
+    await driver.domain_restore(image)
+    await echoes(guest)
+    await driver.domain_managed_save(guest.uuid)
+    assert (await guest.info()).managed_save
+    await driver.domain_managed_save_remove(guest.uuid)
+    assert not (await guest.info()).managed_save

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.uri import ConnectURI
-from vmherd.errors import ConnectFailed, Denied, ReadOnly, VmherdError
+from vmherd.errors import ConnectFailed, Denied, OperationUnsupported, ReadOnly, VmherdError
 from vmherd.events import Subscription
 from vmherd.remote.target import Target, target
 from vmherd.remote.transport import Way, open_way
-from vmherd.rpc import failure
+from vmherd.rpc import failure, protocol
 from vmherd.rpc.caller import Caller, Stream
 
 _READONLY = 1
@@ -124,6 +126,18 @@ class RemoteConnection(HypervisorDriver):
         """A call that changes a domain."""
         self.require_writable()
         return await self._ask(uuid, name, *arguments, program=program)
+
+    async def _with_fds(self, uuid: str, name: str, *arguments: Any, fds: Sequence[int] = ()) -> Sequence[int]:
+        """A call about a domain that takes or returns descriptors; those that it returned.
+
+        Raises OperationUnsupported where the way cannot carry any.
+        """
+        self.require_writable()
+        if not self._way.passes_fds:
+            raise OperationUnsupported("file descriptors go over UNIX sockets only", hint="connect on that host itself")
+        procedure = protocol.program("remote").by_name[name]
+        copies = [os.dup(fd) for fd in fds]  # the channel closes what it has sent
+        return (await self._caller.exchange(procedure, (self._ref(uuid), *arguments), copies)).fds
 
     async def _stream(self, uuid: str, name: str, *arguments: Any) -> Stream:
         """A call about a domain that opens a stream."""

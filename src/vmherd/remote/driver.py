@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vmherd.remote.agent import RemoteAgent
-from vmherd.remote.blocks import RemoteBlocks
 from vmherd.remote.control import RemoteControl
 from vmherd.remote.devices import RemoteDevices
 from vmherd.remote.domain import RemoteDomains
@@ -11,6 +10,7 @@ from vmherd.remote.events import RemoteEvents
 from vmherd.remote.host import RemoteHost
 from vmherd.remote.own import RemoteOwn
 from vmherd.remote.saving import RemoteSaving
+from vmherd.remote.screen import RemoteScreen
 from vmherd.remote.tuning import RemoteTuning
 
 
@@ -19,8 +19,8 @@ class RemoteDriver(
     RemoteHost,
     RemoteDomains,
     RemoteDevices,
-    RemoteBlocks,
     RemoteSaving,
+    RemoteScreen,
     RemoteTuning,
     RemoteAgent,
     RemoteControl,

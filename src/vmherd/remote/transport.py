@@ -21,10 +21,11 @@ _PATIENCE = 30.0
 class Way:
     """An open way: its channel, and what is known of its safety."""
 
-    def __init__(self, channel: Channel, *, secure: bool, encrypted: bool) -> None:
+    def __init__(self, channel: Channel, *, secure: bool, encrypted: bool, passes_fds: bool = False) -> None:
         self.channel = channel
         self.secure = secure
         self.encrypted = encrypted
+        self.passes_fds = passes_fds
         self.program: Program | None = None
 
     async def close(self) -> None:
@@ -43,7 +44,7 @@ async def open_way(target: Target, *, readonly: bool) -> Way:
 
 
 async def _unix(target: Target, readonly: bool) -> Way:
-    return Way(SocketChannel(_connected(target, readonly)), secure=True, encrypted=False)
+    return Way(SocketChannel(_connected(target, readonly)), secure=True, encrypted=False, passes_fds=True)
 
 
 def _connected(target: Target, readonly: bool) -> socket.socket:

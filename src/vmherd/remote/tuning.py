@@ -101,15 +101,17 @@ class RemoteTuning(RemoteConnection):
         )
 
     async def _times_by_cpu(self, uuid: str) -> list[float]:
-        try:
-            number = (await self._ask(uuid, "domain_get_cpu_stats", 0, 0, 0, 0)).nparams
-            count = (await self._ask(uuid, "domain_get_cpu_stats", 0, 0, 1, 0)).nparams
-        except OperationUnsupported:  # version 2 of control groups does not count so
-            return []
+        """None where the other host does not count so, as with version 2 of control groups."""
+        number = (await self._ask(uuid, "domain_get_cpu_stats", 0, 0, 0, 0)).nparams
+        count = (await self._ask(uuid, "domain_get_cpu_stats", 0, 0, 1, 0)).nparams
         times: list[float] = []
         step = min(_CPUS, _ROOM // max(count, 1))
         for first in range(0, number, step):
-            found = await self._ask(uuid, "domain_get_cpu_stats", count, first, min(step, number - first), 0)
+            many = min(step, number - first)
+            try:
+                found = await self._ask(uuid, "domain_get_cpu_stats", count, first, many, 0)
+            except OperationUnsupported:
+                return []
             times += [param.value / _NANOSECONDS for param in found.params if param.name == "cpu_time"]
         return times
 

@@ -96,7 +96,9 @@ class Caller:
         """Call a procedure that opens a stream."""
         procedure = protocol.program("remote").by_name[name]
         stream = Stream(self, procedure)
-        await self._ask(procedure, arguments, (), stream)
+        answer = await self._ask(procedure, arguments, (), stream)
+        if codec := procedure.result:
+            stream.values = codec.decode(answer.body, 0)[0]
         return stream
 
     async def _ask(
@@ -246,6 +248,8 @@ class Stream:
     def __init__(self, caller: Caller, procedure: Procedure) -> None:
         self.procedure = procedure
         self.serial = 0
+        #: What the call that opened it returned.
+        self.values: Sequence[Any] = ()
         self._caller = caller
         #: What came and was not read: bytes, or the length of a hole.
         self._parts: deque[bytes | int] = deque()

@@ -4,7 +4,6 @@ The blocking twin, ``vmherd.api.sync``, is generated from the modules here (``to
 coroutine becomes a blocking method there.
 """
 
-from vmherd.api.aio.blocks import Blocks, Cards
 from vmherd.api.aio.devices import Devices
 from vmherd.api.aio.domain import Domain
 from vmherd.api.aio.hardware import Hardware
@@ -12,4 +11,4 @@ from vmherd.api.aio.host import Host, connect
 from vmherd.api.aio.screen import Screen
 from vmherd.api.aio.tuning import Tuning
 
-__all__ = ["Blocks", "Cards", "Devices", "Domain", "Hardware", "Host", "Screen", "Tuning", "connect"]
+__all__ = ["Devices", "Domain", "Hardware", "Host", "Screen", "Tuning", "connect"]

@@ -5,7 +5,6 @@ from importlib import import_module
 _SUBJECTS = (
     "admin",
     "agent",
-    "blocks",
     "connection",
     "control",
     "devices",
