@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -153,3 +154,26 @@ def test_volumes_are_made_copied_resized_wiped_and_deleted(daemon: RunningDaemon
     assert not folder.exists()
     daemon.virsh("pool-undefine", "p")
     assert daemon.virsh("pool-list", "--all", "--name") == ""
+
+
+PLAIN = """<domain type='qemu'><name>plain</name><memory unit='MiB'>64</memory>
+<os><type arch='x86_64'>hvm</type></os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator></devices></domain>"""
+
+
+def test_what_is_told_of_a_guest_and_what_shall_become_of_it(daemon: RunningDaemon, tmp_path: Path) -> None:
+    document = tmp_path / "plain.xml"
+    document.write_text(PLAIN)
+    daemon.virsh("define", str(document))
+    daemon.virsh("start", "plain")
+    told = daemon.virsh("dominfo", "plain")
+    assert "State:          running" in told
+    assert ("rights of root" in told) is (os.geteuid() == 0)
+    daemon.virsh("set-lifecycle-action", "plain", "reboot", "destroy", "--live", "--config")
+    assert "<on_reboot>destroy</on_reboot>" in daemon.virsh("dumpxml", "plain")
+    assert "<on_reboot>destroy</on_reboot>" in daemon.virsh("dumpxml", "plain", "--inactive")
+    daemon.virsh("domdirtyrate-calc", "plain", "--seconds", "1")
+    assert daemon.virsh("domxml-to-native", "qemu-argv", "--domain", "plain").count("-machine") == 1
+    assert "not made from qemu-argv" in daemon.virsh("domxml-from-native", "qemu-argv", str(document))
+    daemon.virsh("qemu-monitor-command", "plain", "--hmp", "system_reset")
+    daemon.virsh("set-lifecycle-action", "plain", "poweroff", "preserve", "--live")
+    assert "cannot happen" in daemon.virsh("set-lifecycle-action", "plain", "poweroff", "coredump-destroy", "--live")

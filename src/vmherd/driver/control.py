@@ -32,6 +32,14 @@ class JobStats(msgspec.Struct, frozen=True, kw_only=True):
     params: Params = {}
 
 
+class End(IntEnum):
+    """virDomainLifecycle: an end of the guest that the document has an action for."""
+
+    POWEROFF = 0
+    REBOOT = 1
+    CRASH = 2
+
+
 class ControlState(IntEnum):
     """virDomainControlState: what becomes of who asks the hypervisor something about a domain."""
 
@@ -116,3 +124,22 @@ class ControlOperations(Driver):
     async def domain_pm_wakeup(self, uuid: str) -> None:
         """Wake a sleeping guest."""
         self._unsupported("domain_pm_wakeup")
+
+    async def domain_set_end_action(self, uuid: str, end: End, action: str, *, scope: Scope = CURRENT) -> None:
+        """What becomes of the domain at an ``end`` of its guest: a word of <on_poweroff>, <on_reboot>, <on_crash>."""
+        self._unsupported("domain_set_end_action")
+
+    async def domain_taints(self, uuid: str) -> list[str]:
+        """What makes a running domain one that only its owner can answer for, such as arguments of its own."""
+        self._unsupported("domain_taints")
+
+    async def domain_measure_dirty_rate(self, uuid: str, seconds: int, *, mode: str = "page-sampling") -> None:
+        """Begin to measure how fast the guest writes to its memory; the statistics tell it once it is over.
+
+        ``mode`` is "page-sampling", "dirty-bitmap" or "dirty-ring".
+        """
+        self._unsupported("domain_measure_dirty_rate")
+
+    async def domain_security_labels(self, uuid: str) -> list[str]:
+        """The labels that mandatory access control gives a running domain, one for each model in force."""
+        self._unsupported("domain_security_labels")

@@ -173,9 +173,14 @@ class _Guest:
         self._chronicle.channels({each["label"].removeprefix("char"): each["frontend-open"] for each in lines})
         status = (await monitor.execute("query-status"))["status"]
         if status == "shutdown":
-            await self._follow(self._live.on_poweroff, ShutoffReason.SHUTDOWN)
+            await self._follow(self._now.on_poweroff, ShutoffReason.SHUTDOWN)
         elif status == "guest-panicked":
             await self._crash()
+
+    @property
+    def _now(self) -> Live:
+        """The record as it is: what shall happen at the guest's end may have been changed."""
+        return self._life.current(self._uuid, self._run) or self._live
 
     async def _act(self, name: str, data: Mapping[str, Any]) -> None:
         log.info("%s: %s %s", self._entry.name, name, data)
@@ -215,10 +220,10 @@ class _Guest:
             return  # QEMU itself is about to leave; whoever asked for it has noted why
         self._life.shutting_down(self._uuid, self._run, by_guest=data["guest"])
         reset = data["reason"] == "guest-reset"
-        await self._follow(self._live.on_reboot if reset else self._live.on_poweroff, ShutoffReason.SHUTDOWN)
+        await self._follow(self._now.on_reboot if reset else self._now.on_poweroff, ShutoffReason.SHUTDOWN)
 
     async def _on_reset(self, data: Mapping[str, Any]) -> None:
-        if data["guest"] and self._live.on_reboot == "destroy":
+        if data["guest"] and self._now.on_reboot == "destroy":
             await self._life.stop(self._uuid, self._live, ShutoffReason.SHUTDOWN)
 
     async def _on_panic(self, _: Mapping[str, Any]) -> None:
@@ -226,7 +231,7 @@ class _Guest:
 
     async def _crash(self) -> None:
         self._life.panicked(self._uuid, self._run)
-        action = self._live.on_crash
+        action = self._now.on_crash
         if action.startswith("coredump-"):
             await self._dump()
         await self._follow(action.removeprefix("coredump-"), ShutoffReason.CRASHED)

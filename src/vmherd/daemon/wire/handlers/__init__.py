@@ -11,11 +11,13 @@ _SUBJECTS = (
     "domain",
     "host",
     "lists",
-    "tuning",
+    "native",
     "own",
     "pools",
     "saving",
     "screen",
+    "security",
+    "tuning",
     "volumes",
 )
 

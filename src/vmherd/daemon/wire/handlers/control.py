@@ -11,6 +11,7 @@ from vmherd.daemon.wire.client import Call
 from vmherd.daemon.wire.dispatch import answers, remote
 from vmherd.daemon.wire.flags import DomainRef, not_both, only
 from vmherd.daemon.wire.monitorevents import MonitorCallbacks
+from vmherd.driver.control import End
 from vmherd.driver.host import SuspendTarget
 from vmherd.driver.params import Value
 from vmherd.driver.types import Scope
@@ -168,3 +169,27 @@ def connect_domain_monitor_event_deregister(call: Call, number: int) -> None:
     if call.client.monitor_callbacks is None:
         raise InvalidArgument(f"qemu monitor event callback {number} not registered")
     call.client.monitor_callbacks.remove(number)
+
+
+# Ends and measures
+
+#: virDomainLifecycleAction, as documents write it.
+_ACTIONS = ("destroy", "restart", "rename-restart", "preserve", "coredump-destroy", "coredump-restart")
+#: virDomainDirtyRateCalcFlags
+_DIRTY_MODES = {0: "page-sampling", 1: "dirty-bitmap", 2: "dirty-ring"}
+
+
+@remote
+async def domain_set_lifecycle_action(call: Call, dom: DomainRef, kind: int, action: int, flags: int) -> None:
+    only(flags, _AFFECT)
+    if kind not in set(End) or action >= len(_ACTIONS):
+        raise InvalidArgument(f"there is no lifecycle action {kind}, {action}")
+    scope = Scope.from_flags(flags)
+    await call.driver.domain_set_end_action(dom.uuid, End(kind), _ACTIONS[action], scope=scope)
+
+
+@remote
+async def domain_start_dirty_rate_calc(call: Call, dom: DomainRef, seconds: int, flags: int) -> None:
+    if flags not in _DIRTY_MODES:
+        raise InvalidArgument(f"unsupported flags (0x{flags:x})", hint="name one way of measuring")
+    await call.driver.domain_measure_dirty_rate(dom.uuid, seconds, mode=_DIRTY_MODES[flags])

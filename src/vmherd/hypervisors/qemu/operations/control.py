@@ -6,9 +6,10 @@ import json
 import time
 from collections.abc import Sequence
 
-from vmherd.driver.control import ControlInfo, ControlState, JobStats
+from vmherd.driver.control import ControlInfo, ControlState, End, JobStats
 from vmherd.driver.host import SuspendTarget
 from vmherd.driver.params import Params
+from vmherd.driver.types import CURRENT, Scope
 from vmherd.errors import (
     HypervisorError,
     InvalidArgument,
@@ -17,6 +18,7 @@ from vmherd.errors import (
 )
 from vmherd.hypervisors.qemu.connection import QemuConnection
 from vmherd.hypervisors.qemu.monitor import Monitor
+from vmherd.state.changes import resolve
 
 #: Seconds that a person's own command may take.
 _PATIENCE = 60.0
@@ -24,6 +26,8 @@ _PATIENCE = 60.0
 _GLANCE = 2.0
 #: Seconds in which an agent says that a guest cannot sleep; one that does is heard of earlier.
 _FALLING_ASLEEP = 10.0
+#: Seconds that the dirty rate may be measured at most (MAX_FETCH_DIRTYRATE_TIME_SEC of QEMU).
+_LONGEST_MEASURE = 60
 _MONITOR_ERROR = 2  # VIR_DOMAIN_CONTROL_ERROR_REASON_MONITOR
 
 
@@ -94,6 +98,36 @@ class QemuControl(QemuConnection):
             sleep.check(parse_domain(live.xml), target)
             async with self._agent(uuid) as agent:
                 await agent.go(sleep.COMMANDS[target], patience=_FALLING_ASLEEP)
+
+    async def domain_set_end_action(self, uuid: str, end: End, action: str, *, scope: Scope = CURRENT) -> None:
+        self.require_writable()
+        from vmherd.hypervisors.qemu import ends
+
+        edit = ends.editor(end, action)
+        async with self._jobs.hold(uuid, "change lifecycle action"):
+            entry = self.table.get(uuid)
+            reached = resolve(entry, scope)
+            if reached.config:
+                await self.change_definition(uuid, edit)
+            if reached.live:
+                async with self._monitor(uuid) as monitor:
+                    await ends.change(self.table, entry, edit, monitor)
+
+    async def domain_taints(self, uuid: str) -> list[str]:
+        from vmherd.conf.domain import parse_domain
+        from vmherd.hypervisors.qemu import taints
+
+        return taints.of(parse_domain(self._alive(self.table.get(uuid)).xml))
+
+    async def domain_measure_dirty_rate(self, uuid: str, seconds: int, *, mode: str = "page-sampling") -> None:
+        async with self._changing(uuid, "measure dirty rate"), self._monitor(uuid) as monitor:
+            if not 1 <= seconds <= _LONGEST_MEASURE:
+                raise InvalidArgument(f"cannot measure for {seconds} s", hint=f"1 to {_LONGEST_MEASURE} are possible")
+            await monitor.execute("calc-dirty-rate", {"calc-time": seconds, "mode": mode})
+
+    async def domain_security_labels(self, uuid: str) -> list[str]:
+        self.table.get(uuid)
+        return []  # guests are confined by their user alone: no security driver gives labels yet
 
     async def domain_pm_wakeup(self, uuid: str) -> None:
         async with self._changing(uuid, "wake up"), self._monitor(uuid) as monitor:

@@ -1,0 +1,43 @@
+"""What confines guests, and what nobody can answer for."""
+
+from __future__ import annotations
+
+from vmherd.daemon.wire.client import Call
+from vmherd.daemon.wire.dispatch import remote
+from vmherd.daemon.wire.flags import DomainRef, only
+from vmherd.errors import OperationUnsupported
+
+#: virDomainMessageType
+_DEPRECATION, _TAINTING = 1, 2
+
+
+@remote
+async def domain_get_security_label(call: Call, dom: DomainRef) -> tuple[list[int], int]:
+    labels = await call.driver.domain_security_labels(dom.uuid)
+    return _letters(labels[0] if labels else ""), int(bool(labels))
+
+
+@remote
+async def domain_get_security_label_list(call: Call, dom: DomainRef) -> tuple[list[tuple[list[int], int]], int]:
+    labels = await call.driver.domain_security_labels(dom.uuid)
+    return [(_letters(label), 1) for label in labels], len(labels)
+
+
+def _letters(label: str) -> list[int]:
+    """The protocol has a label as an array of numbers, with the NUL at its end."""
+    return list(label.encode("ascii", "replace") + b"\0")
+
+
+@remote
+async def domain_get_messages(call: Call, dom: DomainRef, flags: int) -> list[str]:
+    only(flags, _DEPRECATION | _TAINTING)
+    if flags and not flags & _TAINTING:
+        return []
+    return await call.driver.domain_taints(dom.uuid)
+
+
+@remote
+async def node_get_sev_info(call: Call, most: int, flags: int) -> None:
+    only(flags, 4)
+    _ = call.driver
+    raise OperationUnsupported("QEMU does not support SEV guest")
