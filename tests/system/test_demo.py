@@ -246,3 +246,21 @@ async def test_no_process_of_a_guest_is_left(host: Host, demo: DemoGuest, tmp_pa
             await asyncio.sleep(0.1)
     assert not list((tmp_path / "run" / "guests").iterdir())
     assert replace(await domain.info(), since=0).active is False
+
+
+async def test_it_goes_on_where_it_was_saved(host: Host, demo: DemoGuest, tmp_path: Path) -> None:
+    (tmp_path / "qemu.toml").write_text("save_image_format = 'gzip'\n")
+    domain = await define(host, demo)
+    async with talking(domain) as session:
+        await session.login("root", "demo", patience=BOOT)
+        await session.run("sleep 1000 & echo 'I remember' > /run/memory")
+        before = float((await session.run("cat /proc/uptime")).split()[0])
+    await domain.managed_save()
+    assert await domain.state() is State.SHUTOFF
+    async with talking(domain) as session:
+        await session.send("\n")
+        await session.expect("# $")
+        assert await session.run("cat /run/memory; pidof sleep > /dev/null") == "I remember\n"
+        after = float((await session.run("cat /proc/uptime")).split()[0])
+        assert before < after < before + 60
+        assert "64 bytes from 10.0.2.2" in await session.run("ping -c 1 10.0.2.2")

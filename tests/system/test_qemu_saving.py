@@ -12,8 +12,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from parts import Ear, until
+from parts import Ear, make_disk, until
 
+from support.libvirtd import Libvirtd
 from vmherd.api.aio import Domain, Host, connect
 from vmherd.driver.saving import DumpFormat
 from vmherd.driver.types import PausedReason, RunningReason, ShutoffReason, State
@@ -209,6 +210,47 @@ async def test_dumps_of_both_kinds_and_what_becomes_of_the_guest(host: Host, tmp
     await domain.dump(path, crash=True)
     info = await domain.info()
     assert (info.state, info.reason) == (State.SHUTOFF, ShutoffReason.CRASHED)
+
+
+MIXED = """
+<domain type='qemu'>
+  <name>mixed</name>
+  <memory unit='MiB'>48</memory>
+  <vcpu>2</vcpu>
+  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+  <features><acpi/></features>
+  <devices>
+    <disk type='file'>
+      <driver name='qemu' type='qcow2'/><source file='{disk}'/><target dev='vda' bus='virtio'/>
+    </disk>
+    <interface type='user'><mac address='52:54:00:00:00:01'/><model type='virtio'/></interface>
+    <serial type='pty'/>
+    <channel type='unix'><target type='virtio' name='org.example.0'/></channel>
+    <input type='tablet' bus='usb'/>
+    <graphics type='vnc' autoport='yes'/>
+    <video><model type='qxl'/></video>
+    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+  </devices>
+</domain>
+"""
+
+
+async def test_libvirt_restores_what_was_saved_here_and_the_other_way_round(
+    host: Host, libvirtd: Libvirtd, tmp_path: Path
+) -> None:
+    (tmp_path / "qemu.toml").write_text("save_image_format = 'gzip'\n")
+    document, theirs, ours = tmp_path / "mixed.xml", tmp_path / "theirs", tmp_path / "ours"
+    document.write_text(MIXED.format(disk=make_disk(tmp_path)))
+    libvirtd.virsh("create", str(document))
+    libvirtd.virsh("save", "mixed", str(theirs))
+    domain = await host.restore(theirs)
+    assert (await domain.info()).reason == RunningReason.RESTORED
+    async with connected(tmp_path / "run" / "guests" / domain.uuid / "monitor.sock") as monitor:
+        assert (await monitor.execute("query-status"))["status"] == "running"
+    await domain.save(ours)
+    libvirtd.virsh("restore", str(ours))
+    assert libvirtd.virsh("domstate", "mixed", "--reason").strip() == "running (restored)"
+    libvirtd.virsh("destroy", "mixed")
 
 
 async def vmherd(uri: str, *words: str, code: int = 0) -> str:

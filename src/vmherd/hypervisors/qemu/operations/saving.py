@@ -47,7 +47,8 @@ class QemuSaving(QemuConnection):
                 raise InvalidState("cannot do managed save for transient domain", hint="save it to a file")
             running = live.state is State.RUNNING if running is None else running
             format_ = self._workshop.config.save_image_format
-            content = await documents.content(live.xml, xml, self.accept, format_, running=running)
+            folder = self._folders.guest(uuid)
+            content = await documents.content(live.xml, folder, xml, self.accept, format_, running=running)
             target = path or self._managed(entry)
             outgoing = Outgoing(self._life, self._folders, entry, live, job, target)
             await outgoing.save(content, managed=path is None, bypass_cache=bypass_cache)

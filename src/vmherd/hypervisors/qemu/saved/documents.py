@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from vmherd.conf.domain import Domain, parse_domain, render, stored
 from vmherd.conf.domain.abi import check_same_hardware
+from vmherd.conf.domain.graphics import ListenType
 from vmherd.conf.saved import SaveCookie
 from vmherd.errors import DocumentError, InvalidState
 from vmherd.hypervisors.qemu.saved.image import Compression, Image
@@ -15,12 +17,14 @@ from vmherd.util import xmlmodel
 Accept = Callable[[Domain], Awaitable[None]]
 
 
-async def content(live_xml: str, xml: str, accept: Accept, compression: str, *, running: bool) -> Image:
+async def content(live_xml: str, folder: Path, xml: str, accept: Accept, compression: str, *, running: bool) -> Image:
     """The head of an image of a guest that runs as ``live_xml``; ``xml`` may replace its document.
 
+    Sockets in ``folder``, the guest's own, are not kept: the next run makes up others.
     Raises InvalidState for a guest that could not be restored, Unsupported for a document of other hardware.
     """
     domain = stored(parse_domain(live_xml))
+    _forget_sockets(domain, folder)
     if any(disk.transient for disk in domain.devices.disks):
         raise InvalidState("a guest with <transient/> disks cannot be saved", hint="their changes go with its process")
     if xml:
@@ -29,6 +33,16 @@ async def content(live_xml: str, xml: str, accept: Accept, compression: str, *, 
     return Image(
         xml=render(domain, secure=True), cookie=cookie, running=running, compression=Compression[compression.upper()]
     )
+
+
+def _forget_sockets(domain: Domain, folder: Path) -> None:
+    for channel in domain.devices.channels:
+        for source in channel.sources:
+            source.path = None if source.path and Path(source.path).parent == folder else source.path
+    for graphics in domain.devices.graphics:
+        for listen in graphics.listens:
+            listen.socket = None if listen.socket and Path(listen.socket).parent == folder else listen.socket
+            graphics.socket = listen.socket if listen.type is ListenType.SOCKET else graphics.socket
 
 
 async def replacement(domain: Domain, xml: str, accept: Accept) -> Domain:
