@@ -11,6 +11,12 @@ from vmherd.util.descriptors import readable, writable
 from vmherd.util.sockets import connect_unix
 
 
+class Taken(Busy):
+    """Somebody uses the line."""
+
+    code = 9  # VIR_ERR_OPERATION_FAILED, as libvirt has it
+
+
 class Turn:
     """The right to use a console.
 
@@ -27,8 +33,8 @@ class Turn:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._fd)
-            raise Busy(
-                "somebody else has this console open", hint="'vmherd console --force' takes it from them"
+            raise Taken(
+                "somebody else has this line open", hint="'vmherd console --force' takes it from them"
             ) from None
 
     @property

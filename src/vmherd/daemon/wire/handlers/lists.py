@@ -22,9 +22,9 @@ _GROUPS: tuple[dict[int, Callable[[DomainInfo], bool]], ...] = (
         64: lambda info: info.state is State.SHUTOFF,
         128: lambda info: info.state not in (State.RUNNING, State.PAUSED, State.SHUTOFF),
     },
-    {256: lambda info: False, 512: lambda info: True},
+    {256: lambda info: info.managed_save, 512: lambda info: not info.managed_save},
     {1024: lambda info: info.autostart, 2048: lambda info: not info.autostart},
-    {4096: lambda info: info.managed_save, 8192: lambda info: not info.managed_save},
+    {4096: lambda info: False, 8192: lambda info: True},
     {16384: lambda info: False, 32768: lambda info: True},
 )
 _ALL = 65535
