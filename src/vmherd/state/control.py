@@ -52,7 +52,8 @@ class LocalControl(ControlOperations):
                 entry.record.config, entry.record.summary = written(entry.record.config)
             return [MetadataChangeEvent(uuid=entry.uuid, name=entry.name, type=kind, uri=uri)]
 
-        self.table.change(uuid, annotate, durable=True)
+        self.table.change(uuid, annotate)
+        await self.table.store.synced()
 
     async def domain_rename(self, uuid: str, name: str) -> None:
         self.require_writable()

@@ -99,12 +99,16 @@ class LocalDriver(LocalHost, LocalControl, HypervisorDriver):
             entry.record.config, entry.record.summary = config, summary
             return [entry.event(Lifecycle.DEFINED, detail)]
 
-        with self.store.transaction(durable=True):
+        with self.store.transaction():
             if known := self._same(domain):
-                return self.table.change(known.uuid, redefine, durable=True).info
-            record = DomainRecord(config=config, summary=summary, since=time.time())
-            entry = Entry(_uuid(domain), domain.name, record)
-            return self.table.insert(entry, [entry.event(Lifecycle.DEFINED, _ADDED)]).info
+                kept = self.table.change(known.uuid, redefine)
+            else:
+                entry = Entry(
+                    _uuid(domain), domain.name, DomainRecord(config=config, summary=summary, since=time.time())
+                )
+                kept = self.table.insert(entry, [entry.event(Lifecycle.DEFINED, _ADDED)])
+        await self.store.synced()
+        return kept.info
 
     async def domain_undefine(self, uuid: str, *, keep_nvram: bool | None = None, managed_save: bool = False) -> None:
         self.require_writable()
@@ -119,7 +123,8 @@ class LocalDriver(LocalHost, LocalControl, HypervisorDriver):
             entry.record.autostart = False
             return [entry.event(Lifecycle.UNDEFINED)]
 
-        self.table.change(uuid, forget, durable=True)
+        self.table.change(uuid, forget)
+        await self.store.synced()
 
     async def domain_set_autostart(self, uuid: str, enabled: bool) -> None:
         self.require_writable()
@@ -130,7 +135,8 @@ class LocalDriver(LocalHost, LocalControl, HypervisorDriver):
             entry.record.autostart = enabled
             return []
 
-        self.table.change(uuid, switch, durable=True)
+        self.table.change(uuid, switch)
+        await self.store.synced()
 
     async def events(self, *wanted: type[DomainEvent]) -> Subscription:
         return self.hub.subscribe(*wanted)
@@ -195,8 +201,9 @@ class LocalDriver(LocalHost, LocalControl, HypervisorDriver):
                 kept = True
                 return list(events)
 
-            self.table.change(uuid, keep, durable=True)
+            self.table.change(uuid, keep)
             if kept:
+                await self.store.synced()
                 return domain
 
     def _same(self, domain: Domain) -> Entry | None:

@@ -16,6 +16,8 @@ import msgspec
 
 from vmherd.errors import AlreadyExists, Busy, HostError, InvalidState
 from vmherd.events import AnyEvent, DomainEvent, Lifecycle, LifecycleEvent
+from vmherd.state.durability import WriteAheadLog
+from vmherd.util.files import on_host
 
 EVENTS_KEPT = 10_000
 _LOCK_WAIT = 15.0
@@ -57,16 +59,19 @@ class Store:
         self.path = path
         self.committed: Callable[[], None] = lambda: None
         self.undone: Callable[[], None] = lambda: None
+        self._log = WriteAheadLog(path) if path else None
         with _told_plainly(path):
             self._db = sqlite3.connect(
                 path or ":memory:", timeout=_LOCK_WAIT, isolation_level=None, check_same_thread=False
             )
             self._db.execute("PRAGMA journal_mode=WAL")
-            # NORMAL survives the death of any process; definitions are also synced, see `insert` and `replace`.
+            # NORMAL survives the death of any process; definitions are also synced, see `insert` and `synced`.
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._migrate()
 
     def close(self) -> None:
+        if self._log:
+            self._log.close()
         self._db.close()
 
     def _migrate(self) -> None:
@@ -90,9 +95,9 @@ class Store:
 
     @contextlib.contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[None]:
-        """Everything inside happens, or nothing.  ``durable``: also a power cut does not undo it.
+        """Everything inside happens, or nothing.  A transaction inside another one is part of that one.
 
-        A transaction inside another one is part of that one.
+        ``durable``: also a power cut does not undo it; this waits for the disk, with ``synced`` afterwards a task does.
         """
         if self._db.in_transaction:
             yield
@@ -108,7 +113,18 @@ class Store:
                     self._db.execute("ROLLBACK")
                 self.undone()
                 raise
+        if self._log:
+            self._log.note()
         self.committed()
+
+    async def synced(self) -> None:
+        """Return once a power cut does not undo what this process has committed; others can go on meanwhile.
+
+        Raises HostError where the disk fails.
+        """
+        if self._log:
+            with on_host("make a change survive a power cut"):
+                await self._log.synced()
 
     def foreign_changes(self) -> int:
         """A number that is another one after each transaction of anybody else; it costs a microsecond."""
