@@ -23,6 +23,8 @@ GUEST = """
 """
 
 READING = ("list", "info", "domstats", "events", "dumpxml", "version", "doctor", "validate")
+READING += ("vcpucount", "vcpuinfo", "vcpupin", "cpu-stats", "iothreadinfo", "dommemstat", "memtune", "schedinfo")
+READING += ("blkiotune", "numatune", "domiftune", "perf")
 READING += ("nodeinfo", "nodecpumap", "nodecpustats", "nodememstats", "freecell", "freepages", "node-memory-tune")
 
 
@@ -283,3 +285,39 @@ def test_a_drive_is_filled_and_emptied(
     assert vmherd("change-media", "web", "sda", "/new.iso", "--insert") == 4
     assert "is not empty" in capsys.readouterr().err
     assert vmherd("detach-disk", "web", "/old.iso") == 0
+
+
+def test_what_a_guest_gets_of_its_host_is_changed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """The test driver forgets at the end of a command, so what stays is proven elsewhere."""
+    for words, said in (
+        ("setvcpus web 3 --maximum --config", "may have 3 vCPUs"),
+        ("vcpupin web 0 0", "vCPU 0 of web runs on 0"),
+        ("emulatorpin web 0-1", "run on 0-1"),
+        ("iothreadadd web 4", "has I/O thread 4"),
+        ("setmaxmem web 1G --config", "boots with 1 GiB"),
+        ("memtune web --hard-limit 1G", "changed"),
+        ("schedinfo web vcpu_quota=20000 cpu_shares=100", "changed"),
+        ("numatune web --nodeset 0 --mode strict", "changed"),
+        ("perf web --enable cmt,mbmt", "changed"),
+    ):
+        assert vmherd(*words.split()) == 0, words
+        assert said in capsys.readouterr().out
+    assert vmherd("memtune", "web") == 0
+    assert "hard_limit       unlimited" in capsys.readouterr().out
+    assert vmherd("vcpucount", "web", "--maximum") == 0
+    assert capsys.readouterr().out == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("schedinfo web speed=1", 2),
+        ("vcpupin web 0 x", 2),
+        ("setvcpu web 0", 2),
+        ("setvcpus web 9", 2),
+        ("setmaxmem web 1G --live", 4),
+        ("memtune web --live --config", 2),
+    ],
+)
+def test_what_cannot_be_tuned_has_its_exit_code(words: str, code: int) -> None:
+    assert vmherd(*words.split()) == code
