@@ -13,9 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from daemons import RunningDaemon, virsh
 from parts import free_port
 
@@ -76,6 +80,39 @@ def test_it_stands_in_at_libvirts_own_place_unless_libvirt_is_there(tmp_path: Pa
                 assert time.monotonic() < deadline
         finally:
             process.terminate()
+
+
+#: A system's folders of one's own, and libvirt's client library without a word about where the daemon is.
+SYSTEM = """
+for folder in /run /etc/libvirt /var/lib/libvirt /etc/vmherd /var/lib/vmherd /var/log/vmherd /var/cache/vmherd; do
+    mkdir -p $folder && mount -t tmpfs tmpfs $folder
+done
+echo sockets.libvirt_paths = true > /etc/vmherd/daemon.toml
+"$1" -m vmherd daemon &
+trap "kill $!" EXIT
+for try in $(seq 200); do test -S /run/libvirt/libvirt-admin-sock && break; sleep 0.1; done
+virsh -c qemu:///system define "$2"
+"$1" -m vmherd list --name
+virsh -r -c qemu:///system list --all --name
+virt-admin server-list
+"""
+
+
+@pytest.mark.qemu
+@pytest.mark.root
+def test_clients_of_libvirt_find_the_systems_daemon_unchanged(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("the system's daemon is root's")
+    (tmp_path / "a.xml").write_text(
+        "<domain type='qemu'><name>otter</name><memory>65536</memory><os><type>hvm</type></os></domain>"
+    )
+    words = ["unshare", "-m", "--propagation", "private", "sh", "-ec", SYSTEM, "sh", sys.executable, tmp_path / "a.xml"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    told = " ".join(done.stdout.split())
+    assert told.startswith("Domain 'otter' defined from")
+    assert "a.xml otter otter Id Name" in told
+    assert told.endswith("0 libvirtd 1 admin")
 
 
 # Systemd
@@ -258,7 +295,21 @@ def test_certificates_decide_who_comes_in_and_what_they_may_do(tmp_path: Path) -
         assert set(ask(admin, "list", "--name").split()) == {"ci-1", "test"}
 
 
-def test_new_certificates_are_shown_after_a_reload(tmp_path: Path) -> None:
+def revoke(authority: Path, certificate: Path) -> None:
+    """Put a certificate on the authority's list, crl.pem."""
+    revoked = x509.load_pem_x509_certificate(certificate.read_bytes())
+    issuer = x509.load_pem_x509_certificate((authority / "cacert.pem").read_bytes())
+    key = serialization.load_pem_private_key((authority / "ca.key").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    now = datetime.now(UTC)
+    entry = x509.RevokedCertificateBuilder().serial_number(revoked.serial_number).revocation_date(now).build()
+    made = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject).add_revoked_certificate(entry)
+    made = made.last_update(now - timedelta(hours=1)).next_update(now + timedelta(hours=1))
+    text = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    (authority / "crl.pem").write_bytes(text)
+
+
+def test_new_certificates_and_revoked_ones_count_after_a_reload(tmp_path: Path) -> None:
     old, new = Authority(tmp_path / "old"), Authority(tmp_path / "new")
     port = free_port()
     old.issue("server", "/CN=localhost")
@@ -277,6 +328,11 @@ def test_new_certificates_are_shown_after_a_reload(tmp_path: Path) -> None:
         daemon.expect("anew")
         assert answers(after)
         assert not answers(before)
+        revoke(new.folder, after / "clientcert.pem")
+        daemon.configure(tls_settings(new.folder, port, f'crl = "{new.folder}/crl.pem"'))
+        daemon.signal(signal.SIGHUP)
+        daemon.expect("anew", at_least=2)
+        assert not answers(after)
 
 
 # A session's own

@@ -36,6 +36,9 @@ class Kind(Enum):
     TLS = "tls"
 
 
+_PATHS = (Kind.READ_WRITE, Kind.READ_ONLY, Kind.ADMIN)
+
+
 class Door(msgspec.Struct, frozen=True):
     """One listening socket."""
 
@@ -117,9 +120,10 @@ class Doors:
     def show(self) -> list[Door]:
         """Open our paths, for the first time or once they were hidden; what is open now."""
         given = {door.kind for door in self._inherited}
-        modes = {kind: mode for kind, mode in _modes(self._config.sockets).items() if kind not in given}
-        folders = [self._place.folder, *([self._place.libvirt] if self._config.sockets.libvirt_paths else [])]
-        return [self._listening(folder / kind.value, kind, mode) for kind, mode in modes.items() for folder in folders]
+        paths = [(kind, self._place.folder / kind.value) for kind in _PATHS if kind not in given]
+        if self._config.sockets.libvirt_paths:
+            paths += [(kind, self._place.libvirt / kind.value) for kind in _PATHS]
+        return [self._listening(path, kind) for kind, path in paths]
 
     def hide(self) -> None:
         """Let nobody find our paths any more; who has come already can still be let in.
@@ -133,8 +137,9 @@ class Doors:
         self._sockets.close()
         self.open = []
 
-    def _listening(self, path: Path, kind: Kind, mode: int) -> Door:
-        door = Door(kind, self._sockets.enter_context(_listen(path, mode, self._config.sockets.group)))
+    def _listening(self, path: Path, kind: Kind) -> Door:
+        settings = self._config.sockets
+        door = Door(kind, self._sockets.enter_context(_listen(path, _mode(settings, kind), settings.group)))
         self._paths.callback(_remove, path, path.stat())
         return door
 
@@ -154,12 +159,13 @@ class Doors:
             raise HostError(f"cannot listen at {address} ({kind.value}.listen): {problem}", hint=hint) from None
 
 
-def _modes(sockets: Sockets) -> dict[Kind, int]:
-    return {
-        Kind.READ_WRITE: sockets.mode,
-        Kind.READ_ONLY: sockets.readonly_mode,
-        Kind.ADMIN: sockets.admin_mode,
-    }
+def _mode(sockets: Sockets, kind: Kind) -> int:
+    match kind:
+        case Kind.READ_ONLY:
+            return sockets.readonly_mode
+        case Kind.ADMIN:
+            return sockets.admin_mode
+    return sockets.mode
 
 
 def _taken(name: str, found: socket.socket) -> Door:

@@ -2,7 +2,6 @@
 
 target      what a connection URI says of the way there
 transport   the ways: sockets, ssh, TLS
-failure     the other side's errors as ours
 connection  opening, authentication, keepalive; what all subjects rest on
 driver      the driver: connections, lists, and the lives of domains
 """
