@@ -4,6 +4,8 @@ The blocking twin, ``vmherd.api.sync``, is generated from the modules here (``to
 coroutine becomes a blocking method there.
 """
 
+from vmherd.api.aio.agent import Agent
+from vmherd.api.aio.control import Control
 from vmherd.api.aio.devices import Devices
 from vmherd.api.aio.domain import Domain
 from vmherd.api.aio.hardware import Hardware
@@ -11,4 +13,4 @@ from vmherd.api.aio.host import Host, connect
 from vmherd.api.aio.screen import Screen
 from vmherd.api.aio.tuning import Tuning
 
-__all__ = ["Devices", "Domain", "Hardware", "Host", "Screen", "Tuning", "connect"]
+__all__ = ["Agent", "Control", "Devices", "Domain", "Hardware", "Host", "Screen", "Tuning", "connect"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from vmherd.api.aio.agent import Agent
+from vmherd.api.aio.control import Control
 from vmherd.api.aio.devices import Devices
 from vmherd.api.aio.screen import Screen
 from vmherd.api.aio.tuning import Tuning
@@ -38,6 +40,21 @@ class Domain:
     def screen(self) -> Screen:
         """What it shows, its keyboard and its displays."""
         return Screen(self._driver, self.uuid)
+
+    @property
+    def agent(self) -> Agent:
+        """The agent in the guest: what only somebody inside can tell and do."""
+        return Agent(self._driver, self.uuid)
+
+    @property
+    def control(self) -> Control:
+        """Metadata, jobs, sleep, and the hypervisor's own monitor."""
+        return Control(self._driver, self.uuid)
+
+    async def rename(self, name: str) -> Domain:
+        """Give this domain, which must not run, another name, and return it; InvalidState if that is taken."""
+        await self._driver.domain_rename(self.uuid, name)
+        return Domain(self._driver, await self._driver.domain_find(self.uuid))
 
     async def info(self) -> DomainInfo:
         """State, memory, vCPUs and CPU time as they are now."""

@@ -5,6 +5,8 @@ Generated from aio/__init__.py by tools/gensync.py; do not edit.
 
 from __future__ import annotations
 
+from vmherd.api.sync.agent import Agent
+from vmherd.api.sync.control import Control
 from vmherd.api.sync.devices import Devices
 from vmherd.api.sync.domain import Domain
 from vmherd.api.sync.hardware import Hardware
@@ -12,4 +14,4 @@ from vmherd.api.sync.host import Host, connect
 from vmherd.api.sync.screen import Screen
 from vmherd.api.sync.tuning import Tuning
 
-__all__ = ["Devices", "Domain", "Hardware", "Host", "Screen", "Tuning", "connect"]
+__all__ = ["Agent", "Control", "Devices", "Domain", "Hardware", "Host", "Screen", "Tuning", "connect"]

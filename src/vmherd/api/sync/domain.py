@@ -9,6 +9,8 @@ from pathlib import Path
 
 from vmherd.api import aio, bridge
 from vmherd.api.bridge import Console
+from vmherd.api.sync.agent import Agent
+from vmherd.api.sync.control import Control
 from vmherd.api.sync.devices import Devices
 from vmherd.api.sync.screen import Screen
 from vmherd.api.sync.tuning import Tuning
@@ -39,6 +41,20 @@ class Domain:
     def screen(self) -> Screen:
         """What it shows, its keyboard and its displays."""
         return Screen(self._wrapped.screen)
+
+    @property
+    def agent(self) -> Agent:
+        """The agent in the guest: what only somebody inside can tell and do."""
+        return Agent(self._wrapped.agent)
+
+    @property
+    def control(self) -> Control:
+        """Metadata, jobs, sleep, and the hypervisor's own monitor."""
+        return Control(self._wrapped.control)
+
+    def rename(self, name: str) -> Domain:
+        """Give this domain, which must not run, another name, and return it; InvalidState if that is taken."""
+        return Domain(self._loop.run(self._wrapped.rename(name)))
 
     def info(self) -> DomainInfo:
         """State, memory, vCPUs and CPU time as they are now."""
