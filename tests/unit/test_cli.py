@@ -25,6 +25,7 @@ GUEST = """
 READING = ("list", "info", "domstats", "events", "dumpxml", "version", "doctor", "validate")
 READING += ("vcpucount", "vcpuinfo", "vcpupin", "cpu-stats", "iothreadinfo", "dommemstat", "memtune", "schedinfo")
 READING += ("blkiotune", "numatune", "domiftune", "perf")
+READING += ("guestinfo", "domifaddr", "domfsinfo", "domjobinfo", "domlaunchsecinfo")
 READING += ("nodeinfo", "nodecpumap", "nodecpustats", "nodememstats", "freecell", "freepages", "node-memory-tune")
 
 
@@ -321,3 +322,16 @@ def test_what_a_guest_gets_of_its_host_is_changed_and_shown(capsys: pytest.Captu
 )
 def test_what_cannot_be_tuned_has_its_exit_code(words: str, code: int) -> None:
     assert vmherd(*words.split()) == code
+
+
+def test_a_guests_words_are_set_shown_and_removed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert vmherd("desc", "web", "--title") == 0
+    assert capsys.readouterr().out == "The shop\n"
+    assert vmherd("desc", "web") == 0
+    assert capsys.readouterr().out == "web has no description\n"
+    assert vmherd("metadata", "web", "urn:x") == 3
+    assert vmherd("metadata", "web", "urn:x", "--set", "<a/>", "--remove") == 2
+    assert vmherd("event", "--list") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "memory-device-size-change"
+    assert vmherd("event", "--event", "nothing") == 2
+    assert vmherd("event", "web", "--all", "--timeout", "0.1") == 1
