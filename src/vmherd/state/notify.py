@@ -20,9 +20,15 @@ _FALLBACK = 5.0
 
 def ping(folder: Path) -> None:
     """Wake every listener in ``folder``; sockets nobody listens on any more are removed."""
-    with contextlib.suppress(FileNotFoundError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return
+    if not names:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
-        for name in os.listdir(folder):
+        for name in names:
             with short_path(folder / name) as path:
                 try:
                     sender.sendto(b"", path)

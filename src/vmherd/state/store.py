@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from vmherd.errors import AlreadyExists, Busy, HostError, InvalidState
+from vmherd.errors import AlreadyExists, Busy, HostError, InvalidState, VmherdError
 from vmherd.events import AnyEvent, DomainEvent, Lifecycle, LifecycleEvent
 from vmherd.state.durability import WriteAheadLog
 from vmherd.util.files import on_host
@@ -60,7 +60,9 @@ class Store:
         self.committed: Callable[[], None] = lambda: None
         self.undone: Callable[[], None] = lambda: None
         self._log = WriteAheadLog(path) if path else None
-        with _told_plainly(path):
+        self._told = _ToldPlainly(path)
+        self._durable = False
+        with self._told:
             self._db = sqlite3.connect(
                 path or ":memory:", timeout=_LOCK_WAIT, isolation_level=None, check_same_thread=False
             )
@@ -102,8 +104,10 @@ class Store:
         if self._db.in_transaction:
             yield
             return
-        with _told_plainly(self.path):
-            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        with self._told:
+            if durable is not self._durable:
+                self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                self._durable = durable
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -132,13 +136,13 @@ class Store:
 
     def all(self, kind: str) -> list[Record]:
         """Every object of a kind, ordered by name."""
-        with _told_plainly(self.path):
+        with self._told:
             rows = self._db.execute(f"{_SELECT} WHERE kind=? ORDER BY name", (kind,)).fetchall()
         return [Record(*row) for row in rows]
 
     def revisions(self, kind: str) -> dict[str, int]:
         """The revision of every object of a kind, by UUID."""
-        with _told_plainly(self.path):
+        with self._told:
             return dict(self._db.execute("SELECT uuid, revision FROM object WHERE kind=?", (kind,)))
 
     def get(self, kind: str, uuid: str) -> Record | None:
@@ -148,26 +152,28 @@ class Store:
         return self._one(f"{_SELECT} WHERE kind=? AND name=?", kind, name)
 
     def _one(self, query: str, *args: str) -> Record | None:
-        with _told_plainly(self.path):
+        with self._told:
             row = self._db.execute(query, args).fetchone()
         return Record(*row) if row else None
 
     def _value(self, query: str, *args: object) -> int:
-        with _told_plainly(self.path):
+        with self._told:
             row = self._db.execute(query, args).fetchone()
         return int(row[0] or 0)
 
     def insert(self, kind: str, uuid: str, name: str, body: bytes) -> int:
         """Keep a new object; its revision.  Raises AlreadyExists if the name or the UUID is taken."""
         with self.transaction(durable=True):
-            taken = self.find(kind, name) or self.get(kind, uuid)
-            if taken:
+            revision = self.count("revision")
+            try:
+                self._db.execute("INSERT INTO object VALUES (?,?,?,?,?)", (kind, uuid, name, revision, body))
+            except sqlite3.IntegrityError:
+                taken = self.find(kind, name) or self.get(kind, uuid)
+                assert taken is not None  # nothing else can be wrong
                 raise AlreadyExists(
                     f"{kind} {taken.name!r} exists already, with UUID {taken.uuid}",
                     hint=f"choose another name and UUID; with <uuid>{taken.uuid}</uuid> it is replaced",
-                )
-            revision = self.count("revision")
-            self._db.execute("INSERT INTO object VALUES (?,?,?,?,?)", (kind, uuid, name, revision, body))
+                ) from None
         return revision
 
     def replace(self, kind: str, uuid: str, body: bytes) -> int:
@@ -219,7 +225,7 @@ class Store:
 
     def events_after(self, seq: int) -> list[DomainEvent]:
         """The events numbered above ``seq``, oldest first."""
-        with _told_plainly(self.path):
+        with self._told:
             rows = self._db.execute(
                 "SELECT seq, time, uuid, name, event, detail, body FROM event WHERE seq>? ORDER BY seq", (seq,)
             ).fetchall()
@@ -247,22 +253,32 @@ def _event(seq: int, when: float, uuid: str, name: str, event: int, detail: int,
 _SELECT = "SELECT kind, uuid, name, revision, body FROM object"
 
 
-@contextlib.contextmanager
-def _told_plainly(path: Path | None) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as problem:
-        text = str(problem)
-        if "locked" in text:
-            raise Busy(f"{path} is locked by another process", hint="try again; 'fuser' shows who has it") from None
-        raise HostError(
+class _ToldPlainly:
+    """A context in which SQLite's exceptions become ours; entered so often that it is no generator."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
+        if isinstance(problem, sqlite3.Error):
+            raise _plainly(problem, self._path) from problem
+
+
+def _plainly(problem: sqlite3.Error, path: Path | None) -> VmherdError:
+    text = str(problem)
+    if isinstance(problem, sqlite3.ProgrammingError):
+        return InvalidState("this connection is closed", hint="open another one")
+    if isinstance(problem, sqlite3.OperationalError) and "locked" in text:
+        return Busy(f"{path} is locked by another process", hint="try again; 'fuser' shows who has it")
+    if isinstance(problem, sqlite3.OperationalError):
+        return HostError(
             f"cannot use the state database {path}: {text}",
             hint="make room on the disk" if "full" in text else "check that the folder exists and is yours to write",
-        ) from problem
-    except sqlite3.ProgrammingError:
-        raise InvalidState("this connection is closed", hint="open another one") from None
-    except sqlite3.DatabaseError as problem:
-        raise HostError(
-            f"the state database {path} is damaged: {problem}",
-            hint="move it away; running guests go on, their definitions can be saved with 'vmherd dumpxml' before",
-        ) from problem
+        )
+    return HostError(
+        f"the state database {path} is damaged: {problem}",
+        hint="move it away; running guests go on, their definitions can be saved with 'vmherd dumpxml' before",
+    )
