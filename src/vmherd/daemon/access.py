@@ -141,7 +141,7 @@ class Scope(NamedTuple):
     bits: int
 
     def covers(self, name: str, uuid: str) -> bool:
-        return any(pattern == uuid or fnmatchcase(name, pattern) for pattern in self.domains)
+        return bool(name) and any(pattern == uuid or fnmatchcase(name, pattern) for pattern in self.domains)
 
 
 class Holder:
@@ -195,7 +195,7 @@ class Holder:
 
     def sees(self, name: str, uuid: str) -> bool:
         """Whether the client may know of a domain: it is in lists, and its events are told."""
-        return not self._seeing & ~self._bits_for(name, uuid)
+        return not self._seeing & ~self._everywhere or not self._seeing & ~self._bits_for(name, uuid)
 
     def _bits_for(self, name: str, uuid: str) -> int:
         return self._everywhere | union(scope.bits for scope in self._scopes if scope.covers(name, uuid))

@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 
 from vmherd.driver.hypervisor import HypervisorDriver
-from vmherd.driver.registry import open_driver, open_storage
+from vmherd.driver.registry import REMOTE, open_driver, open_storage
 from vmherd.driver.storage import StorageDriver
 from vmherd.driver.uri import parse_uri
 from vmherd.errors import ConnectFailed, NotSupported
@@ -48,7 +48,8 @@ class Hosts:
 
     async def _opened(self, text: str) -> HypervisorDriver:
         uri, main = parse_uri(text), parse_uri(self.main)
-        if uri.transport or uri.host:
+        # Through us a client would be whom the daemon runs as, at the other end.
+        if uri.transport or uri.host or uri.scheme == REMOTE:
             raise ConnectFailed(f"{text!r} is not on this host", hint="connect to that host itself")
         if uri.scheme == main.scheme and (uri.path, uri.params) != (main.path, main.params):
             raise ConnectFailed(f"this daemon serves {self.main!r}, not {text!r}", hint=f"ask for {self.main}")

@@ -33,6 +33,9 @@ async def answer(handler: Handler, call: Call, arguments: Sequence[Any]) -> Any:
         holder.require_for(handler.rule, arguments, result.name, result.uuid)
         return result
     holder.require_for(handler.rule, arguments, *await _subject(call, name, arguments))
+    if name == "domain_rename":
+        # Its new name may be one that others have a say about.
+        holder.require_for(handler.rule, arguments, arguments[1] or "", "")
     return await handler.answer(call, arguments)
 
 

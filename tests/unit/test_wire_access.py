@@ -1,0 +1,65 @@
+"""What clients with few rights reach over the wire: no more than these."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from vmherd.daemon.config import Access, Grant
+from wire import RawClient, Service, serving
+
+GUEST = "<domain type='test'>{}<memory>1024</memory><os><type>hvm</type></os></domain>"
+ME = str(os.geteuid())
+TEST = ("test", "6695eb01-f6a4-8304-79aa-97f2502e193f", 1)
+
+
+@contextmanager
+def granted(path: Path, *grants: Grant) -> Iterator[tuple[Service, RawClient]]:
+    """A client to whom nothing but ``grants`` applies."""
+    with serving(path, access=Access(default="none", grants=grants)) as service, RawClient(path) as client:
+        yield service, client
+
+
+def test_nobody_becomes_the_daemon_by_way_of_the_daemon(tmp_path: Path) -> None:
+    path = tmp_path / "sock"
+    with granted(path, Grant(role="viewer", users=(ME,))) as (_, client):
+        for uri in (
+            f"remote:///default?socket={path}",
+            f"test+unix:///default?socket={path}",
+            "test://localhost/default",
+        ):
+            with pytest.raises(AssertionError, match="is not on this host"):
+                client.open(uri)
+        client.open()
+        with pytest.raises(AssertionError, match="domain_destroy needs domain:stop"):
+            client.call("domain_destroy", TEST)
+
+
+def test_a_grant_for_some_guests_cannot_be_stretched(tmp_path: Path) -> None:
+    mine = Grant(role="admin", users=(ME,), domains=("mine-*",))
+    with granted(tmp_path / "sock", mine) as (_, client):
+        client.open()
+        (ref,) = client.call("domain_define_xml", GUEST.format("<name>mine-1</name>"))
+        refused = [
+            # Another's guest, under a name of ours.
+            ("domain_destroy", ("mine-1", TEST[1], 1)),
+            ("domain_get_xml_desc", ("mine-1", TEST[1], 1), 0),
+            ("domain_define_xml", GUEST.format(f"<name>mine-2</name><uuid>{TEST[1]}</uuid>")),
+            ("domain_lookup_by_id", 1),
+            ("domain_lookup_by_name", "test"),
+            ("domain_define_xml", GUEST.format("<name>theirs</name>")),
+            ("domain_create_xml", GUEST.format("<name>theirs</name>"), 0),
+            ("domain_rename", ref, "theirs", 0),
+            ("domain_restore", "/tmp/any"),
+            ("connect_get_domain_capabilities", None, None, None, None, 0),
+        ]
+        for name, *arguments in refused:
+            with pytest.raises(AssertionError, match=r"needs|exists|already|no domain"):
+                client.call(name, *arguments)
+        assert client.call("domain_create", ref) == ()
+        assert [each.name for each in client.call("connect_list_all_domains", 1, 0)[0]] == ["mine-1"]
+        assert client.call("connect_num_of_domains") == (1,)
