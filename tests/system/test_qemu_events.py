@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+from daemons import RunningDaemon
 from parts import Ear
 
 from vmherd.api.aio import Host
@@ -53,3 +60,57 @@ async def test_resets_visitors_of_the_screen_and_raw_events_are_told(host: Host)
     assert connected.remote.node == "127.0.0.1"
     assert "RESET" in names
     assert [name for name in names if name.startswith("VNC_")] == ["VNC_CONNECTED", "VNC_DISCONNECTED"]
+
+
+@contextmanager
+def listening(daemon: RunningDaemon, *words: str) -> Iterator[list[str]]:
+    """What virsh prints while it waits for events; its lines are there after the block."""
+    uri = f"qemu+unix:///system?socket={daemon.run / 'libvirt-sock'}"
+    lines: list[str] = []
+    with subprocess.Popen(["virsh", "-c", uri, *words, "--loop"], stdout=subprocess.PIPE, text=True) as process:
+        time.sleep(1.0)  # it says nothing when it listens
+        yield lines
+        time.sleep(0.5)
+        process.send_signal(2)
+        assert process.stdout is not None
+        lines += [line.strip() for line in process.stdout.read().splitlines() if line.strip()]
+
+
+@pytest.mark.skipif(not shutil.which("virsh"), reason="asks with virsh, of the package libvirt-clients")
+def test_virsh_hears_events_of_every_kind_and_those_of_the_monitor(tmp_path: Path) -> None:
+    (tmp_path / "web.xml").write_text(GUEST)
+    with RunningDaemon(tmp_path, uri=f"qemu:///embed?root={tmp_path / 'root'}") as daemon:
+        virsh = daemon.virsh
+        virsh("define", str(tmp_path / "web.xml"))
+        virsh("start", "web")
+        raw = ("qemu-monitor-event", "--event", "^(stop|resu)", "--regex", "--no-case")
+        with listening(daemon, "event", "--all") as told, listening(daemon, *raw) as monitor:
+            virsh("suspend", "web")
+            virsh("resume", "web")
+            virsh("reset", "web")
+            virsh("desc", "web", "--title", "new")
+            assert "is not present" in virsh("metadata", "web", "urn:x")
+            virsh("metadata", "web", "urn:x", "--key", "x", "--set", "<a/>")
+            assert virsh("domjobinfo", "web").split() == ["Job", "type:", "None"]
+            virsh("managedsave", "web")
+            completed = virsh("domjobinfo", "web", "--completed", "--keep-completed")
+            assert virsh("domjobinfo", "web", "--completed") == completed
+            assert virsh("domjobinfo", "web", "--completed").split() == ["Job", "type:", "None"]
+        virsh("managedsave-remove", "web")
+        assert virsh("domrename", "web", "shop") == "Domain successfully renamed"
+        assert virsh("domstate", "shop") == "shut off"
+    assert "Operation:        Save" in completed
+    assert "Memory processed:" in completed
+    text = "\n".join(told)
+    for wanted in (
+        "event 'lifecycle' for domain 'web': Suspended Paused",
+        "event 'lifecycle' for domain 'web': Resumed Unpaused",
+        "event 'reboot' for domain 'web'",
+        "event 'metadata-change' for domain 'web': type title",
+        "event 'metadata-change' for domain 'web': type element, uri urn:x",
+        "event 'job-completed' for domain 'web':",
+        "event 'lifecycle' for domain 'web': Stopped Saved",
+    ):
+        assert wanted in text
+    names = [line.split()[1] for line in monitor if line.startswith("event")]
+    assert names[:2] == ["STOP", "RESUME"]

@@ -151,3 +151,25 @@ def test_a_name_that_is_taken_meanwhile_keeps_both_as_they_were(tmp_path: Path) 
     with pytest.raises(VmherdError, match="exists already"):
         store.rename("domain", "1", "b")
     assert [record.name for record in store.all("domain")] == ["a", "b"]
+
+
+async def test_guests_of_the_test_driver_have_an_inside_as_libvirts_do(driver: HypervisorDriver) -> None:
+    devices = (
+        "<disk type='file' device='disk'><source file='/x'/><target dev='vda' bus='virtio'/></disk>"
+        "<interface type='network'><mac address='aa:bb:cc:dd:ee:ff'/><source network='n'/>"
+        "<target dev='n0'/></interface>"
+    )
+    xml = GUEST.replace("<name>web", "<name>full").replace("</domain>", f"<devices>{devices}</devices></domain>")
+    uuid = (await driver.domain_create(xml)).uuid
+    assert await driver.domain_hostname(uuid) == "fullhost"
+    assert [(each.mountpoint, each.disks) for each in await driver.domain_filesystems(uuid)] == [
+        ("/", ("vda",)),
+        ("/boot", ("vda",)),
+    ]
+    frozen = [await driver.domain_freeze(uuid, ["/"]), await driver.domain_freeze(uuid), await driver.domain_thaw(uuid)]
+    assert frozen == [1, 1, 2]
+    assert await driver.domain_thaw(uuid) == 0
+    (card,) = await driver.domain_addresses(uuid)
+    assert (card.name, card.mac, card.addresses[0].address) == ("n0", "aa:bb:cc:dd:ee:ff", "192.168.122.3")
+    assert await driver.domain_time(uuid) // 1_000_000_000 == 627319920
+    await driver.domain_poweroff(uuid)

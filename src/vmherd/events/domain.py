@@ -242,7 +242,7 @@ class JobCompletedEvent(DomainEvent, frozen=True, kw_only=True):
 
     ids = (EventId.JOB_COMPLETED,)
 
-    params: dict[str, int | bool | str]
+    params: dict[str, int | float | bool | str]
 
 
 class MetadataChangeEvent(DomainEvent, frozen=True, kw_only=True):

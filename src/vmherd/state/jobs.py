@@ -10,7 +10,7 @@ import asyncio
 import fcntl
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -60,8 +60,10 @@ class EndedJob(msgspec.Struct, frozen=True):
 class Jobs:
     """The jobs of all domains whose lock files are in ``folder``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, done: Callable[[str, EndedJob], None] = lambda *_: None) -> None:
+        """``done`` hears of each job that counted what it did, with the UUID, while it still holds its domain."""
         self._folder = folder
+        self._done = done
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @asynccontextmanager
@@ -151,6 +153,7 @@ class Jobs:
         """Note the end of a job that counted what it did, for whoever asks how it went."""
         if job._info.total:
             ended = EndedJob(job._info, time.time() - job._info.started)
+            self._done(uuid, ended)
             with suppress(OSError):  # it is done all the same
                 write_atomically(self._ended_path(uuid), msgspec.json.encode(ended))
 

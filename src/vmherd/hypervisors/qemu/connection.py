@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from vmherd.driver.control import JobType
 from vmherd.driver.types import Scope, State
 from vmherd.driver.uri import ConnectURI
-from vmherd.errors import InvalidState, VmherdError
+from vmherd.errors import DomainNotFound, InvalidState, VmherdError
+from vmherd.events import JobCompletedEvent
 from vmherd.hypervisors.qemu import keeper
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.hotplug import journal
@@ -20,12 +23,14 @@ from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.state.changes import resolve
 from vmherd.state.domains import Entry, Live
 from vmherd.state.driver import LocalDriver
-from vmherd.state.jobs import Jobs
+from vmherd.state.jobs import EndedJob, Jobs
 
 if TYPE_CHECKING:
     from vmherd.conf.domain import Domain
     from vmherd.hypervisors.qemu.agent import Agent
     from vmherd.hypervisors.qemu.workshop import Workshop
+
+log = logging.getLogger("vmherd.qemu")
 
 #: Seconds between looks whether the agent that is waited for is still there.
 _AGENT_POLL = 0.5
@@ -40,8 +45,22 @@ class QemuConnection(LocalDriver):
         folders.create()
         super().__init__(uri, readonly=readonly, database=folders.database, listeners=folders.listeners)
         self._folders = folders
-        self._jobs = Jobs(folders.jobs)
+        self._jobs = Jobs(folders.jobs, self._tell_done)
         self._life = Life(self.table, folders, self._jobs)
+
+    def _tell_done(self, uuid: str, job: EndedJob) -> None:
+        from vmherd.hypervisors.qemu import jobstats
+
+        told = jobstats.ended(job)
+        if told.type is JobType.NONE:
+            return
+        try:
+            name = self.table.get(uuid).name
+            self.store.record_events([JobCompletedEvent(uuid=uuid, name=name, params=told.params)])
+        except DomainNotFound:
+            return  # a transient domain that was saved
+        except VmherdError as problem:  # it is done all the same
+            log.warning("cannot tell that %r is done: %s", job.info.operation, problem)
 
     async def _attend(self) -> None:
         """Look after guests that nobody looked after: their keeper or their start may have been killed."""

@@ -30,12 +30,13 @@ from vmherd.events import DomainEvent, Lifecycle
 from vmherd.hypervisors.test import node
 from vmherd.hypervisors.test.devices import TestDevices
 from vmherd.hypervisors.test.host import TestHost
+from vmherd.hypervisors.test.inside import TestInside
 from vmherd.state.domains import Entry, Live, mark_stopped, set_state
 from vmherd.state.tuning.operations import LocalTuning
 from vmherd.util import xmlmodel
 
 
-class TestDriver(TestHost, TestDevices, LocalTuning):
+class TestDriver(TestHost, TestDevices, TestInside, LocalTuning):
     """Guests that are nothing but their state."""
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
