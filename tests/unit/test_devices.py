@@ -102,7 +102,7 @@ async def test_disks_stand_in_the_order_of_their_names(domain: Domain) -> None:
         ),
         ("attach", "<video/>", OperationUnsupported, "persistent attach of device 'video' is not supported"),
         ("attach", "<rng model='virtio'><alias name='ua-dice'/><backend model='builtin'/></rng>", DocumentError, "ua-"),
-        ("attach", "<cpu/>", DocumentError, "not a"),
+        ("attach", "<cpu/>", DocumentError, "unknown device type 'cpu'"),
         ("detach", DISK.format("disk", "", "vdb", "virtio"), DeviceMissing, "disk vdb not found"),
         ("detach", CARD.format(3), DeviceMissing, "no device matching MAC address 52:54:00:00:00:03"),
         ("detach", "<interface type='user'/>", OperationFailed, "multiple devices"),

@@ -7,14 +7,19 @@ from functools import cache
 from vmherd.conf.domain.defaults import complete_mac
 from vmherd.conf.domain.domain import Devices
 from vmherd.conf.domain.net import Interface
+from vmherd.errors import Unsupported
 from vmherd.util.xmlmodel import Element, declared, parse_any
+from vmherd.util.xmlmodel.document import load
 
 
 def parse_device(xml: str | bytes) -> Element:
     """The device ``xml`` describes, nothing added.
 
-    Raises XMLSyntaxError when it is not well formed, DocumentError when it is no device.
+    Raises XMLSyntaxError when it is not well formed, DocumentError when it is no device, or none that is known.
     """
+    tag = load(xml).tag
+    if tag not in [kind.__xml__.tag for kind in _kinds()]:
+        raise Unsupported(f"unknown device type '{tag}'", hint="it is an element of <devices>, such as <disk>")
     device = parse_any(_kinds(), xml)
     alias = getattr(device, "alias", None)
     if alias is not None and not alias.name:

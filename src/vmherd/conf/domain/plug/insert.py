@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vmherd.conf.domain.buses import drive_number
+from vmherd.conf.domain.buses import drive_number, number_controllers
 from vmherd.conf.domain.chardev import Channel, Console, Parallel, Serial
 from vmherd.conf.domain.controller import Controller
 from vmherd.conf.domain.disk import Disk
@@ -38,6 +38,8 @@ def insert(domain: Domain, device: Element) -> None:
         raise InvalidState(f"domain already has a {word(device)}", hint="detach that first")
     else:
         setattr(domain.devices, name, device)
+    if isinstance(device, Controller):
+        number_controllers(domain.devices.controllers)
     if isinstance(device, MemoryDevice):
         _grow(domain, device.target.size)
 
@@ -112,9 +114,14 @@ def _lease(domain: Domain, lease: Lease) -> None:
 
 def _stream(domain: Domain, stream: Serial | Parallel | Console | Channel) -> None:
     there = getattr(domain.devices, room(type(stream)))
-    ends = (stream.type, stream.sources, stream.target, stream.address)
-    if any((each.type, each.sources, each.target, each.address) == ends for each in there):
+    if any(_ends(each) == _ends(stream) for each in there):
         raise InvalidState("chardev already exists", hint="change its source, its port or its name")
+
+
+def _ends(stream: Serial | Parallel | Console | Channel) -> object:
+    """What makes a character device this one.  Source: virDomainChrEquals of libvirt"""
+    target = stream.target.replace(state=None) if isinstance(stream, Channel) else stream.target
+    return stream.type, stream.sources, target
 
 
 def _filesystem(domain: Domain, filesystem: Filesystem) -> None:

@@ -24,7 +24,6 @@ from vmherd.conf.domain.redirdev import Redirdev
 from vmherd.conf.domain.rng import Rng
 from vmherd.conf.domain.shmem import Shmem
 from vmherd.conf.domain.sound import Sound
-from vmherd.conf.domain.tpm import Tpm
 from vmherd.conf.domain.vsock import Vsock
 from vmherd.conf.domain.watchdog import Watchdog
 from vmherd.errors import OperationUnsupported
@@ -32,7 +31,7 @@ from vmherd.util.xmlmodel import Element
 
 _COMING_AND_GOING = (
     Disk, Interface, Sound, Hostdev, Lease, Controller, Serial, Parallel, Console, Channel, Filesystem, Rng,
-    MemoryDevice, Redirdev, Shmem, Tpm, Watchdog, Input, Vsock,
+    MemoryDevice, Redirdev, Shmem, Watchdog, Input, Vsock,
 )  # fmt: skip
 _CHANGING = (Disk, Graphics, Interface, MemoryDevice)
 
@@ -49,7 +48,8 @@ def attach(domain: Domain, device: Element) -> None:
 def detach(domain: Domain, device: Element) -> None:
     """Remove the device that is meant.  Raises DeviceMissing, OperationUnsupported for what stays as it is."""
     _require(device, _COMING_AND_GOING, "detach")
-    take_out(domain, find(domain, device))
+    there = domain.devices.watchdog if isinstance(device, Watchdog) else None  # there is but one, whatever its action
+    take_out(domain, there or find(domain, device))
 
 
 def detach_alias(domain: Domain, alias: str) -> None:

@@ -130,7 +130,7 @@ class Plugs:
         return PCI if serial.target and serial.target.type is SerialTargetType.PCI else None
 
     def _memory(self, memory: MemoryDevice) -> Plug | None:
-        return PCI if memory.model in (MemoryModel.VIRTIO_PMEM, MemoryModel.VIRTIO_MEM) else None
+        return self.express if memory.model in (MemoryModel.VIRTIO_PMEM, MemoryModel.VIRTIO_MEM) else None
 
     def _iommu(self, iommu: Iommu) -> Plug | None:
         return BUILT_IN if iommu.model is IommuModel.VIRTIO and self.express is not PCI else None

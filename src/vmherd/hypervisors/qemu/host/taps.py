@@ -7,13 +7,13 @@ libvirt.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from vmherd.conf.domain.net import Interface, InterfaceTarget, InterfaceType
@@ -39,35 +39,41 @@ async def connect(interface: Interface) -> list[int]:
 
     Raises HostError where we may not, or the bridge is not there.
     """
-    async with network() as links:
-        name, fds = _open(interface)
-        try:
-            await _configure(links, interface, name)
-        except BaseException:
-            for fd in fds:
-                os.close(fd)
-            raise
+    name, fds = _open(interface)
+    try:
+        await _with_links(lambda links: _configure(links, interface, name))
+    except BaseException:
+        for fd in fds:
+            os.close(fd)
+        raise
     return fds
 
 
 async def move(interface: Interface) -> None:
     """Plug the tap device of a card into the bridge that it names now.  Raises HostError if there is none."""
+    await _with_links(lambda links: _replug(links, interface))
+
+
+async def _replug(links: AsyncIPRoute, interface: Interface) -> None:
     assert interface.target is not None  # the card has its device
-    async with network() as links:
-        (index,) = await links.link_lookup(ifname=interface.target.dev)
-        port = await _port(links, interface)
-        await links.link("set", index=index, **port)
-        await links.brport("set", index=index, isolated=int(bool(interface.port and interface.port.isolated)))
+    (index,) = await links.link_lookup(ifname=interface.target.dev)
+    await links.link("set", index=index, **await _port(links, interface))
+    await links.brport("set", index=index, isolated=int(bool(interface.port and interface.port.isolated)))
 
 
-@asynccontextmanager
-async def network() -> AsyncIterator[AsyncIPRoute]:
-    """The kernel's network devices; its complaints become HostError."""
+async def _with_links(work: Callable[[AsyncIPRoute], Coroutine[Any, Any, None]]) -> None:
+    """Do something to the kernel's network devices; its complaints become HostError.
+
+    On a loop of its own: pyroute2's sockets are not for every other one, such as uvloop's.
+    """
     from pyroute2 import AsyncIPRoute, NetlinkError  # takes longer than all of vmherd to import
 
-    try:
+    async def connected() -> None:
         async with AsyncIPRoute() as links:
-            yield links
+            await work(links)
+
+    try:
+        await asyncio.to_thread(asyncio.run, connected())
     except NetlinkError as problem:
         raise HostError(f"the network device cannot be set up: {problem.args[-1]}", hint=_RIGHTS) from None
 

@@ -39,6 +39,7 @@ async def attach(running: Running, means: Means, device: Element) -> None:
     device = device.copy()
     drop_generated_alias(device)
     device = place.complete_alone(running.domain, device, means)
+    channels.name(alone(running.domain, device), running.folder)
     if isinstance(device, Disk) and (drive := media.same_drive(running.domain, device)):
         await media.change(running, drive, device, means)
         return
@@ -69,7 +70,6 @@ class _Plug:
         folder = self._running.folder
         async with AsyncExitStack() as undo:
             files.require(self._view)
-            channels.name(self._view, folder)
             journal.write(folder, journal.Note(self._alias, render(self._device)))
             undo.push_async_callback(self._forget)
             with ExitStack() as ours:  # what QEMU gets, we close

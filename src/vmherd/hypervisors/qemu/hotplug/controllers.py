@@ -21,7 +21,7 @@ def is_pluggable(each: Controller) -> bool:
 
 def may_come(domain: Domain, each: Controller) -> None:
     if not is_pluggable(each):
-        raise OperationUnsupported(f"'{each.type}' controller cannot be hotplugged.", hint=_HINT)
+        raise OperationUnsupported(f"'{each.type}' controller cannot be hot plugged.", hint=_HINT)
     same = [there for there in domain.devices.controllers if there.type is each.type]
     if each.index is not None and any(there.index == each.index for there in same):
         raise OperationFailed(f"target {each.type}:{each.index} already exists", hint="leave index out")

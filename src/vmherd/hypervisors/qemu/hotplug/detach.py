@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import Device, PciAddress
+from vmherd.conf.domain.controller import Controller
 from vmherd.conf.domain.domain import devices_of
 from vmherd.conf.domain.plug import find, find_alias
 from vmherd.conf.domain.plug.fragment import word
@@ -47,7 +48,9 @@ async def detach(running: Running, means: Means, wanted: Element) -> None:
 
     Raises DeviceMissing, OperationUnsupported for what stays, OperationFailed where it is in use or the guest says no.
     """
-    family(wanted, "detach")
+    chosen = family(wanted, "detach")
+    if isinstance(wanted, Controller):
+        chosen.may_go(running.domain, wanted)  # whether it is there or not
     assert isinstance(wanted, Device)  # a family has no others
     found = find(running.domain, place.complete_alone(running.domain, wanted, means))
     assert isinstance(found, Device)

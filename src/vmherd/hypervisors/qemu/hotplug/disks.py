@@ -1,4 +1,4 @@
-"""Disks that come and go: those on virtio, SCSI and USB; drives stay, and only what is in them changes (``media``).
+"""Disks and drives that come and go: those on virtio, SCSI and USB; of others, what is in a drive changes (``media``).
 
 Source: qemuDomainAttachDeviceDiskLiveInternal and qemuDomainDetachPrepDisk of libvirt.
 """
@@ -22,7 +22,7 @@ def may_come(domain: Domain, each: Disk) -> None:
     """Raise for what no guest gets while it runs."""
     if any(there.target.dev == each.target.dev for there in domain.devices.disks):
         raise OperationFailed(f"target {each.target.dev} already exists", hint="choose another <target dev=''/>")
-    if each.device in DRIVES:
+    if each.device in DRIVES and each.target.bus not in (DiskBus.USB, DiskBus.SCSI):
         raise OperationUnsupported("cdrom/floppy device hotplug isn't supported", hint=_HINT)
     if each.device is DiskDevice.LUN and each.target.bus is DiskBus.USB:
         raise OperationUnsupported("disk device='lun' is not supported for usb bus", hint="use bus='scsi'")

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TypeVar
 
 from vmherd.conf.domain import Domain
-from vmherd.conf.domain.address import Device
+from vmherd.conf.domain.address import Device, DriveAddress
+from vmherd.conf.domain.buses import add_controller, drive_address
 from vmherd.conf.domain.controller import Controller, ControllerType
+from vmherd.conf.domain.disk import Disk, DiskBus
 from vmherd.conf.domain.domain import devices_of
 from vmherd.conf.domain.memdev import MemoryDevice
 from vmherd.conf.domain.net import Interface
@@ -34,6 +36,7 @@ def fit(domain: Domain, device: Device, means: Means) -> list[Device]:
     there = {id(each) for each in devices_of(after.devices)}
     new = device.copy()
     insert(after, new)
+    _add_scsi(after, new)
     if isinstance(new, MemoryDevice):
         memory.align_module(after, new)
     _complete(after, means)
@@ -45,6 +48,19 @@ def fit(domain: Domain, device: Device, means: Means) -> list[Device]:
     for each in (*controllers, new):
         alias.add(after, each)
     return [*controllers, new]
+
+
+def _add_scsi(domain: Domain, new: Device) -> None:
+    """A SCSI disk may need more controllers; they are like those that are there.
+
+    Source: qemuDomainFindOrCreateSCSIDiskController of libvirt
+    """
+    if isinstance(new, Disk) and new.target.bus is DiskBus.SCSI:
+        place = new.address if isinstance(new.address, DriveAddress) else drive_address(new)
+        controllers = domain.devices.controllers
+        models = [each.model for each in controllers if each.type is ControllerType.SCSI]
+        for index in range(place.controller + 1 if place and models else 0):
+            add_controller(controllers, ControllerType.SCSI, index, models[-1])
 
 
 def check_instead(domain: Domain, old: Device, new: Device, means: Means) -> None:

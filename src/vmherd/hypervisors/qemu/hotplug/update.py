@@ -26,11 +26,11 @@ from vmherd.util.xmlmodel import Element
 
 
 async def update(running: Running, means: Means, device: Element, *, force: bool = False) -> None:
-    """Change what can be changed.  Raises DeviceMissing, OperationUnsupported for what cannot."""
+    """Change what can be changed.  Raises DeviceMissing, Unsupported and OperationUnsupported for what cannot."""
     change = _CHANGES.get(type(device))
     if change is None:
         text = f"live update of device '{word(device)}' is not supported"
-        raise OperationUnsupported(text, hint="change the definition, and start the guest anew")
+        raise Unsupported(text, hint="change the definition, and start the guest anew")
     await change(running, means, device, force)
 
 
