@@ -41,7 +41,7 @@ async def connect(interface: Interface) -> list[int]:
     """
     name, fds = _open(interface)
     try:
-        await _with_links(lambda links: _configure(links, interface, name))
+        await with_links(lambda links: _configure(links, interface, name))
     except BaseException:
         for fd in fds:
             os.close(fd)
@@ -51,7 +51,7 @@ async def connect(interface: Interface) -> list[int]:
 
 async def move(interface: Interface) -> None:
     """Plug the tap device of a card into the bridge that it names now.  Raises HostError if there is none."""
-    await _with_links(lambda links: _replug(links, interface))
+    await with_links(lambda links: _replug(links, interface))
 
 
 async def _replug(links: AsyncIPRoute, interface: Interface) -> None:
@@ -61,7 +61,7 @@ async def _replug(links: AsyncIPRoute, interface: Interface) -> None:
     await links.brport("set", index=index, isolated=int(bool(interface.port and interface.port.isolated)))
 
 
-async def _with_links(work: Callable[[AsyncIPRoute], Coroutine[Any, Any, None]]) -> None:
+async def with_links(work: Callable[[AsyncIPRoute], Coroutine[Any, Any, None]]) -> None:
     """Do something to the kernel's network devices; its complaints become HostError.
 
     On a loop of its own: pyroute2's sockets are not for every other one, such as uvloop's.

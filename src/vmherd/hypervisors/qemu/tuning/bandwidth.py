@@ -34,21 +34,24 @@ async def apply(interface: Interface) -> None:
 
     Raises HostError; the card has no limits then.
     """
+    await taps.with_links(lambda links: _apply(links, interface))
+
+
+async def _apply(links: AsyncIPRoute, interface: Interface) -> None:
     assert interface.target is not None  # `is_possible`
     told = interface.bandwidth
-    async with taps.network() as links:
-        found = await links.link_lookup(ifname=interface.target.dev)
-        if not found:
-            raise HostError(f"there is no network device {interface.target.dev!r} on this host")
+    found = await links.link_lookup(ifname=interface.target.dev)
+    if not found:
+        raise HostError(f"there is no network device {interface.target.dev!r} on this host")
+    await _clear(links, found[0])
+    try:
+        if told and told.inbound:
+            await _shape(links, found[0], told.inbound)
+        if told and told.outbound:
+            await _police(links, found[0], told.outbound)
+    except BaseException:
         await _clear(links, found[0])
-        try:
-            if told and told.inbound:
-                await _shape(links, found[0], told.inbound)
-            if told and told.outbound:
-                await _police(links, found[0], told.outbound)
-        except BaseException:
-            await _clear(links, found[0])
-            raise
+        raise
 
 
 async def _clear(links: AsyncIPRoute, index: int) -> None:
