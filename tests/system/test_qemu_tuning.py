@@ -5,6 +5,7 @@ No guest here has a system: what they are told is seen on the host, in /proc, /s
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -26,6 +27,8 @@ from vmherd.errors import (
     Unsupported,
     VmherdError,
 )
+from vmherd.guest.demo import DemoGuest
+from vmherd.guest.session import Session
 from vmherd.hypervisors.qemu.tuning import groups
 from vmherd.util.cgroup.layout import Layout
 
@@ -143,6 +146,39 @@ async def test_memory_is_asked_for_and_told(host: Host) -> None:
     assert (await host.domains())[0].max_memory == 64 * MIB
     with pytest.raises(ArgumentUnsupported, match="cpu_clock"):
         await domain.tuning.set_perf_events({"cpu_clock": True})
+
+
+@pytest.mark.packages
+async def test_a_linux_lets_vcpus_and_memory_go(host: Host, demo: DemoGuest) -> None:
+    boot = f"<kernel>{demo.kernel}</kernel><initrd>{demo.initrd}</initrd><cmdline>{demo.cmdline}</cmdline>"
+    text = GUEST.format(head="<vcpu current='1'>2</vcpu>", devices="<serial type='pty'/>").replace(
+        "</os>", f"{boot}</os>"
+    )
+    domain = await host.define(text.replace(">64<", ">256<"))
+    await domain.start(paused=True)
+    console = await domain.open_console()
+    try:
+        await domain.resume()
+        session = Session(console)
+        await session.login("root", "demo", patience=120)
+        await domain.tuning.set_vcpu_count(2)
+        await session.run("sleep 1; echo 1 >/sys/devices/system/cpu/cpu1/online")
+        assert await session.run("cat /sys/devices/system/cpu/online") == "0-1\n"
+        await domain.tuning.set_vcpu_count(1)
+        assert await session.run("cat /sys/devices/system/cpu/present") == "0\n"
+        assert await domain.tuning.vcpu_count() == 1
+        await domain.tuning.set_memory_stats_period(1)
+        await domain.tuning.set_memory(200 * MIB)
+        async with asyncio.timeout(20):
+            while (await host.domains())[0].memory != 200 * MIB or not (await domain.tuning.memory_stats()).last_update:
+                await asyncio.sleep(0.1)
+        stats = await domain.tuning.memory_stats()
+        assert stats.current == 200 * MIB
+        assert 0 < (stats.unused or 0) < (stats.available or 0) <= 200 * MIB
+        assert "<currentMemory unit='KiB'>204800</currentMemory>" in await domain.xml()
+        assert "<currentMemory unit='KiB'>262144</currentMemory>" in await domain.xml(inactive=True)
+    finally:
+        await console.close()
 
 
 # Control groups

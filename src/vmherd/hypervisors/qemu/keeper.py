@@ -23,6 +23,7 @@ from vmherd.errors import HostError, NotResponding, VmherdError
 from vmherd.hypervisors.qemu.folders import Folders, for_uri
 from vmherd.hypervisors.qemu.life import Life, process_of
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
+from vmherd.state.changes import change_running
 from vmherd.state.domains import DomainTable, Entry, Live
 from vmherd.state.hub import EventHub
 from vmherd.state.jobs import Jobs
@@ -189,8 +190,13 @@ class _Guest:
             await action(self, data)
 
     async def _on_device_deleted(self, data: Mapping[str, Any]) -> None:
-        if alias := data.get("device"):
-            self._forget(str(alias))
+        from vmherd.hypervisors.qemu.tuning import hotcpus  # documents: who just looks for a keeper needs none
+
+        alias = str(data.get("device", ""))
+        if hotcpus.is_vcpu(alias):
+            change_running(self._life.table, self._uuid, self._run, hotcpus.gone(alias))
+        elif alias:
+            self._forget(alias)
 
     async def _on_resume(self, _: Mapping[str, Any]) -> None:
         self._life.resumed(self._uuid, self._run)

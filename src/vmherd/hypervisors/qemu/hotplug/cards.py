@@ -1,4 +1,4 @@
-"""What changes of a network card while the guest runs: whether its cable is plugged in, and into which bridge.
+"""What changes of a network card while the guest runs: its cable, the bridge that it is plugged into, its bandwidth.
 
 Source: qemuDomainChangeNet and qemuDomainChangeNetBridge of libvirt; set_link in QEMU's qapi/net.json.
 """
@@ -10,6 +10,7 @@ from vmherd.errors import OperationUnsupported
 from vmherd.hypervisors.qemu.command.device import alias
 from vmherd.hypervisors.qemu.host import taps
 from vmherd.hypervisors.qemu.hotplug.running import Running
+from vmherd.hypervisors.qemu.tuning import bandwidth
 
 
 async def change(running: Running, old: Interface, new: Interface) -> None:
@@ -22,6 +23,8 @@ async def change(running: Running, old: Interface, new: Interface) -> None:
         if not bridged:
             raise OperationUnsupported("cannot modify isolation of a port that is in no bridge", hint=_HINT)
         await taps.move(new)
+    if old.bandwidth != new.bandwidth:
+        await bandwidth.change(old, new)
     if _is_up(old) != _is_up(new):
         async with running.monitor() as monitor:
             await monitor.execute("set_link", {"name": alias(old), "up": _is_up(new)})

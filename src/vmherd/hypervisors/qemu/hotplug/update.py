@@ -88,13 +88,13 @@ _HINT = "change the definition, and start the guest anew"
 
 
 async def _interface(running: Running, means: Means, wanted: Interface, _: bool) -> None:
-    """Whether its cable is plugged in, and into which bridge."""
+    """Whether its cable is plugged in, into which bridge, and its bandwidth."""
     old = find(running.domain, place.complete_alone(running.domain, wanted, means))
     assert isinstance(old, Interface)
     wanted = place.complete_alone(running.domain, wanted.replace(mac=wanted.mac or old.mac), means)
     new = _inherited(wanted, old)
     new.target = new.target or old.target
-    _refuse_changes(old, new, "network device", ("link", "source", "port"))
+    _refuse_changes(old, new, "network device", ("link", "source", "port", "bandwidth"))
     await cards.change(running, old, new)
     running.note(lambda domain: _put(domain, alias(old), new))
 

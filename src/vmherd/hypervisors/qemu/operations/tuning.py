@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vmherd.driver.params import Params
 from vmherd.driver.tuning import CpuStats, VcpuInfo
 from vmherd.driver.types import LIVE, BalloonStats
-from vmherd.errors import ArgumentUnsupported, HostError, InvalidState, OperationUnsupported, Unsupported
+from vmherd.errors import ArgumentUnsupported, HostError, InvalidState, Unsupported
 from vmherd.hypervisors.qemu.connection import QemuConnection
 from vmherd.state.changes import change_running
 from vmherd.state.domains import Entry, Live
@@ -178,15 +178,8 @@ class QemuTuning(LocalTuning, QemuConnection):
         from vmherd.hypervisors.qemu.tuning import bandwidth
         from vmherd.state.tuning import limits
 
-        interface = limits.interface(domain, device)
-        if not bandwidth.is_possible(interface):
-            text = f"setting bandwidth on interfaces of type '{interface.type}' is not implemented yet"
-            raise OperationUnsupported(text, hint="cards of type 'bridge' and 'ethernet' have it")
-        try:
-            await bandwidth.apply(interface)
-        except HostError:
-            await bandwidth.apply(limits.interface(self._describe(entry.uuid, LIVE), device))
-            raise
+        before = self._describe(entry.uuid, LIVE)
+        await bandwidth.change(limits.interface(before, device), limits.interface(domain, device))
 
     async def _apply_events(self, entry: Entry, live: Live, domain: Domain, *, events: Mapping[str, bool]) -> None:
         for name, enabled in events.items():

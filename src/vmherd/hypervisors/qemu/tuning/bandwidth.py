@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vmherd.conf.domain.net import Interface, InterfaceType, Rate
-from vmherd.errors import HostError
+from vmherd.errors import HostError, OperationUnsupported
 from vmherd.hypervisors.qemu.host import taps
 
 if TYPE_CHECKING:
@@ -27,6 +27,21 @@ _MTU = 64 * _KIB
 def is_possible(interface: Interface) -> bool:
     """Whether there is a network device of ours at the host's end."""
     return interface.type in _SHAPED and bool(interface.target and interface.target.dev)
+
+
+async def change(old: Interface, new: Interface) -> None:
+    """Set the limits of a card anew; it keeps those it had where that fails.
+
+    Raises OperationUnsupported for a card without a network device of ours, HostError.
+    """
+    if not is_possible(new):
+        text = f"setting bandwidth on interfaces of type '{new.type}' is not implemented yet"
+        raise OperationUnsupported(text, hint="cards of type 'bridge' and 'ethernet' have it")
+    try:
+        await apply(new)
+    except HostError:
+        await apply(old)
+        raise
 
 
 async def apply(interface: Interface) -> None:

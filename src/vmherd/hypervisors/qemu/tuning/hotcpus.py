@@ -7,6 +7,7 @@ qemuDomainHotplugDelVcpu of libvirt.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Collection
 from typing import Any
@@ -16,10 +17,12 @@ import msgspec
 from vmherd.conf.domain import Domain
 from vmherd.errors import InvalidArgument, OperationFailed
 from vmherd.hypervisors.qemu.monitor import Monitor
+from vmherd.state.changes import Edit
 from vmherd.state.tuning import vcpus
 
 #: Where QEMU keeps what was plugged under a name of ours.
 _PLUGGED = "/machine/peripheral/"
+_NAME = re.compile(r"vcpu\d+")
 #: Seconds a guest gets to let a vCPU go, as libvirt gives it, and between two looks.
 _PATIENCE, _LOOK = 5.0, 0.05
 
@@ -88,6 +91,23 @@ async def unplug(monitor: Monitor, numbers: Collection[int]) -> None:
                     hint="the guest's system has to let it go",
                 )
             await asyncio.sleep(_LOOK)
+
+
+def is_vcpu(alias: str) -> bool:
+    """Whether something that was plugged is a vCPU."""
+    return _NAME.fullmatch(alias) is not None
+
+
+def gone(alias: str) -> Edit:
+    """Takes a vCPU that the guest let go out of its document; one that is not there is no mistake."""
+    number = int(alias.removeprefix("vcpu"))
+
+    def edit(domain: Domain) -> None:
+        states = vcpus.states(domain)
+        there = {each.id for each in states if each.enabled and each.id != number}
+        vcpus.plugged(domain, there, {each.id for each in states if each.hotpluggable})
+
+    return edit
 
 
 async def note(monitor: Monitor, domain: Domain) -> None:
