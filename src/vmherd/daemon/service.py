@@ -36,6 +36,8 @@ log = logging.getLogger("vmherd.daemon")
 PATIENCE = 15.0
 #: Seconds for those who waited for the daemon to ask what they want.
 _FIRST_CALLS = 1.0
+#: Seconds between looks after guests whose keeper may have been killed.
+_TENDING = 5.0
 #: Seconds that a daemon waits for the one before it to be gone.
 _SUCCESSION = 2.0
 
@@ -83,11 +85,11 @@ class Daemon:
             try:
                 with Doors(self._place, self._config) as doors:
                     self._listen(doors.open)
-                    warming = asyncio.create_task(_warm_up(driver))
+                    tending = asyncio.create_task(_tend(driver))
                     try:
                         await self._serve(doors)
                     finally:
-                        warming.cancel()
+                        tending.cancel()
                         self.server.stop_listening()
                         self.admins.stop_listening()
             finally:
@@ -245,6 +247,17 @@ def _changed_for_later(old: Config, new: Config) -> list[str]:
         "tls.listen": (old.tls.listen, new.tls.listen),
     }
     return [name for name, (before, after) in pairs.items() if before != after]
+
+
+async def _tend(driver: HypervisorDriver) -> None:
+    """What a driver needs of a program that stays."""
+    await _warm_up(driver)
+    while True:
+        await asyncio.sleep(_TENDING)
+        try:
+            await driver.attend()
+        except VmherdError as problem:
+            log.error("cannot look after the guests: %s", problem)
 
 
 async def _warm_up(driver: HypervisorDriver) -> None:

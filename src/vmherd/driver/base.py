@@ -25,6 +25,9 @@ class Driver:
     async def warm_up(self) -> None:
         """Load what the first calls would wait for; a program that stays does this when it has nothing else to do."""
 
+    async def attend(self) -> None:
+        """Look after guests whose keeper was killed; a program that stays asks for it now and then."""
+
     async def close(self) -> None:
         """Let go of everything this connection holds; guests run on."""
 

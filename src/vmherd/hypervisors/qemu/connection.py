@@ -72,6 +72,10 @@ class QemuConnection(LocalDriver):
         if not kept and any(entry.live for entry in self.table.all()):
             keeper.ensure(self._folders, self.uri.text)
 
+    async def attend(self) -> None:
+        if not keeper.is_present(self._folders):
+            await self._attend()
+
     async def warm_up(self) -> None:
         await asyncio.to_thread(importlib.import_module, "vmherd.hypervisors.qemu.workshop")
         await self._workshop.version()
