@@ -117,6 +117,9 @@ def test_huge_pages_are_counted_and_set_by_node(server: Path) -> None:
     assert [pool.read_text() for pool in pools] == ["5\n", "9\n"]
     assert memory.allocate(server, {huge: 2}, 0, None, add=False) == 2
     assert [pool.read_text() for pool in pools] == ["2\n", "2\n"]
+    write(server, **{"sys__kernel__mm__hugepages__hugepages-2048kB__nr_hugepages": "0"})
+    assert memory.allocate(server, {huge: 7}, None, None, add=False) == 1
+    assert (server / "sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages").read_text() == "7\n"
     with pytest.raises(OperationFailed, match="page size 7 is not available on node 0"):
         memory.free_pages(server, [7 << 10], 0, 1)
     with pytest.raises(OperationUnsupported, match="ordinary pages"):

@@ -125,17 +125,16 @@ async def freepages_command(host: Host, page_sizes: tuple[int, ...], cell: int, 
 @click.command("allocpages")
 @click.argument("page_size", metavar="SIZE", type=SIZE)
 @click.argument("count", type=click.IntRange(min=0))
-@click.option("--cell", type=click.IntRange(min=0), help="Only this NUMA node.")
+@click.option("--cell", type=click.IntRange(min=0), help="From this NUMA node.")
 @click.option("--add", is_flag=True, help="In addition to those there are.")
 @with_host
 async def allocpages_command(host: Host, page_size: int, count: int, cell: int | None, add: bool) -> None:
     """Keep huge pages for guests.
 
-    COUNT pages of a SIZE, such as 2M, in each NUMA node.
-    They belong to guests with <hugepages/> then, and to nobody else.  0 gives them back.
+    COUNT pages of a SIZE, such as 2M.  They belong to guests with <hugepages/> then, and to nobody else.  0 gives
+    them back.
     """
-    many = None if cell is None else 1
-    await host.hardware.allocate_pages({page_size: count}, first=cell or 0, count=many, add=add)
+    await host.hardware.allocate_pages({page_size: count}, first=cell, count=1, add=add)
 
 
 @click.command("node-memory-tune")

@@ -77,7 +77,7 @@ class Architecture:
         return host
 
     def _unsupported(self, what: str) -> NotSupported:
-        return NotSupported(f"{what} for {self.names[0]}", "no")
+        return NotSupported(f"{what} for {self.names[0]}", "the CPU")
 
 
 def baseline(
@@ -117,7 +117,7 @@ def architecture(name: str) -> Architecture:
     """As `find`, but raises NotSupported."""
     found = find(name)
     if found is None:
-        raise NotSupported(f"CPUs of architecture {name!r}", "no")
+        raise NotSupported(f"CPUs of architecture {name!r}", "the CPU")
     return found
 
 

@@ -28,7 +28,7 @@ _KIB = 1024
 _NANOSECONDS = 1e9
 
 _ALL = -1  # CPUs, or NUMA nodes
-_SET_PAGES = 1
+_SET_PAGES, _HOST = 1, -1
 _NODES = 1024
 
 _COMPARED = ("incompatible", "identical", "superset")
@@ -114,12 +114,15 @@ class RemoteHost(RemoteConnection):
         return [found[at : at + len(pages)] for at in range(0, len(found), len(pages))] if pages else []
 
     async def host_allocate_pages(
-        self, pages: Mapping[int, int], *, first: int = 0, count: int | None = None, add: bool = False
+        self, pages: Mapping[int, int], *, first: int | None = None, count: int | None = None, add: bool = False
     ) -> int:
         self.require_writable()
         sizes, flags = [size // _KIB for size in pages], 0 if add else _SET_PAGES
-        many = (await self.host_info()).nodes - first if count is None else count
-        return int(await self._call("node_alloc_pages", sizes, list(pages.values()), first, max(many, 1), flags))
+        if first is None:
+            first, count = _HOST, 1
+        elif count is None:
+            count = max((await self.host_info()).nodes - first, 1)
+        return int(await self._call("node_alloc_pages", sizes, list(pages.values()), first, count, flags))
 
     async def host_memory_parameters(self) -> dict[str, int]:
         count = (await self._call("node_get_memory_parameters", 0, 0)).nparams

@@ -8,6 +8,7 @@ from functools import cache
 from vmherd import errors
 from vmherd.errors import AlreadyExists, DocumentError, NotFound, OperationFailed, VmherdError
 from vmherd.rpc.caller import Failure
+from vmherd.rpc.words import without_prefix
 
 #: Numbers that several classes have, with the one that says least.
 _PLAIN: dict[int, type[VmherdError]] = {
@@ -40,10 +41,10 @@ def raised(failure: Failure) -> VmherdError:
 
 def _parted(failure: Failure) -> tuple[str, str]:
     """What went wrong and what to do about it, which a vmherd also tells apart."""
-    end = f" ({failure.hint})"
-    if failure.hint and failure.message.endswith(end):
-        return failure.message.removesuffix(end), failure.hint
-    return failure.message, ""
+    if not failure.kind:
+        return failure.message, ""
+    message = without_prefix(failure.code, failure.message)
+    return message.removesuffix(f" ({failure.hint})") if failure.hint else message, failure.hint
 
 
 @cache

@@ -47,11 +47,12 @@ class Hardware:
         return self._loop.run(self._wrapped.free_pages(sizes, first=first, count=count))
 
     def allocate_pages(
-        self, pages: Mapping[int, int], *, first: int = 0, count: int | None = None, add: bool = False
+        self, pages: Mapping[int, int], *, first: int | None = None, count: int | None = None, add: bool = False
     ) -> int:
         """Keep that many huge pages, by their size in bytes, in each of ``count`` NUMA nodes from ``first`` on.
 
-        ``add`` them to what there is.  Returns how many pools were changed; OperationFailed if memory is too short.
+        Without ``first`` so many in all, wherever the kernel has room.  ``add`` them to what there is.  Returns how
+        many pools were changed; OperationFailed if memory is too short.
         """
         return self._loop.run(self._wrapped.allocate_pages(pages, first=first, count=count, add=add))
 

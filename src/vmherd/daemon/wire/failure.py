@@ -9,6 +9,7 @@ import logging
 
 from vmherd.errors import Denied, DocumentError, DomainNotFound, NotSupported, VmherdError, XMLSyntaxError
 from vmherd.rpc import protocol
+from vmherd.rpc.words import with_prefix
 from vmherd.rpc.xdr import BadMessage
 
 log = logging.getLogger("vmherd.wire")
@@ -30,7 +31,7 @@ def body(problem: BaseException, driver: str = "") -> bytes:
     if not isinstance(problem, VmherdError):
         log.error("a call failed in a way it should not", exc_info=problem)
         problem = VmherdError("an internal error; the daemon's log has the details")
-    text = f"{problem} ({problem.hint})" if problem.hint else str(problem)
+    text = with_prefix(problem.code, f"{problem} ({problem.hint})" if problem.hint else str(problem))
     # Beside libvirt's words, for clients of ours: what to do about it, and the kind of it.
     kind = type(problem).__name__
     values = (problem.code, _origin(problem, driver), text, _LEVEL_ERROR, None, text, problem.hint, kind, 0, 0, None)

@@ -9,7 +9,7 @@ from vmherd.cpu import architecture
 from vmherd.cpu.architecture import Architecture, Comparison
 from vmherd.cpu.definition import Definition, read
 from vmherd.driver.types import CpuComparison, CpuInfo, CpuModelInfo, HostCpuInfo
-from vmherd.errors import DocumentError, InvalidArgument, NotSupported
+from vmherd.errors import InvalidArgument, NotSupported
 from vmherd.hypervisors.qemu.capabilities import Capabilities, CpuFacts, host_arch
 from vmherd.hypervisors.qemu.host import accel, hostcpu
 from vmherd.util.xmlmodel import render
@@ -88,16 +88,6 @@ def compare_with_processor(xml: str) -> CpuComparison:
         return CpuComparison(result=Comparison.INCOMPATIBLE)
     arch = architecture.architecture(host_arch())
     return CpuComparison(result=arch.compare(processor, cpu), lacks=arch.lacking(processor, cpu))
-
-
-def baseline_of_processors(documents: Sequence[str], *, expand: bool, migratable: bool) -> str:
-    """Written with any model that is known of this host's architecture."""
-    cpus = [cpu for text in documents for cpu in read(text)]
-    names = [cpu.arch for cpu in cpus]
-    if None in names:
-        raise DocumentError("Missing CPU architecture", place="cpu/arch", hint="give the <cpu> of hosts' capabilities")
-    arch = architecture.architecture(names[0] or host_arch())
-    return render(architecture.baseline(arch, cpus, expanded=expand, migratable=migratable))
 
 
 def _alike() -> tuple[str, ...]:

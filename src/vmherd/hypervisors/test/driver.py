@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Self
 
 from vmherd import __version__
-from vmherd.conf.capabilities import Guest, GuestArch, GuestDomain, Host, HostCapabilities, HostCpu
 from vmherd.conf.domain import Domain, check, complete, render
 from vmherd.driver.tuning import VcpuInfo
 from vmherd.driver.types import (
@@ -33,7 +32,6 @@ from vmherd.hypervisors.test.host import TestHost
 from vmherd.hypervisors.test.inside import TestInside
 from vmherd.state.domains import Entry, Live, mark_stopped, set_state
 from vmherd.state.tuning.operations import LocalTuning
-from vmherd.util import xmlmodel
 
 
 class TestDriver(TestHost, TestDevices, TestInside, LocalTuning):
@@ -93,11 +91,6 @@ class TestDriver(TestHost, TestDevices, TestInside, LocalTuning):
 
     async def version(self) -> dict[str, str]:
         return {"test": __version__}
-
-    async def capabilities(self) -> str:
-        arch = GuestArch(name="i686", wordsize=32, domains=[GuestDomain(type="test")])
-        host = Host(cpu=HostCpu(arch="i686"))
-        return xmlmodel.render(HostCapabilities(host=host, guests=[Guest(os_type="hvm", arch=arch)]))
 
     async def domain_info(self, uuid: str) -> DomainInfo:
         return self.table.get(uuid).info

@@ -38,6 +38,11 @@ class TestHost(LocalDriver):
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
 
+    async def capabilities(self) -> str:
+        from vmherd.hypervisors.test.caps import capabilities_xml
+
+        return capabilities_xml()
+
     async def hypervisor_version(self) -> int:
         return 2
 
@@ -72,6 +77,13 @@ class TestHost(LocalDriver):
 
         return model_names(arch)
 
+    async def host_baseline_cpu(
+        self, documents: Sequence[str], *, expand: bool = False, migratable: bool = False
+    ) -> str:
+        from vmherd.cpu import hosts
+
+        return hosts.baseline(documents, expand=expand, migratable=migratable)
+
     # A made up host has no kernel to ask.
 
     async def host_memory(self, cell: int | None = None) -> HostMemory:
@@ -81,7 +93,7 @@ class TestHost(LocalDriver):
         self._unsupported("host_free_pages")
 
     async def host_allocate_pages(
-        self, pages: Mapping[int, int], *, first: int = 0, count: int | None = None, add: bool = False
+        self, pages: Mapping[int, int], *, first: int | None = None, count: int | None = None, add: bool = False
     ) -> int:
         self._unsupported("host_allocate_pages")
 

@@ -16,18 +16,18 @@ from vmherd.util.files import on_host
 
 _KSM = "sys/kernel/mm/ksm"
 
-#: libvirt's names of the kernel's settings for merging pages; the first three may be changed.
+#: libvirt's names of the kernel's settings for merging pages, and those that may be changed.
 _MERGING = {
     "shm_pages_to_scan": "pages_to_scan",
     "shm_sleep_millisecs": "sleep_millisecs",
-    "shm_merge_across_nodes": "merge_across_nodes",
     "shm_pages_shared": "pages_shared",
     "shm_pages_sharing": "pages_sharing",
     "shm_pages_unshared": "pages_unshared",
     "shm_pages_volatile": "pages_volatile",
     "shm_full_scans": "full_scans",
+    "shm_merge_across_nodes": "merge_across_nodes",
 }
-_SETTABLE = list(_MERGING)[:3]
+_SETTABLE = ("shm_pages_to_scan", "shm_sleep_millisecs", "shm_merge_across_nodes")
 
 
 def stats(root: Path, cell: int | None) -> HostMemory:
@@ -64,16 +64,19 @@ def free_pages(root: Path, sizes: Sequence[int], first: int, count: int) -> list
     return [[_unused(root, cell, size) for size in sizes] for cell in _range(root, first, count)]
 
 
-def allocate(root: Path, pages: Mapping[int, int], first: int, count: int | None, *, add: bool) -> int:
-    """Make the pools of huge pages as large as said; the number of pools."""
-    cells = _range(root, first, count)
+def allocate(root: Path, pages: Mapping[int, int], first: int | None, count: int | None, *, add: bool) -> int:
+    """Make the pools of huge pages as large as said; the number of pools.
+
+    Without ``first`` it is the host's, of which the kernel gives each NUMA node its share.
+    """
+    cells = [None] if first is None else _range(root, first, count)
     for cell in cells:
         for size, wanted in pages.items():
             _resize(_pool(root, cell, size), wanted, add=add)
     return len(cells) * len(pages)
 
 
-def _range(root: Path, first: int, count: int | None) -> list[int]:
+def _range(root: Path, first: int, count: int | None) -> list[int | None]:
     last = max(numbers(root), default=0)
     if not 0 <= first <= last:
         raise InvalidArgument(f"start cell {first} out of range (0-{last})")
@@ -81,20 +84,21 @@ def _range(root: Path, first: int, count: int | None) -> list[int]:
     return list(range(first, end + 1))
 
 
-def _unused(root: Path, cell: int, size: int) -> int:
+def _unused(root: Path, cell: int | None, size: int) -> int:
     if size == os.sysconf("SC_PAGE_SIZE"):
         return stats(root, cell).free // size
     return kernel.number(_pool(root, cell, size) / "free_hugepages") or 0
 
 
-def _pool(root: Path, cell: int, size: int) -> Path:
-    """The kernel's folder of the huge pages of one size."""
+def _pool(root: Path, cell: int | None, size: int) -> Path:
+    """The kernel's folder of the huge pages of one size, of one NUMA node or of the host."""
     if size == os.sysconf("SC_PAGE_SIZE"):
         raise OperationUnsupported("the number of ordinary pages is not a setting", hint="name a huge page's size")
-    node = _node(root, cell) if numbers(root) else root / "sys/kernel/mm"
+    node = _node(root, cell) if cell is not None and numbers(root) else root / "sys/kernel/mm"
     folder = node / f"hugepages/hugepages-{size // 1024}kB"
     if not folder.is_dir():
-        raise OperationFailed(f"page size {size // 1024} is not available on node {cell}")
+        where = "this host" if cell is None else f"node {cell}"
+        raise OperationFailed(f"page size {size // 1024} is not available on {where}")
     return folder
 
 

@@ -60,7 +60,7 @@ class LocalHost(HostOperations):
         return memory.free_pages(_ROOT, sizes, first, count)
 
     async def host_allocate_pages(
-        self, pages: Mapping[int, int], *, first: int = 0, count: int | None = None, add: bool = False
+        self, pages: Mapping[int, int], *, first: int | None = None, count: int | None = None, add: bool = False
     ) -> int:
         self.require_writable()
         from vmherd.state.node import memory

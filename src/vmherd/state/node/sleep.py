@@ -36,10 +36,10 @@ async def suspend(root: Path, target: SuspendTarget, duration: float, *, notice:
     Raises InvalidArgument for less than a minute, ArgumentUnsupported where the host has no such sleep,
     InvalidState while it is about to sleep already.
     """
-    if duration < _SHORTEST:
-        raise InvalidArgument("Suspend duration is too short", hint=f"at least {_SHORTEST:g} seconds")
     if target not in able(root):
         raise ArgumentUnsupported(_NAMES[target], hint="/sys/power/state tells how this host can sleep")
+    if duration < _SHORTEST:
+        raise InvalidArgument("Suspend duration is too short", hint=f"at least {_SHORTEST:g} seconds")
     if _pending:
         raise InvalidState("the host is about to sleep already")
     with on_host("set the alarm that wakes this host"):

@@ -122,7 +122,8 @@ async def node_alloc_pages(call: Call, sizes: list[int], counts: list[int], firs
     if len(sizes) != len(counts) or not sizes:
         raise InvalidArgument(f"{len(sizes)} sizes of pages with {len(counts)} numbers of them")
     pages = dict(zip((size * _KIB for size in sizes), counts, strict=True))
-    return await call.driver.host_allocate_pages(pages, first=first, count=many, add=flags == _ADD_PAGES)
+    where = None if first == _ALL else first
+    return await call.driver.host_allocate_pages(pages, first=where, count=many, add=flags == _ADD_PAGES)
 
 
 @remote

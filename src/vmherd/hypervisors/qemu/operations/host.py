@@ -46,9 +46,9 @@ class QemuHost(QemuConnection):
     async def host_baseline_cpu(
         self, documents: Sequence[str], *, expand: bool = False, migratable: bool = False
     ) -> str:
-        from vmherd.hypervisors.qemu import cpus
+        from vmherd.cpu import hosts
 
-        return cpus.baseline_of_processors(documents, expand=expand, migratable=migratable)
+        return hosts.baseline(documents, expand=expand, migratable=migratable)
 
 
 def _kvm_vcpus() -> int:
