@@ -11,8 +11,11 @@ from vmherd.errors import HostError, HypervisorError
 from vmherd.hypervisors.qemu import capabilities
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.host import accel, firmware
+from vmherd.util.cgroup.layout import detect
 from vmherd.util.process import identify
 
+#: The controllers of control groups that limit guests.
+_LIMITING = ("cpu", "memory", "blkio")
 #: Bytes of free space below which guests soon stop for lack of room.
 _LITTLE_SPACE = 1 << 30
 
@@ -90,17 +93,20 @@ def _device(path: Path, lacking: str) -> HostCheck:
 
 
 def _cgroups() -> HostCheck:
-    root = Path("/sys/fs/cgroup")
-    if (root / "cgroup.controllers").exists():
-        return HostCheck(name="cgroups", status=CheckStatus.OK, message="version 2")
-    if any(root.glob("*/tasks")):
-        return HostCheck(name="cgroups", status=CheckStatus.OK, message="version 1")
-    return HostCheck(
-        name="cgroups",
-        status=CheckStatus.WARN,
-        message="not mounted: no limits on guests",
-        fix="mount -t cgroup2 none /sys/fs/cgroup",
-    )
+    found = detect()
+    known = sorted(found.controllers)
+    lacking = [name for name in _LIMITING if name not in found]
+    if not known:
+        fix = "mount -t cgroup2 none /sys/fs/cgroup"
+        message = "not mounted: no limits on guests"
+        return HostCheck(name="cgroups", status=CheckStatus.WARN, message=message, fix=fix)
+    versions = sorted({2 if tree.unified else 1 for tree in found.hierarchies})
+    message = f"version {' and '.join(map(str, versions))}: {', '.join(known)}"
+    if lacking:
+        message += f"; no limits of {', '.join(lacking)}"
+        fix = "boot the kernel without cgroup_disable=, and mount /sys/fs/cgroup"
+        return HostCheck(name="cgroups", status=CheckStatus.WARN, message=message, fix=fix)
+    return HostCheck(name="cgroups", status=CheckStatus.OK, message=message)
 
 
 def _user_namespaces() -> HostCheck:

@@ -58,8 +58,12 @@ class Threads(msgspec.Struct, frozen=True):
     def vcpu(self, number: int) -> int:
         """The thread of a vCPU that is plugged; InvalidState where they cannot be told apart."""
         if not self.vcpus:
-            raise InvalidState("cpu affinity is not supported", hint="QEMU runs all vCPUs in one thread")
+            raise _inseparable()
         return self.vcpus[number]
+
+
+def _inseparable() -> InvalidState:
+    return InvalidState("cpu affinity is not supported", hint="QEMU runs all vCPUs in one thread")
 
 
 async def find(monitor: Monitor, pid: int) -> Threads:
@@ -96,6 +100,8 @@ def place(domain: Domain, threads: Threads, *, emulator: bool = True) -> None:
     if emulator and (domain.vcpu.cpuset or (tune and tune.emulatorpin)):
         bind(threads.others, pins.of_emulator(domain))
     pinned = {pin.vcpu for pin in tune.vcpupins} if tune else set()
+    if pinned and emulator and not threads.vcpus:
+        raise _inseparable()
     for number, tid in threads.vcpus.items():
         if domain.vcpu.cpuset or number in pinned:
             bind([tid], pins.of_vcpus(domain)[number])
