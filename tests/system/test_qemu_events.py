@@ -16,6 +16,7 @@ from daemons import RunningDaemon
 from parts import Ear
 
 from vmherd.api.aio import Host
+from vmherd.errors import NotResponding
 from vmherd.events import GraphicsEvent, GraphicsPhase, QemuMonitorEvent, RebootEvent
 
 pytestmark = pytest.mark.qemu
@@ -60,6 +61,22 @@ async def test_resets_visitors_of_the_screen_and_raw_events_are_told(host: Host)
     assert connected.remote.node == "127.0.0.1"
     assert "RESET" in names
     assert [name for name in names if name.startswith("VNC_")] == ["VNC_CONNECTED", "VNC_DISCONNECTED"]
+
+
+async def test_an_agent_that_is_not_there_is_known_not_to_be_in_each_guest(host: Host) -> None:
+    channel = "<devices><channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+    for name in ("one", "two"):  # the second is looked after from its very beginning
+        xml = GUEST.replace("<name>web", f"<name>{name}").replace("<devices>", channel)
+        domain = await host.create(xml, paused=name == "two")
+        async with asyncio.timeout(20):
+            while "state='disconnected'" not in await domain.xml():
+                await asyncio.sleep(0.05)
+        if name == "two":
+            await domain.resume()
+        began = time.monotonic()
+        with pytest.raises(NotResponding, match="QEMU guest agent is not connected"):
+            await domain.agent.hostname()
+        assert time.monotonic() - began < 3
 
 
 @contextmanager

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from parts import processes
+from parts import Ear, processes
 from test_qemu_devices import echoes, make_echo_disk
 
 from vmherd.api.aio import Host
 from vmherd.conf.domain import parse_domain
 from vmherd.conf.domain.storage import Secret
 from vmherd.errors import HypervisorError
+from vmherd.events import DiskChangeEvent, DiskChangeReason
 from vmherd.hypervisors.qemu import helpers
 from vmherd.hypervisors.qemu.command.secrets import KEY_SIZE, Vault, master_key
 from vmherd.hypervisors.qemu.helpers import storagehelpers
@@ -233,9 +234,14 @@ def talked(image: Path, objects: list[str], secret: str, command: str) -> str:
 async def test_what_may_be_missing_is_left_out(host: Host, image: Path, tmp_path: Path) -> None:
     missing = f"<source file='{tmp_path}/gone' startupPolicy='optional'/>"
     drive = f"<disk type='file' device='cdrom'>{missing}<target dev='hda' bus='ide'/></disk>"
-    xml = await boots(
-        host, disk(f"<source file='{image}'/>") + drive + f"<disk>{missing}<target dev='vdb' bus='virtio'/></disk>"
-    )
+    disks = disk(f"<source file='{image}'/>") + drive + f"<disk>{missing}<target dev='vdb' bus='virtio'/></disk>"
+    async with Ear(host) as ear:
+        xml = await boots(host, disks)
+        told = [event for event in ear.heard if isinstance(event, DiskChangeEvent)]
+    assert {(event.alias, event.reason, event.old_source) for event in told} == {
+        ("ide0-0-0", DiskChangeReason.MISSING_ON_START, f"{tmp_path}/gone"),
+        ("virtio-disk1", DiskChangeReason.DROP_MISSING_ON_START, f"{tmp_path}/gone"),
+    }
     assert "/gone" not in xml
     assert "'hda'" in xml
     assert "'vdb'" not in xml

@@ -63,6 +63,10 @@ class LocalControl(ControlOperations):
         def rename(entry: Entry) -> None:
             if entry.live:
                 raise InvalidState("cannot rename active domain", hint=f"'vmherd stop {entry.name}' shuts it down")
+            if entry.record.saved:
+                raise InvalidState(
+                    "domain with a managed saved state can't be renamed", hint="'vmherd managedsave-remove' forgets it"
+                )
             if name == entry.name:
                 raise InvalidState(f"domain {name!r} has this name already")
             self._rename(entry, name)

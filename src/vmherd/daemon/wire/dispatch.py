@@ -133,5 +133,12 @@ def _existing(program: Program, number: int) -> Procedure:
 
 
 def _refuse(call: Call, *_: object) -> NoReturn:
-    name = "".join(part.capitalize() for part in call.procedure.name.split("_"))
+    words = call.procedure.name.split("_")
+    if call.procedure.program.name in _OWN_WORD:  # virDomainQemuAttach, virDomainLxcOpenNamespace
+        words.insert(1, call.procedure.program.name)
+    name = "".join(word.capitalize() for word in words)
     raise NotImplementedHere(f"this function is not supported by the connection driver: vir{name}")
+
+
+#: The programs whose functions have the program in their name.
+_OWN_WORD = ("qemu", "lxc")

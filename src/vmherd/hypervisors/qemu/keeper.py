@@ -13,13 +13,16 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+from qemu.qmp import Message
+
 from vmherd.driver.types import PausedReason, ShutoffReason
 from vmherd.driver.uri import parse_uri
-from vmherd.errors import HostError, NotResponding, VmherdError
+from vmherd.errors import HostError, HypervisorError, NotResponding, VmherdError
 from vmherd.hypervisors.qemu.folders import Folders, for_uri
 from vmherd.hypervisors.qemu.life import Life, process_of
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
@@ -149,11 +152,30 @@ class _Guest:
         async with connected(self._folders.watch(self._uuid), events=True, sieve=sieve, patience=3600.0) as monitor:
             await self._life.reconcile(self._entry, self._live, monitor)
             await self._catch_up(monitor)
-            async for batch in monitor.batches():
-                disks = await self._heard.disks_of(batch, monitor)
-                self._chronicle.note(batch, disks)
-                for event in batch:
-                    await self._act(str(event["event"]), cast("Mapping[str, Any]", event.get("data", {})))
+            asking = asyncio.create_task(self._ask_for_channels(monitor))
+            try:
+                async for batch in monitor.batches():
+                    await self._hear(batch, monitor)
+            finally:
+                asking.cancel()
+
+    async def _hear(self, batch: Sequence[Message], monitor: Monitor) -> None:
+        disks: dict[str, str] = {}
+        try:
+            disks = await self._heard.disks_of(batch, monitor)
+        finally:  # what QEMU told is noted, whether it says more or not
+            self._chronicle.note(batch, disks)
+        for event in batch:
+            await self._act(str(event["event"]), cast("Mapping[str, Any]", event.get("data", {})))
+
+    async def _ask_for_channels(self, monitor: Monitor) -> None:
+        """Note which channels the guest has open; there is no document of it before its start is complete."""
+        # Other processes complete it; they tell the keeper as a whole, and here it is no hurry.
+        while (live := self._life.current(self._uuid, self._run)) and not live.ready:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        with suppress(HypervisorError):  # whoever listens hears it, too
+            lines = await monitor.execute("query-chardev")
+            self._chronicle.channels({each["label"].removeprefix("char"): each["frontend-open"] for each in lines})
 
     def _forget(self, alias: str = "") -> None:
         """Take out of the document what the guest let go, as soon as no job holds it."""
@@ -170,8 +192,6 @@ class _Guest:
     async def _catch_up(self, monitor: Monitor) -> None:
         """Carry out what an event asked for while nobody listened."""
         self._forget()
-        lines = await monitor.execute("query-chardev")
-        self._chronicle.channels({each["label"].removeprefix("char"): each["frontend-open"] for each in lines})
         status = (await monitor.execute("query-status"))["status"]
         if status == "shutdown":
             await self._follow(self._now.on_poweroff, ShutoffReason.SHUTDOWN)

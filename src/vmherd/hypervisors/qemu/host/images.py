@@ -14,6 +14,7 @@ from vmherd.conf.domain import Domain
 from vmherd.conf.domain.defaults import sources_of
 from vmherd.conf.domain.disk import Disk, DiskDevice
 from vmherd.conf.domain.storage import StartupPolicy
+from vmherd.events import DiskChangeEvent, DiskChangeReason, DomainEvent
 from vmherd.hypervisors.qemu.command.launch import numeric_id
 
 #: linux/cdrom.h: ask a drive for its state, that of the disc that is in it
@@ -48,14 +49,27 @@ def group_id(name: str) -> int:
     return numeric_id(name)
 
 
-def leave_out_missing(domain: Domain) -> None:
-    """Start without what may be missing, and is: a drive then is empty, a disk is not there at all."""
+def leave_out_missing(domain: Domain) -> list[DomainEvent]:
+    """Start without what may be missing, and is: a drive then is empty, a disk is not there at all.
+
+    Returns what is to be told of it.
+    """
     disks = domain.devices.disks
+    told: list[DomainEvent] = []
     for disk in [each for each in disks if _is_optional(each) and not all(map(os.path.exists, local_paths(each)))]:
+        missing = next(local_paths(disk), None)
         if disk.device in (DiskDevice.CDROM, DiskDevice.FLOPPY):
             disk.source, disk.backing_store = None, None
+            reason = DiskChangeReason.MISSING_ON_START
         else:
             disks.remove(disk)
+            reason = DiskChangeReason.DROP_MISSING_ON_START
+        alias = disk.alias.name if disk.alias else disk.target.dev
+        event = DiskChangeEvent(
+            uuid=domain.uuid or "", name=domain.name, alias=alias, reason=reason, old_source=missing
+        )
+        told.append(event)
+    return told
 
 
 def _is_optional(disk: Disk) -> bool:

@@ -99,7 +99,7 @@ class Start:
             undo.push_async_callback(self._fail)
             if fresh := firmware.prepare(self._domain, self._folders.nvram, reset=self._reset_nvram):
                 undo.callback(fresh.unlink)
-            images.leave_out_missing(self._domain)
+            self._table.store.record_events(images.leave_out_missing(self._domain))
             files.require(self._domain)
             memory.align(self._domain)
             with ExitStack() as ours:  # what QEMU inherits, we close
