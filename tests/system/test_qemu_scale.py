@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from parts import processes, stop_all
 
 from vmherd.api.aio import Domain, Host, connect
 from vmherd.driver.types import State
+from vmherd.errors import NotResponding
 
 pytestmark = pytest.mark.qemu
 
@@ -61,6 +64,24 @@ async def start_all(host: Host) -> list[Domain]:
     return domains
 
 
+async def stopped_guests_make_nobody_wait(host: Host, domains: list[Domain]) -> None:
+    stopped = {domain.name: (await domain.info()).pid or 0 for domain in domains[:2]}
+    for pid in stopped.values():
+        os.kill(pid, signal.SIGSTOP)
+    started = time.monotonic()
+    for _ in range(5):
+        found = await host.stats()
+        assert {stats.name for stats in found if not stats.responding} == set(stopped)
+        assert all(stats.params["vcpu.0.time"] for stats in found if stats.responding)
+        assert all(stats.params["cpu.time"] for stats in found)
+    assert time.monotonic() - started < 5
+    with pytest.raises(NotResponding):
+        await domains[0].suspend()
+    for pid in stopped.values():
+        os.kill(pid, signal.SIGCONT)
+    assert all(stats.responding for stats in await host.stats())
+
+
 async def test_twenty_guests_of_a_session_run_and_leave_nothing(home: Path) -> None:
     at_first = descriptors()
     async with await connect("qemu:///session") as host:
@@ -71,6 +92,7 @@ async def test_twenty_guests_of_a_session_run_and_leave_nothing(home: Path) -> N
             assert {info.state for info in await host.domains()} == {State.RUNNING}
             assert len({info.pid for info in await host.domains()} - {None}) == COUNT
             assert all(info.responding for info in await asyncio.gather(*(domain.info() for domain in domains)))
+            await stopped_guests_make_nobody_wait(host, domains)
             lines = [line for domain in domains for line in (await domain.xml()).splitlines()]
             assert len({line for line in lines if "<source path='/dev/pts/" in line}) == COUNT
             assert len({line for line in lines if "port='59" in line}) == COUNT

@@ -133,9 +133,9 @@ def test_a_guest_from_definition_to_oblivion(user: User, demo: DemoGuest) -> Non
     assert user.vmherd("resume", "web") == "web is running\n"
     assert user.vmherd("reset", "web") == "web was reset\n"
     assert user.state() == "running"
-    stats = json.loads(user.vmherd("domstats", "web", "--json"))[0]
-    assert stats["balloon"]["maximum"] == 128 << 20
-    assert [disk["name"] for disk in stats["block"]] == ["vda"]
+    stats = json.loads(user.vmherd("domstats", "web", "--json"))[0]["params"]
+    assert stats["balloon.maximum"] == 128 << 10
+    assert stats["block.0.name"] == "vda"
     again = pexpect.spawn(user.command[0], [*user.command[1:], "console", "web"], env=user.environment, timeout=90)
     again.expect(b"login: ")  # only who is up hears the power button
     again.send(b"\x1d")

@@ -27,6 +27,8 @@ READING += ("vcpucount", "vcpuinfo", "vcpupin", "cpu-stats", "iothreadinfo", "do
 READING += ("blkiotune", "numatune", "domiftune", "perf")
 READING += ("guestinfo", "domifaddr", "domfsinfo", "domjobinfo", "domlaunchsecinfo")
 READING += ("nodeinfo", "nodecpumap", "nodecpustats", "nodememstats", "freecell", "freepages", "node-memory-tune")
+READING += ("domblklist", "domblkinfo", "domblkstat", "domblkerror", "blkdeviotune")
+READING += ("domiflist", "domifstat")
 
 
 @pytest.fixture(autouse=True)
@@ -175,7 +177,25 @@ def test_domstats_are_lines_of_name_and_value(capsys: pytest.CaptureFixture[str]
     assert vmherd("domstats") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Domain: 'web'"
-    assert "  vcpu_current=1" in lines
+    assert "  state.state=1" in lines
+
+
+def test_disks_and_cards_are_listed_and_counted_as_virsh_does(capsys: pytest.CaptureFixture[str]) -> None:
+    test = ("-c", "test:///default")
+    for words, start in (
+        (("domblklist", "test", "--details"), "TYPE"),
+        (("domblkinfo", "test", "vda"), "Capacity:    1099506450432"),
+        (("domblkinfo", "test", "--all", "--human"), "TARGET"),
+        (("domblkstat", "test", "vda"), "vda rd_operations "),
+        (("domblkerror", "test"), "vda: unspecified error"),
+        (("domiflist", "test"), "INTERFACE"),
+        (("domifstat", "test", "testnet0"), "testnet0 rx_bytes "),
+        (("domif-getlink", "test", "testnet0"), "testnet0 up"),
+    ):
+        assert vmherd(words[0], *test, *words[1:]) == 0
+        assert capsys.readouterr().out.startswith(start), words
+    assert vmherd("domblkinfo", *test, "test", "vdz") != 0
+    assert vmherd("domstats", *test, "--block", "--enforce") != 0
 
 
 def test_info_has_what_a_person_wants_to_know(capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,7 @@ XML = f"""
     <channel type='unix'><target type='virtio' name='other'/><alias name='channel1'/></channel>
   </devices>
 </domain>"""
-DISKS = {"libvirt-1-format": "virtio-disk0"}
+DISKS = {"libvirt-1-format": "virtio-disk0", "libvirt-2-storage": "virtio-disk0/2"}
 
 
 class Guest:
@@ -112,8 +112,8 @@ OST = {"device": "dimm0", "slot": "0", "slot-type": "DIMM"}
         ),
         (
             "BLOCK_WRITE_THRESHOLD",
-            {"node-name": "libvirt-1-format", "amount-exceeded": 5, "write-threshold": 100},
-            BlockThresholdEvent(**WHO, device="vda", path="/x.img", threshold=100, excess=5),
+            {"node-name": "libvirt-2-storage", "amount-exceeded": 5, "write-threshold": 100},
+            BlockThresholdEvent(**WHO, device="vda[2]", path=None, threshold=100, excess=5),
         ),
         (
             "VNC_INITIALIZED",

@@ -1,17 +1,17 @@
-"""Commands that show guests: list, info, domstats, dumpxml."""
+"""Commands that show guests: list, info, dumpxml."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 
 import click
 import msgspec
 
 from vmherd.api.aio import Domain, Host
-from vmherd.cli.command import chosen, each, guest_argument, guests_argument, json_option, with_host
+from vmherd.cli.command import guest_argument, json_option, with_host
 from vmherd.cli.table import colour, duration, show_facts, show_json, show_table, size
-from vmherd.driver.types import DomainInfo, DomainStats
+from vmherd.driver.types import DomainInfo
 
 
 @click.command("list")
@@ -117,49 +117,6 @@ def _devices(xml: str) -> list[tuple[str, str]]:
     from vmherd.conf.domain import parse_domain
 
     return list(described(parse_domain(xml)))
-
-
-@click.command("domstats")
-@guests_argument
-@json_option
-@with_host
-async def domstats_command(host: Host, names: tuple[str, ...], everyone: bool, as_json: bool) -> int:
-    """Show the counters of guests.
-
-    Those of all that run if none is named.  Sizes are bytes and times seconds, counted since the guest started.
-    """
-    domains = await chosen(host, names, everyone or not names, active=None if everyone else True)
-    if as_json:
-        show_json([_counters(await domain.stats()) for domain in domains])
-        return 0
-    return await each(domains, lambda domain: _lines(domain.stats()))
-
-
-async def _lines(stats: Awaitable[DomainStats]) -> str:
-    """As virsh prints them: one counter per line, with a dotted name."""
-    found = await stats
-    lines = "".join(f"  {name}={value}\n" for name, value in _flat(_counters(found)))
-    return f"Domain: {found.name!r}\n{lines}"
-
-
-def _counters(stats: DomainStats) -> dict[str, object]:
-    told: dict[str, object] = msgspec.to_builtins(stats)
-    return told | {"state": stats.state.label}
-
-
-def _flat(value: object, name: str = "") -> Iterator[tuple[str, object]]:
-    match value:
-        case dict():
-            for key, inner in value.items():
-                yield from _flat(inner, f"{name}.{key}" if name else str(key))
-        case list():
-            yield f"{name}.count", len(value)
-            for index, inner in enumerate(value):
-                yield from _flat(inner, f"{name}.{index}")
-        case None:
-            return
-        case _:
-            yield name, value
 
 
 @click.command("dumpxml")

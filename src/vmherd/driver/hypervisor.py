@@ -23,7 +23,6 @@ from vmherd.driver.types import (
     CpuComparison,
     CpuModelInfo,
     DomainInfo,
-    DomainStats,
     GuestKind,
     HostCheck,
     HostCpuInfo,
@@ -112,10 +111,6 @@ class HypervisorDriver(
     async def domain_info(self, uuid: str) -> DomainInfo:
         """As ``domain_list``, and what the running guest tells: memory, CPU time."""
         self._unsupported("domain_info")
-
-    async def domain_stats(self, uuid: str) -> DomainStats:
-        """The counters of one domain; those of a shut off one are zero."""
-        self._unsupported("domain_stats")
 
     async def domain_xml(self, uuid: str, *, inactive: bool = False, secure: bool = False) -> str:
         """The document: as the guest runs now, or with ``inactive`` as it will start next time.

@@ -173,38 +173,6 @@ CURRENT = Scope()
 LIVE = Scope(live=True)
 
 
-class BlockStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Counters of one disk since the guest started; sizes in bytes, times in seconds, None: not told."""
-
-    name: str
-    path: str | None = None
-    read_requests: int = 0
-    read_bytes: int = 0
-    read_time: float = 0.0
-    write_requests: int = 0
-    write_bytes: int = 0
-    write_time: float = 0.0
-    flush_requests: int = 0
-    flush_time: float = 0.0
-    allocation: int | None = None
-    capacity: int | None = None
-    physical: int | None = None
-
-
-class NetStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Counters of one NIC, seen from the guest; None where the backend counts nothing (user-mode networking)."""
-
-    name: str
-    rx_bytes: int | None = None
-    rx_packets: int | None = None
-    rx_errors: int | None = None
-    rx_dropped: int | None = None
-    tx_bytes: int | None = None
-    tx_packets: int | None = None
-    tx_errors: int | None = None
-    tx_dropped: int | None = None
-
-
 class BalloonStats(msgspec.Struct, frozen=True, kw_only=True):
     """Memory of a guest in bytes; what only the guest knows is None until its driver reports it.
 
@@ -225,24 +193,6 @@ class BalloonStats(msgspec.Struct, frozen=True, kw_only=True):
     hugetlb_allocations: int | None = None
     hugetlb_failures: int | None = None
     last_update: int | None = None
-
-
-class DomainStats(msgspec.Struct, frozen=True, kw_only=True):
-    """One domain's counters, as ``virsh domstats`` groups them; ``responding`` as in DomainInfo."""
-
-    uuid: str
-    name: str
-    state: State
-    reason: int
-    cpu_time: float = 0.0
-    cpu_user: float = 0.0
-    cpu_system: float = 0.0
-    vcpu_current: int = 0
-    vcpu_maximum: int = 0
-    balloon: BalloonStats | None = None
-    block: list[BlockStats] = []
-    net: list[NetStats] = []
-    responding: bool = True
 
 
 class JobInfo(msgspec.Struct, frozen=True, kw_only=True):

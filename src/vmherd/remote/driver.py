@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmherd.remote.agent import RemoteAgent
+from vmherd.remote.blocks import RemoteBlocks
 from vmherd.remote.control import RemoteControl
 from vmherd.remote.devices import RemoteDevices
 from vmherd.remote.domain import RemoteDomains
@@ -19,6 +20,7 @@ class RemoteDriver(
     RemoteHost,
     RemoteDomains,
     RemoteDevices,
+    RemoteBlocks,
     RemoteSaving,
     RemoteScreen,
     RemoteTuning,

@@ -5,12 +5,14 @@ Any other daemon is asked in libvirt's words, as far as they go.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from vmherd.driver.types import DomainInfo, DomainStats, HostCheck, JobInfo
+from vmherd.driver.blocks import DomainStats
+from vmherd.driver.types import DomainInfo, HostCheck, JobInfo
 from vmherd.errors import NotSupported, VmherdError
 from vmherd.remote.connection import RemoteConnection
 from vmherd.rpc.xdr import BadMessage
@@ -70,11 +72,23 @@ class RemoteOwn(RemoteConnection):
         except NotSupported:
             return await super().domain_info(uuid)
 
-    async def domain_stats(self, uuid: str) -> DomainStats:
+    async def stats_all(
+        self,
+        uuids: Sequence[str] | None = None,
+        groups: int = 0,
+        *,
+        only: int = 0,
+        backing: bool = False,
+        enforce: bool = False,
+        nowait: bool = False,
+    ) -> list[DomainStats]:
+        """libvirt's words cannot say which guests do not answer."""
+        flags = backing | enforce << 1 | nowait << 2
+        every = int(uuids is None)
         try:
-            return await self._own(DomainStats, "domain_stats", self._ref(uuid))
+            return await self._own(list[DomainStats], "domain_stats", list(uuids or ()), every, groups, only, flags)
         except NotSupported:
-            return await super().domain_stats(uuid)
+            return await super().stats_all(uuids, groups, only=only, backing=backing, enforce=enforce, nowait=nowait)
 
     async def domain_validate(self, xml: str) -> str:
         return await self._own(str, "domain_validate", xml)

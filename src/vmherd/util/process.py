@@ -6,7 +6,9 @@ A pid alone is not a name, since pids are used again: (pid, start time, boot id)
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import re
 import select
 import signal
 import subprocess
@@ -157,7 +159,7 @@ async def end(process: ProcessId, *, patience: float = 10.0, force: bool = True)
     """
     if not send_signal(process, signal.SIGTERM):
         return True
-    if not (force and _is_stopped(process.pid)) and await _ended(process, patience):
+    if not (force and is_stopped(process.pid)) and await _ended(process, patience):
         return True
     if not force:
         return False
@@ -194,7 +196,7 @@ async def _ended(process: ProcessId, seconds: float) -> bool:
     return True
 
 
-def _is_stopped(pid: int) -> bool:
+def is_stopped(pid: int) -> bool:
     """Whether a process stands still by SIGSTOP, so that it cannot even end when asked."""
     fields = _stat(pid)
     return fields is not None and fields[0] in "Tt"
@@ -224,3 +226,37 @@ def _stat(pid: int, thread: str = "") -> list[str] | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return text.rpartition(")")[2].split()
+
+
+def thread_times(pid: int, thread: int) -> tuple[int, int]:
+    """Nanoseconds a thread had a CPU, and those it was ready but had none; zeros if it is gone."""
+    folder = _PROC / str(pid) / "task" / str(thread)
+    try:
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        delay = int((folder / "schedstat").read_text().split()[1])
+    except OSError:
+        return 0, 0
+    return (int(fields[11]) + int(fields[12])) * _SECOND // os.sysconf("SC_CLK_TCK"), delay
+
+
+def waiting_time(pid: int, thread: int) -> int:
+    """Nanoseconds a thread waited for input and output; 0 where the kernel does not count them."""
+    if not _counts_waiting():
+        return 0
+    try:
+        text = (_PROC / str(pid) / "task" / str(thread) / "sched").read_text()
+    except OSError:
+        return 0
+    match = _WAITED.search(text)
+    return round(float(match[1]) * _MILLISECOND) if match else 0
+
+
+_SECOND, _MILLISECOND = 1_000_000_000, 1_000_000
+_WAITED = re.compile(r"\bwait_sum\s*:\s*([\d.]+)")
+
+
+@cache
+def _counts_waiting() -> bool:
+    with contextlib.suppress(OSError):
+        return bool(_WAITED.search((_PROC / "self" / "sched").read_text()))
+    return False

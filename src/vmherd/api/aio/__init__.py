@@ -5,6 +5,7 @@ coroutine becomes a blocking method there.
 """
 
 from vmherd.api.aio.agent import Agent
+from vmherd.api.aio.blocks import Blocks, Cards
 from vmherd.api.aio.control import Control
 from vmherd.api.aio.devices import Devices
 from vmherd.api.aio.domain import Domain
@@ -13,4 +14,16 @@ from vmherd.api.aio.host import Host, connect
 from vmherd.api.aio.screen import Screen
 from vmherd.api.aio.tuning import Tuning
 
-__all__ = ["Agent", "Control", "Devices", "Domain", "Hardware", "Host", "Screen", "Tuning", "connect"]
+__all__ = [
+    "Agent",
+    "Blocks",
+    "Cards",
+    "Control",
+    "Devices",
+    "Domain",
+    "Hardware",
+    "Host",
+    "Screen",
+    "Tuning",
+    "connect",
+]

@@ -6,13 +6,15 @@ import asyncio
 from pathlib import Path
 
 from vmherd.api.aio.agent import Agent
+from vmherd.api.aio.blocks import Blocks, Cards
 from vmherd.api.aio.control import Control
 from vmherd.api.aio.devices import Devices
 from vmherd.api.aio.screen import Screen
 from vmherd.api.aio.tuning import Tuning
+from vmherd.driver.blocks import DomainStats
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.saving import DumpFormat
-from vmherd.driver.types import Console, DomainInfo, DomainStats, JobInfo, ShutdownMode, State
+from vmherd.driver.types import Console, DomainInfo, JobInfo, ShutdownMode, State
 from vmherd.errors import Busy, DomainNotFound
 from vmherd.events import Lifecycle, LifecycleEvent
 from vmherd.util.paths import absolute
@@ -64,9 +66,25 @@ class Domain:
         """The state, without asking the guest."""
         return (await self._driver.domain_find(self.uuid)).state
 
-    async def stats(self) -> DomainStats:
-        """Counters: CPU, memory, disks, NICs."""
-        return await self._driver.domain_stats(self.uuid)
+    async def stats(self, groups: int = 0, *, backing: bool = False) -> DomainStats:
+        """Counters by libvirt's names, of all groups or of some StatsGroup; ``Host.stats`` tells those of many guests.
+
+        With ``backing`` those of the images below the disks, too.  Raises DomainNotFound.
+        """
+        found = await self._driver.stats_all([self.uuid], groups, backing=backing)
+        if not found:
+            raise DomainNotFound(self.uuid)
+        return found[0]
+
+    @property
+    def blocks(self) -> Blocks:
+        """Its disks, and what is in them."""
+        return Blocks(self._driver, self.uuid)
+
+    @property
+    def cards(self) -> Cards:
+        """Its network cards."""
+        return Cards(self._driver, self.uuid)
 
     async def xml(self, *, inactive: bool = False, secure: bool = False) -> str:
         """The document as the guest runs now, or with ``inactive`` as it will start next time.

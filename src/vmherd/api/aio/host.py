@@ -8,6 +8,7 @@ from typing import Self
 
 from vmherd.api.aio.domain import Domain
 from vmherd.api.aio.hardware import Hardware
+from vmherd.driver.blocks import DomainStats
 from vmherd.driver.host import SecurityModel
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.registry import open_driver
@@ -132,6 +133,24 @@ class Host:
     async def domains(self) -> list[DomainInfo]:
         """A summary of every domain, running or not, ordered by name."""
         return await self._driver.domain_list()
+
+    async def stats(
+        self,
+        uuids: Sequence[str] | None = None,
+        groups: int = 0,
+        *,
+        only: int = 0,
+        backing: bool = False,
+        enforce: bool = False,
+        nowait: bool = False,
+    ) -> list[DomainStats]:
+        """Counters of these domains, by default of all, by libvirt's names; none makes the others wait.
+
+        ``groups`` are StatsGroup, by default all, ``only`` is StatsFilter.  A group that is unknown is left out, or
+        with ``enforce`` raises ArgumentUnsupported.  ``backing`` tells of the images below as well; ``nowait`` asks
+        no guest that is in the middle of something.
+        """
+        return await self._driver.stats_all(uuids, groups, only=only, backing=backing, enforce=enforce, nowait=nowait)
 
     async def domain(self, key: str) -> Domain:
         """The domain with this name, UUID or id; raises DomainNotFound."""

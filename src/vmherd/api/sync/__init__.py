@@ -6,6 +6,7 @@ Generated from aio/__init__.py by tools/gensync.py; do not edit.
 from __future__ import annotations
 
 from vmherd.api.sync.agent import Agent
+from vmherd.api.sync.blocks import Blocks, Cards
 from vmherd.api.sync.control import Control
 from vmherd.api.sync.devices import Devices
 from vmherd.api.sync.domain import Domain
@@ -14,4 +15,16 @@ from vmherd.api.sync.host import Host, connect
 from vmherd.api.sync.screen import Screen
 from vmherd.api.sync.tuning import Tuning
 
-__all__ = ["Agent", "Control", "Devices", "Domain", "Hardware", "Host", "Screen", "Tuning", "connect"]
+__all__ = [
+    "Agent",
+    "Blocks",
+    "Cards",
+    "Control",
+    "Devices",
+    "Domain",
+    "Hardware",
+    "Host",
+    "Screen",
+    "Tuning",
+    "connect",
+]

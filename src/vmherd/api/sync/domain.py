@@ -10,12 +10,14 @@ from pathlib import Path
 from vmherd.api import aio, bridge
 from vmherd.api.bridge import Console
 from vmherd.api.sync.agent import Agent
+from vmherd.api.sync.blocks import Blocks, Cards
 from vmherd.api.sync.control import Control
 from vmherd.api.sync.devices import Devices
 from vmherd.api.sync.screen import Screen
 from vmherd.api.sync.tuning import Tuning
+from vmherd.driver.blocks import DomainStats
 from vmherd.driver.saving import DumpFormat
-from vmherd.driver.types import DomainInfo, DomainStats, JobInfo, ShutdownMode, State
+from vmherd.driver.types import DomainInfo, JobInfo, ShutdownMode, State
 
 
 class Domain:
@@ -64,9 +66,22 @@ class Domain:
         """The state, without asking the guest."""
         return self._loop.run(self._wrapped.state())
 
-    def stats(self) -> DomainStats:
-        """Counters: CPU, memory, disks, NICs."""
-        return self._loop.run(self._wrapped.stats())
+    def stats(self, groups: int = 0, *, backing: bool = False) -> DomainStats:
+        """Counters by libvirt's names, of all groups or of some StatsGroup; ``Host.stats`` tells those of many guests.
+
+        With ``backing`` those of the images below the disks, too.  Raises DomainNotFound.
+        """
+        return self._loop.run(self._wrapped.stats(groups, backing=backing))
+
+    @property
+    def blocks(self) -> Blocks:
+        """Its disks, and what is in them."""
+        return Blocks(self._wrapped.blocks)
+
+    @property
+    def cards(self) -> Cards:
+        """Its network cards."""
+        return Cards(self._wrapped.cards)
 
     def xml(self, *, inactive: bool = False, secure: bool = False) -> str:
         """The document as the guest runs now, or with ``inactive`` as it will start next time.

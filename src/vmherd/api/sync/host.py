@@ -12,6 +12,7 @@ from typing import Self
 from vmherd.api import aio, bridge
 from vmherd.api.sync.domain import Domain
 from vmherd.api.sync.hardware import Hardware
+from vmherd.driver.blocks import DomainStats
 from vmherd.driver.host import SecurityModel
 from vmherd.driver.types import CpuComparison, CpuModelInfo, DomainInfo, HostCheck, HostCpuInfo
 from vmherd.events import DomainEvent
@@ -131,6 +132,26 @@ class Host:
     def domains(self) -> list[DomainInfo]:
         """A summary of every domain, running or not, ordered by name."""
         return self._loop.run(self._wrapped.domains())
+
+    def stats(
+        self,
+        uuids: Sequence[str] | None = None,
+        groups: int = 0,
+        *,
+        only: int = 0,
+        backing: bool = False,
+        enforce: bool = False,
+        nowait: bool = False,
+    ) -> list[DomainStats]:
+        """Counters of these domains, by default of all, by libvirt's names; none makes the others wait.
+
+        ``groups`` are StatsGroup, by default all, ``only`` is StatsFilter.  A group that is unknown is left out, or
+        with ``enforce`` raises ArgumentUnsupported.  ``backing`` tells of the images below as well; ``nowait`` asks
+        no guest that is in the middle of something.
+        """
+        return self._loop.run(
+            self._wrapped.stats(uuids, groups, only=only, backing=backing, enforce=enforce, nowait=nowait)
+        )
 
     def domain(self, key: str) -> Domain:
         """The domain with this name, UUID or id; raises DomainNotFound."""

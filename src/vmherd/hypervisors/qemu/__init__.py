@@ -10,6 +10,6 @@ command/                 the arguments, a module per device family; pure
 startup/                 what a start takes from the host and writes into the document; begin with ``start``
 host/                    this machine: accelerators, firmware, memory, devices, and the documents that describe it
 helpers/                 processes beside QEMU: swtpm, virtiofsd, passt, ...
-keeper, life, monitor    a guest that runs; ``agent``, ``console``, ``lines``, ``stats`` talk with it
+keeper, life, monitor    a guest that runs; ``agent``, ``console``, ``lines`` talk with it
 madeup/                  the same on the made-up host of conformance cases
 """

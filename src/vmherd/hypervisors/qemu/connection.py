@@ -20,6 +20,7 @@ from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.hotplug import journal
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
+from vmherd.hypervisors.qemu.pulse import Pulse
 from vmherd.state.changes import resolve
 from vmherd.state.domains import Entry, Live
 from vmherd.state.driver import LocalDriver
@@ -28,6 +29,7 @@ from vmherd.state.jobs import EndedJob, Jobs
 if TYPE_CHECKING:
     from vmherd.conf.domain import Domain
     from vmherd.hypervisors.qemu.agent import Agent
+    from vmherd.hypervisors.qemu.outline import Outlines
     from vmherd.hypervisors.qemu.workshop import Workshop
 
 log = logging.getLogger("vmherd.qemu")
@@ -47,6 +49,11 @@ class QemuConnection(LocalDriver):
         self._folders = folders
         self._jobs = Jobs(folders.jobs, self._tell_done)
         self._life = Life(self.table, folders, self._jobs)
+        self._pulse = Pulse(folders)
+
+    async def close(self) -> None:
+        self._pulse.close()
+        await super().close()
 
     def _tell_done(self, uuid: str, job: EndedJob) -> None:
         from vmherd.hypervisors.qemu import jobstats
@@ -87,6 +94,12 @@ class QemuConnection(LocalDriver):
 
         return Workshop(self.table, self._life, self._folders, self.uri.text)
 
+    @cached_property
+    def _outlines(self) -> Outlines:
+        from vmherd.hypervisors.qemu.outline import Outlines
+
+        return Outlines()
+
     async def accept(self, domain: Domain) -> None:
         await self._workshop.accept(domain)
 
@@ -119,6 +132,10 @@ class QemuConnection(LocalDriver):
 
     @asynccontextmanager
     async def _monitor(self, uuid: str, *, patience: float = 20.0) -> AsyncIterator[Monitor]:
+        """The monitor of a running guest.  Raises NotResponding at once for one that is known not to answer."""
+        live = self.table.get(uuid).live
+        if live:
+            self._pulse.require(uuid, live)
         async with connected(self._folders.control(uuid), patience=patience) as monitor:
             yield monitor
 

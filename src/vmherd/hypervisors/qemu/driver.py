@@ -17,7 +17,6 @@ from vmherd.driver.types import (
     CpuComparison,
     CpuModelInfo,
     DomainInfo,
-    DomainStats,
     GuestKind,
     HostCheck,
     HostCpuInfo,
@@ -49,8 +48,6 @@ log = logging.getLogger("vmherd.qemu")
 
 #: Seconds that an agent gets to say that it is there, before the power button is pressed.
 _HEARTBEAT = 2
-#: Seconds a healthy guest's QEMU needs at most where nobody wants to wait for a hung one.
-GLANCE = 2.0
 
 
 class QemuDriver(
@@ -254,27 +251,10 @@ class QemuDriver(
     async def _observed(self, entry: Entry, live: Live) -> DomainInfo:
         info = replace(entry.info, cpu_time=sum(cpu_times(live.pid)))
         try:
-            from vmherd.hypervisors.qemu import stats
-
-            async with self._monitor(entry.uuid, patience=GLANCE) as monitor:
-                size = await stats.balloon_size(monitor, patience=GLANCE)
+            (balloon,) = await self._pulse.ask(entry.uuid, live, [("query-balloon", None)])
         except HypervisorError:
             return replace(info, responding=False)
-        return replace(info, memory=size or info.memory)
-
-    async def domain_stats(self, uuid: str) -> DomainStats:
-        entry = self.table.get(uuid)
-        info = entry.info
-        silent = DomainStats(uuid=uuid, name=entry.name, state=info.state, reason=info.reason, vcpu_maximum=info.vcpus)
-        if entry.live is None or not entry.live.ready:
-            return silent
-        from vmherd.hypervisors.qemu import stats
-
-        try:
-            async with self._monitor(uuid, patience=GLANCE) as monitor:
-                return await stats.collect(entry, entry.live, monitor)
-        except HypervisorError:
-            return replace(silent, responding=False)
+        return replace(info, memory=balloon["actual"] if balloon else info.memory)
 
     async def domain_job(self, uuid: str) -> JobInfo | None:
         return self._jobs.info(self.table.get(uuid).uuid)

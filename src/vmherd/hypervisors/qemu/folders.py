@@ -90,6 +90,10 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
         """The monitor that the keeper listens on."""
         return self.guest(uuid) / "watch.sock"
 
+    def query(self, uuid: str) -> Path:
+        """The monitor for questions, which nobody holds for longer than one takes."""
+        return self.guest(uuid) / "query.sock"
+
     def pidfile(self, uuid: str) -> Path:
         return self.guest(uuid) / "qemu.pid"
 

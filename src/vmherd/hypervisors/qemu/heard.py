@@ -21,6 +21,7 @@ from vmherd.events import AgentReason, AgentState, DomainEvent
 from vmherd.hypervisors.qemu import agent
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.monitor import Monitor
+from vmherd.hypervisors.qemu.statistics import block
 from vmherd.state.changes import summarise
 from vmherd.state.domains import DomainTable, Entry, Live
 
@@ -57,16 +58,11 @@ class Sieve:
 async def disks_of(messages: Sequence[Message], monitor: Monitor) -> dict[str, str]:
     """The alias of the disk of each node, where one of the events names a node.
 
-    Only the nodes that guests see are told, not those below.
+    Nodes of the images below have the image's number after it: "virtio-disk0/3".
     """
     if not any(message["event"] in _NODAL for message in messages):
         return {}
-    found = await monitor.execute("query-block")
-    return {
-        each["inserted"]["node-name"]: each["qdev"].removeprefix("/machine/peripheral/").partition("/")[0]
-        for each in found
-        if each.get("inserted") and each.get("qdev")
-    }
+    return dict(block.owners(await monitor.execute("query-blockstats")))
 
 
 class Chronicle:
@@ -178,10 +174,14 @@ class Chronicle:
         return next((disk for disk in disks if disk.alias and disk.alias.name == alias), None)
 
     def _on_threshold(self, data: Data) -> None:
-        if disk := self._disk(data["disk"]):
-            excess, threshold = data["amount-exceeded"], data["write-threshold"]
-            fields = {"device": disk.target.dev, "path": _path(disk), "threshold": threshold, "excess": excess}
-            self._tell(self._event(events.BlockThresholdEvent, **fields))
+        """The uppermost image is told twice, by the disk's name and by its own, since either may be waited for."""
+        alias, _, below = data["disk"].partition("/")
+        if disk := self._disk(alias):
+            fields = {"threshold": data["write-threshold"], "excess": data["amount-exceeded"]}
+            path, names = (None, []) if below else (_path(disk), [disk.target.dev])
+            index = below or block.index_of(str(data["node-name"]))
+            names += [f"{disk.target.dev}[{index}]"] if index else []
+            self._tell(*(self._event(events.BlockThresholdEvent, device=n, path=path, **fields) for n in names))
 
     def _on_tray(self, data: Data) -> None:
         alias, opened = str(data["id"]), bool(data["tray-open"])

@@ -1,8 +1,9 @@
 """QEMU's monitor: commands with a deadline, events in order.
 
-A QMP socket serves one client at a time; the others wait in its queue for the greeting.  So each guest has two:
-``monitor.sock``, where whoever has something to do connects, does it and leaves, and ``watch.sock``, where the
-keeper listens for as long as the guest runs.
+A QMP socket serves one client at a time; the others wait in its queue for the greeting.  So each guest has three:
+``monitor.sock``, where whoever has something to do connects, does it and leaves; ``watch.sock``, where the keeper
+listens for as long as the guest runs; and ``query.sock``, for questions that are answered at once (``exchange``),
+whoever is busy with the guest for how long.
 
 Source: QEMU's docs/interop/qmp-spec.rst.
 """

@@ -15,7 +15,6 @@ from vmherd.driver.tuning import VcpuInfo
 from vmherd.driver.types import (
     BalloonStats,
     DomainInfo,
-    DomainStats,
     JobInfo,
     PausedReason,
     RunningReason,
@@ -27,6 +26,7 @@ from vmherd.driver.uri import ConnectURI
 from vmherd.errors import DocumentError, InvalidState
 from vmherd.events import DomainEvent, Lifecycle
 from vmherd.hypervisors.test import node
+from vmherd.hypervisors.test.blocks import TestBlocks
 from vmherd.hypervisors.test.devices import TestDevices
 from vmherd.hypervisors.test.host import TestHost
 from vmherd.hypervisors.test.inside import TestInside
@@ -34,7 +34,7 @@ from vmherd.state.domains import Entry, Live, mark_stopped, set_state
 from vmherd.state.tuning.operations import LocalTuning
 
 
-class TestDriver(TestHost, TestDevices, TestInside, LocalTuning):
+class TestDriver(TestHost, TestDevices, TestBlocks, TestInside, LocalTuning):
     """Guests that are nothing but their state."""
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
@@ -98,18 +98,6 @@ class TestDriver(TestHost, TestDevices, TestInside, LocalTuning):
     async def domain_job(self, uuid: str) -> JobInfo | None:
         self.table.get(uuid)
         return None  # nothing here takes time
-
-    async def domain_stats(self, uuid: str) -> DomainStats:
-        info = self.table.get(uuid).info
-        return DomainStats(
-            uuid=info.uuid,
-            name=info.name,
-            state=info.state,
-            reason=info.reason,
-            vcpu_current=info.vcpus if info.active else 0,
-            vcpu_maximum=info.vcpus,
-            balloon=BalloonStats(current=info.memory if info.active else 0, maximum=info.max_memory),
-        )
 
     async def domain_memory_stats(self, uuid: str) -> BalloonStats:
         entry = self.table.get(uuid)

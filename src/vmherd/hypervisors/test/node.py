@@ -29,6 +29,18 @@ _DEFAULT = """\
   <os>
     <type>hvm</type>
   </os>
+  <devices>
+    <disk type='file'>
+      <source file='/guest/diskimage1'/>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+    <interface type='network'>
+      <mac address='aa:bb:cc:dd:ee:ff'/>
+      <source network='default'/>
+      <target dev='testnet0'/>
+    </interface>
+    <memballoon model='virtio'/>
+  </devices>
 </domain>
 """
 

@@ -5,6 +5,7 @@ from importlib import import_module
 _SUBJECTS = (
     "admin",
     "agent",
+    "blocks",
     "connection",
     "control",
     "devices",

@@ -10,7 +10,7 @@ from vmherd.daemon.wire.flags import DomainRef, only
 from vmherd.driver.types import DomainInfo, State
 from vmherd.errors import DomainNotFound
 
-_NOT_RUNNING = -1
+NOT_RUNNING = -1
 
 #: Pairs and groups of virConnectListAllDomainsFlags: within a group one bit is enough, each group must be met.
 _GROUPS: tuple[dict[int, Callable[[DomainInfo], bool]], ...] = (
@@ -32,7 +32,7 @@ _ALL = 65535
 
 def reference(info: DomainInfo) -> DomainRef:
     """How the protocol names a domain."""
-    return DomainRef(info.name, info.uuid, _NOT_RUNNING if info.id is None else info.id)
+    return DomainRef(info.name, info.uuid, NOT_RUNNING if info.id is None else info.id)
 
 
 def wanted(flags: int) -> Callable[[DomainInfo], bool]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from vmherd.daemon.wire.client import Call
 from vmherd.daemon.wire.dispatch import answers
 from vmherd.daemon.wire.flags import DomainRef
+from vmherd.daemon.wire.handlers.blocks import visible
 
 own = answers("vmherd")
 
@@ -44,8 +47,16 @@ async def domain_info(call: Call, dom: DomainRef) -> bytes:
 
 
 @own
-async def domain_stats(call: Call, dom: DomainRef) -> bytes:
-    return _pack(await call.driver.domain_stats(dom.uuid))
+async def domain_stats(call: Call, uuids: Sequence[str], every: int, groups: int, only: int, flags: int) -> bytes:
+    found = await call.driver.stats_all(
+        await visible(call, uuids) if every or uuids else [],
+        groups,
+        only=only,
+        backing=bool(flags & 1),
+        enforce=bool(flags & 2),
+        nowait=bool(flags & 4),
+    )
+    return _pack(found)
 
 
 @own

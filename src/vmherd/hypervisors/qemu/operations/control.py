@@ -44,12 +44,12 @@ class QemuControl(QemuConnection):
         return jobstats.running(self._jobs.info(uuid), time.time())
 
     async def domain_control_info(self, uuid: str) -> ControlInfo:
-        self._alive(self.table.get(uuid))
+        live = self._alive(self.table.get(uuid))
         if job := self._jobs.info(uuid):
             return ControlInfo(state=ControlState.JOB, duration=max(0.0, time.time() - job.started))
         try:
-            async with self._monitor(uuid, patience=_GLANCE):
-                return ControlInfo(state=ControlState.OK)
+            await self._pulse.ask(uuid, live, [("query-status", None)], patience=_GLANCE)
+            return ControlInfo(state=ControlState.OK)
         except NotResponding:
             return ControlInfo(state=ControlState.OCCUPIED, duration=_GLANCE)
         except HypervisorError:

@@ -123,12 +123,12 @@ class QemuTuning(LocalTuning, QemuConnection):
             await balloon.ask(monitor, domain)
 
     async def domain_memory_stats(self, uuid: str) -> BalloonStats:
-        from vmherd.hypervisors.qemu import stats
+        from vmherd.hypervisors.qemu.statistics import memory
 
         entry = self.table.get(uuid)
-        live = self._alive(entry)
-        async with self._monitor(uuid) as monitor:
-            return await stats.memory(entry, live, monitor)
+        live, outline = self._alive(entry), self._outlines.of(entry)
+        replies = await self._pulse.ask(uuid, live, memory.questions(outline)) if outline.balloon is not None else ()
+        return memory.stats(entry, outline, replies)
 
     async def _apply_stats_period(self, entry: Entry, live: Live, domain: Domain, *, seconds: int) -> None:
         from vmherd.hypervisors.qemu.tuning import balloon

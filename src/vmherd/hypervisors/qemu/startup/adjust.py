@@ -8,22 +8,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from vmherd.conf.domain import Domain
-from vmherd.conf.domain.disk import IoTune
 from vmherd.conf.domain.graphics import Graphics, GraphicsType
 from vmherd.conf.domain.memballoon import MemballoonModel
 from vmherd.conf.domain.memdev import MemoryModel
 from vmherd.conf.domain.net import LinkState
+from vmherd.hypervisors.qemu import throttle
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import base
 from vmherd.hypervisors.qemu.config import Config
 from vmherd.hypervisors.qemu.monitor import Monitor
-
-#: QEMU's names of the limits, each by libvirt's.
-_LIMITS = {
-    f"{kind}_{unit}_sec": f"{short}{suffix}"
-    for unit, short in (("bytes", "bps"), ("iops", "iops"))
-    for kind, suffix in (("total", ""), ("read", "_rd"), ("write", "_wr"))
-}
 
 
 async def adjust(domain: Domain, caps: Capabilities, monitor: Monitor, config: Config) -> None:
@@ -84,24 +77,6 @@ async def _cables(domain: Domain, monitor: Monitor) -> None:
 
 
 async def _disk_limits(domain: Domain, monitor: Monitor) -> None:
-    limited = [disk for disk in domain.devices.disks if disk.iotune and disk.alias]
-    paths = [each.get("qdev", "") for each in await monitor.execute("query-block")] if limited else []
-    for disk in limited:
-        assert disk.iotune is not None
-        assert disk.alias is not None
-        name = disk.alias.name
-        # The path of a virtio disk ends in an inner device.
-        path = next((path for path in paths if name in path.split("/")), name)
-        await monitor.execute("block_set_io_throttle", {"id": path, **_throttle(disk.iotune)})
-
-
-def _throttle(limits: IoTune) -> dict[str, object]:
-    """A limit of 0 is none; bursts, their lengths in seconds and the group are left out where not told."""
-    found: dict[str, object] = {}
-    for ours, theirs in _LIMITS.items():
-        found[theirs] = getattr(limits, ours) or 0
-        found[f"{theirs}_max"] = getattr(limits, f"{ours}_max")
-        found[f"{theirs}_max_length"] = getattr(limits, f"{ours}_max_length")
-    found["iops_size"] = limits.size_iops_sec
-    found["group"] = limits.group_name
-    return {name: value for name, value in found.items() if value is not None}
+    for disk in domain.devices.disks:
+        if disk.iotune and disk.alias:
+            await throttle.limit(monitor, disk)

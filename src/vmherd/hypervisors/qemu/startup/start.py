@@ -196,10 +196,10 @@ class Start:
 
     def _arguments(self, launch: command.Launch, resources: Resources) -> list[str]:
         argv = command.build(self._domain, self._caps, launch)
-        # Ours alone, beside what the document asks for: the keeper's monitor, and a file with the pid.
-        watch = resources.listen(self._folders.watch(self._uuid))
-        argv += ["-chardev", f"socket,id=charwatch,fd={watch},server=on,wait=off"]
-        argv += ["-mon", "chardev=charwatch,id=watch,mode=control"]
+        # Ours alone, beside what the document asks for: two more monitors, and a file with the pid.
+        for name, path in (("watch", self._folders.watch(self._uuid)), ("query", self._folders.query(self._uuid))):
+            argv += ["-chardev", f"socket,id=char{name},fd={resources.listen(path)},server=on,wait=off"]
+            argv += ["-mon", f"chardev=char{name},id={name},mode=control"]
         argv += ["-pidfile", str(self._folders.pidfile(self._uuid))]
         if self._incoming >= 0:
             resources.inherited.append(self._incoming)
