@@ -105,8 +105,9 @@ class QemuConnection(LocalDriver):
 
     @asynccontextmanager
     async def _changing(self, uuid: str, operation: str) -> AsyncIterator[tuple[Entry, Live]]:
-        """A job that changes a running domain."""
+        """A job that changes a running domain.  Raises NotResponding at once for one that is known not to answer."""
         self.require_writable()
+        self._require_answers(uuid)
         async with self._jobs.hold(uuid, operation):
             entry = await self._whole(uuid)
             yield entry, self._alive(entry)
@@ -133,11 +134,14 @@ class QemuConnection(LocalDriver):
     @asynccontextmanager
     async def _monitor(self, uuid: str, *, patience: float = 20.0) -> AsyncIterator[Monitor]:
         """The monitor of a running guest.  Raises NotResponding at once for one that is known not to answer."""
+        self._require_answers(uuid)
+        async with connected(self._folders.control(uuid), patience=patience) as monitor:
+            yield monitor
+
+    def _require_answers(self, uuid: str) -> None:
         live = self.table.get(uuid).live
         if live:
             self._pulse.require(uuid, live)
-        async with connected(self._folders.control(uuid), patience=patience) as monitor:
-            yield monitor
 
     @asynccontextmanager
     async def _agent(self, uuid: str, *, timeout: int | None = None) -> AsyncIterator[Agent]:
