@@ -11,7 +11,7 @@ from vmherd.daemon.wire.flags import DomainRef, only
 from vmherd.daemon.wire.handlers.lists import NOT_RUNNING
 from vmherd.driver import statnames
 from vmherd.driver.blocks import DirtyRateMode, DomainStats
-from vmherd.driver.params import Kind
+from vmherd.driver.params import BLOCK_IO_TUNE, Kind
 from vmherd.driver.types import Scope
 from vmherd.errors import InvalidArgument, VmherdError
 from vmherd.rpc.params import plain, typed
@@ -96,7 +96,9 @@ async def domain_get_block_io_tune(call: Call, dom: DomainRef, disk: str | None,
     only(flags, _AFFECT | _STRINGS)
     scope = Scope.from_flags(flags)
     if not disk:
-        raise InvalidArgument("name a disk, by its target or its image")
+        if nparams:
+            raise InvalidArgument("name a disk, by its target or its image")
+        return [], len(BLOCK_IO_TUNE)
     found = typed(await call.driver.domain_block_iotune(dom.uuid, disk, scope=scope))
     return _first([each for each in found if flags & _STRINGS or each.type != Kind.STRING], nparams)
 
