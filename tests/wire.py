@@ -17,8 +17,9 @@ from vmherd.daemon.policy import Policy, Who
 from vmherd.daemon.wire import client as wire
 from vmherd.daemon.wire.client import Identity, Limits
 from vmherd.daemon.wire.dispatch import PROGRAMS
+from vmherd.daemon.wire.gate import ServerLimits
 from vmherd.daemon.wire.hosts import Hosts
-from vmherd.daemon.wire.server import Server, ServerLimits
+from vmherd.daemon.wire.server import Server
 from vmherd.rpc import packet, protocol
 from vmherd.rpc.packet import Header, Packet, Status, Type, Unpacker
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grp
 import logging
 import pwd
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from vmherd.daemon.logs import LEVELS, Logs, Output
 from vmherd.daemon.wire.client import Client
@@ -122,8 +122,3 @@ def _group(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return str(gid)
-
-
-def unopened(clients: Iterable[Client]) -> int:
-    """How many have not said yet what they want here."""
-    return sum(not client.opened for client in clients)

@@ -24,8 +24,9 @@ from vmherd.daemon.policy import Policy, Who
 from vmherd.daemon.tls import TlsDoor
 from vmherd.daemon.wire.client import Identity, Limits, Service
 from vmherd.daemon.wire.dispatch import PROGRAMS
+from vmherd.daemon.wire.gate import ServerLimits
 from vmherd.daemon.wire.hosts import Hosts
-from vmherd.daemon.wire.server import Server, ServerLimits
+from vmherd.daemon.wire.server import Server
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.errors import HostError, InvalidArgument, InvalidState, VmherdError
 from vmherd.rpc import protocol
@@ -107,7 +108,7 @@ class Daemon:
             elif door.kind is not Kind.TLS:
                 self.server.listen(door.socket, readonly=door.kind is Kind.READ_ONLY)
             elif self._tls:
-                self.server.listen(door.socket, take=self._tls.take)
+                self.server.gate(local=False).listen(door.socket, self._tls.take)
             log.info("listening at %s", door.name)
         notify.ready(f"serving {self._hosts.main}")
 

@@ -77,7 +77,6 @@ class TlsDoor:
 
     def __init__(self, server: Server, settings: Tls) -> None:
         self._server = server
-        self._handshakes: set[asyncio.Task[None]] = set()
         self.apply(settings)
 
     def apply(self, settings: Tls) -> None:
@@ -88,22 +87,24 @@ class TlsDoor:
     def take(self, sock: socket.socket) -> None:
         """Find out who is at the other end of a connected socket."""
         task = asyncio.create_task(self._greet(sock))
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+        gate = self._server.gate(local=False)
+        gate.enter(task, task.cancel)
+        task.add_done_callback(gate.leave)
 
     async def _greet(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         peer = sock.getpeername()
         where = f"{peer[0]}:{peer[1]}"
         try:
-            with self._server.arriving():
-                async with asyncio.timeout(self._server.limits.unopened_seconds):
-                    await asyncio.get_running_loop().connect_accepted_socket(
-                        lambda: StreamChannel(lambda channel: self._admit(channel, where)), sock, ssl=self._context
-                    )
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: StreamChannel(lambda channel: self._admit(channel, where)), sock, ssl=self._context
+            )
         except (OSError, TimeoutError) as problem:
-            log.info("%s does not get in: %s", where, _plain(problem) or "it took too long")
+            log.info("%s does not get in: %s", where, _plain(problem))
             sock.close()
+        except asyncio.CancelledError:
+            sock.close()
+            raise
 
     def _admit(self, channel: StreamChannel, where: str) -> None:
         assert channel.transport is not None  # it was connected this moment

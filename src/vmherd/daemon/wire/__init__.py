@@ -1,6 +1,7 @@
 """libvirt's wire protocol, the daemon's end.
 
-server      sockets that clients connect to
+server      the clients, and what they are offered
+gate        sockets that clients connect to, and how many may come at once
 client      one client: its messages, its limits, its streams and callbacks
 dispatch    which function answers which procedure
 handlers/   those functions, by subject

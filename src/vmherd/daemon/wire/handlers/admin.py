@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from vmherd.daemon.admin import Manager, described, unopened
+from vmherd.daemon.admin import Manager, described
 from vmherd.daemon.wire.client import Call, Client
 from vmherd.daemon.wire.dispatch import answers
 from vmherd.daemon.wire.flags import only
@@ -132,7 +132,7 @@ def server_get_client_limits(call: Call, srv: Any, flags: int) -> list[TypedPara
         "nclients_max": server.limits.clients,
         "nclients": len(server.clients),
         "nclients_unauth_max": server.limits.unopened,
-        "nclients_unauth": unopened(server.clients.values()),
+        "nclients_unauth": server.unopened,
     }
     return typed(told, lambda _: Kind.UINT)
 
