@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from vmherd.driver.control import ControlInfo, ControlState, JobStats, JobType
+from vmherd.driver.control import ControlInfo, ControlState, End, JobStats, JobType
 from vmherd.driver.host import SuspendTarget
 from vmherd.driver.params import LAUNCH_SECRET, Params
 from vmherd.driver.types import CURRENT, Scope
+from vmherd.errors import InvalidArgument
 from vmherd.events import MetadataType
 from vmherd.remote.connection import RemoteConnection
+from vmherd.remote.host import letters
 from vmherd.rpc.params import plain, typed
 
 _COMPLETED, _KEEP = 1, 2
 _HMP = 1
 _MILLISECOND = 1e-3
+_TAINTING = 2
+#: virDomainLifecycleAction, as documents write it, and virDomainDirtyRateCalcFlags.
+_ACTIONS = ("destroy", "restart", "rename-restart", "preserve", "coredump-destroy", "coredump-restart")
+_DIRTY_MODES = ("page-sampling", "dirty-bitmap", "dirty-ring")
 
 
 class RemoteControl(RemoteConnection):
@@ -71,3 +77,20 @@ class RemoteControl(RemoteConnection):
 
     async def domain_pm_wakeup(self, uuid: str) -> None:
         await self._change(uuid, "domain_pm_wakeup", 0)
+
+    async def domain_set_end_action(self, uuid: str, end: End, action: str, *, scope: Scope = CURRENT) -> None:
+        if action not in _ACTIONS:
+            raise InvalidArgument(f"there is no action {action!r}", hint=f"there are: {', '.join(_ACTIONS)}")
+        await self._change(uuid, "domain_set_lifecycle_action", end, _ACTIONS.index(action), scope.flags)
+
+    async def domain_taints(self, uuid: str) -> list[str]:
+        return list(await self._ask(uuid, "domain_get_messages", _TAINTING))
+
+    async def domain_measure_dirty_rate(self, uuid: str, seconds: int, *, mode: str = "page-sampling") -> None:
+        if mode not in _DIRTY_MODES:
+            raise InvalidArgument(f"there is no mode {mode!r}", hint=f"there are: {', '.join(_DIRTY_MODES)}")
+        await self._change(uuid, "domain_start_dirty_rate_calc", seconds, _DIRTY_MODES.index(mode))
+
+    async def domain_security_labels(self, uuid: str) -> list[str]:
+        found = await self._ask(uuid, "domain_get_security_label_list")
+        return [text for each in found.labels if (text := letters(each.label))]

@@ -142,7 +142,7 @@ class RemoteHost(RemoteConnection):
 
     async def host_security_model(self) -> SecurityModel:
         found = await self._call("node_get_security_model")
-        return SecurityModel(model=_letters(found.model), doi=_letters(found.doi))
+        return SecurityModel(model=letters(found.model), doi=letters(found.doi))
 
     # CPUs
 
@@ -242,7 +242,7 @@ def _kind(guests: GuestKind) -> tuple[str | None, ...]:
     return guests.emulator or None, guests.arch or None, guests.machine or None, guests.domain_type or None
 
 
-def _letters(codes: Sequence[int]) -> str:
+def letters(codes: Sequence[int]) -> str:
     """Text that the protocol has as an array of characters with a NUL at its end."""
     return bytes(codes).partition(b"\0")[0].decode(errors="replace")
 
