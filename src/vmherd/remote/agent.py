@@ -20,7 +20,7 @@ _SECOND = 1_000_000_000
 _SYNC = 1
 _ENCRYPTED = 1
 _APPEND, _REMOVE = 1, 2
-_HOSTNAME_LEASE, _HOSTNAME_AGENT = 1, 2
+_HOSTNAME_AGENT = 2
 #: The number of the family by virIPAddrType.
 _FAMILIES = (4, 6)
 
@@ -39,7 +39,7 @@ class RemoteAgent(RemoteConnection):
         return plain(await self._change(uuid, "domain_get_guest_info", groups or 0, 0))
 
     async def domain_hostname(self, uuid: str, source: AddressSource = AddressSource.LEASE) -> str:
-        flags = _HOSTNAME_AGENT if source is AddressSource.AGENT else _HOSTNAME_LEASE
+        flags = _HOSTNAME_AGENT if source is AddressSource.AGENT else 0  # by leases, unless something else is said
         return str(await self._change(uuid, "domain_get_hostname", flags))
 
     async def domain_addresses(self, uuid: str, source: AddressSource = AddressSource.LEASE) -> list[GuestInterface]:
