@@ -30,7 +30,7 @@ class Pulse:
     def silent(self, uuid: str, live: Live) -> str:
         """Why a guest would not answer now, "" if nothing speaks against it."""
         if is_stopped(live.pid):
-            return f"the process {live.pid} of its QEMU is stopped"
+            return f"its QEMU, process {live.pid}, is stopped"
         if uuid in self._owed:
             return "its QEMU was asked before, and has not answered yet"
         return ""
