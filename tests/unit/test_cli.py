@@ -273,6 +273,14 @@ def test_a_list_of_guests_reads_no_document(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_the_daemon_answers_before_it_can_read_documents() -> None:
+    program = "import sys, vmherd.daemon.service, vmherd.hypervisors.qemu.driver\n"
+    program += "from vmherd.daemon.wire import handlers; handlers.load()\n"
+    program += "print([name for name in sys.modules if name in ('lxml', 'vmherd.conf')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_devices_are_plugged_in_changed_and_taken_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # The test driver forgets with each command, so what is to be sent is looked at.
     disk = ("attach-disk", "web", "/srv/data.qcow2", "vdb", "--subdriver", "qcow2", "--mode", "shareable")

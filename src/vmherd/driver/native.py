@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
-from vmherd.conf.domain import Domain
 from vmherd.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from vmherd.conf.domain import Domain
 
 GROUP = "vmherd.native"
 
