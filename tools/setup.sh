@@ -23,6 +23,7 @@ packages[run]="${packages[python]} $qemu qemu-utils"
 packages[test]="${packages[run]} cpio dbus-bin dbus-daemon iproute2 libnss3-tools openssl ovmf passt qemu-block-extra"
 packages[test]+=" qemu-system-arm qemu-system-misc qemu-system-ppc swtpm swtpm-tools"
 packages[test]+=" libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu netcat-openbsd python3-libvirt virtinst"
+[ "$HOSTTYPE" != x86_64 ] || packages[test]+=" user-mode-linux"
 packages[bench]="${packages[run]} gcc iproute2 libc6-dev libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libvirt-dev"
 why=([python]="to have Python" [run]="to run guests" [test]="to run guests and test them" [bench]="to compare with libvirt")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -143,9 +144,10 @@ class QemuTuning(LocalTuning, QemuConnection):
 
         group = enforce.require(self._group(entry.uuid), "memory", "memory")
         try:
-            enforce.memory(group, domain)
+            # The kernel may have to write memory to swap first.
+            await asyncio.to_thread(enforce.memory, group, domain)
         except HostError:
-            enforce.memory(group, self._describe(entry.uuid, LIVE))
+            await asyncio.to_thread(enforce.memory, group, self._describe(entry.uuid, LIVE))
             raise
 
     async def _apply_blkio(self, entry: Entry, live: Live, domain: Domain, *, params: Params) -> None:
@@ -172,7 +174,8 @@ class QemuTuning(LocalTuning, QemuConnection):
 
         nodes = limits.nodes(params)
         if nodes:
-            enforce.memory_nodes(enforce.require(self._group(entry.uuid), "cpuset", "cpuset"), nodes)
+            group = enforce.require(self._group(entry.uuid), "cpuset", "cpuset")
+            await asyncio.to_thread(enforce.memory_nodes, group, nodes)  # which copies it there
 
     async def _apply_bandwidth(self, entry: Entry, live: Live, domain: Domain, *, device: str) -> None:
         from vmherd.hypervisors.qemu.tuning import bandwidth
