@@ -152,6 +152,18 @@ def plan(domain: Domain, launch: Launch) -> Plan:
     return Plan(chains=tuple(reversed(chains)), next_node=next(nodes), next_fdset=next(fdsets))
 
 
+def tell_numbers(domain: Domain, launch: Launch) -> None:
+    """Note in the document of a guest that runs which number each of its images has, as block jobs know them."""
+    for disk, images in zip(domain.devices.disks, plan(domain, launch).chains, strict=True):
+        numbers = [int(image.node.removeprefix("libvirt-")) for image in images]
+        if numbers and disk.source:
+            disk.source.index = numbers[0]
+        store = disk.backing_store
+        for number in numbers[1:]:
+            assert store is not None  # the plan follows it
+            store.index, store = number, store.backing_store
+
+
 def _top(disk: Disk) -> Image:
     driver, source = disk.driver or DiskDriver(), disk.source or DiskSource()
     return Image(

@@ -15,7 +15,7 @@ from vmherd.conf.domain.plug import insert
 from vmherd.conf.domain.plug.persistent import drop_generated_alias
 from vmherd.errors import HostError
 from vmherd.events import DeviceAddedEvent
-from vmherd.hypervisors.qemu.command import disk, override
+from vmherd.hypervisors.qemu.command import blockdev, disk, override
 from vmherd.hypervisors.qemu.helpers import storagehelpers
 from vmherd.hypervisors.qemu.hotplug import detach, journal, launching, media, place, removal
 from vmherd.hypervisors.qemu.hotplug.families import family
@@ -90,6 +90,7 @@ class _Plug:
         for order in orders(argv, opened.inherited, self._alias):
             await self._executor.run(order)
             undo.push_async_callback(self._take_back, order)
+        blockdev.tell_numbers(self._view, launch)
 
     def _require_present(self) -> None:
         """A USB device that may be missing when a guest starts is worth nothing to one that runs."""
@@ -98,15 +99,19 @@ class _Plug:
             raise HostError("the USB device is not there", hint="'lsusb' lists them")
 
     async def _take_back(self, order: Order) -> None:
+        if self._executor.lost:
+            return
         if order.command == "device_add":
             await detach.remove(self._monitor, self._alias, detach.PATIENCE)
         else:
             await self._executor.take_back(order)
 
     async def _forget(self) -> None:
-        """The host's end; unless QEMU keeps the device, which then whoever comes next notes in the document."""
+        """The host's end; unless QEMU keeps the device, or may: then whoever comes next puts it in order."""
+        if self._executor.lost:
+            return
         if self._alias not in await removal.present(self._monitor):
-            removal.let_go_host_side(self._running.folder, self._device)
+            await removal.let_go_host_side(self._running.folder, self._device)
             journal.clear(self._running.folder)
 
     async def _finish(self) -> None:

@@ -110,6 +110,7 @@ class _Change:
             for order in orders(argv, opened.inherited, self._id):
                 await executor.run(order)
                 undo.push_async_callback(executor.take_back, order)
+            blockdev.tell_numbers(self._view, launch)
         return images[0].top
 
     async def _open_tray(self, *, force: bool) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vmherd.errors import OperationUnsupported
+from vmherd.errors import NotResponding, OperationUnsupported
 from vmherd.hypervisors.qemu.hotplug import lines
 from vmherd.hypervisors.qemu.monitor import Monitor, Refused
 
@@ -140,17 +140,25 @@ def _folders(order: Order, owned: Collection[int]) -> list[int]:
 
 
 class Executor:
-    """Carries orders out; knows the number that QEMU has for a descriptor of ours, and the set it is in."""
+    """Carries orders out; knows the number that QEMU has for a descriptor of ours, and the set it is in.
+
+    ``lost`` says that QEMU does not answer, so that nobody can tell what it has done.
+    """
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
+        self.lost = False
         self._numbers: dict[str, str] = {}
         self._sets: dict[int | None, int] = {}
 
     async def run(self, order: Order) -> None:
-        """Raises Refused with QEMU's reason."""
+        """Raises Refused with QEMU's reason, NotResponding."""
         text = _FOLDER.sub(lambda found: f"/proc/self/fd/{self._numbers.get(found[1], found[1])}/", _dump(order))
-        answer = await self._monitor.execute(order.command, json.loads(text), fd=order.fd)
+        try:
+            answer = await self._monitor.execute(order.command, json.loads(text), fd=order.fd)
+        except NotResponding:
+            self.lost = True
+            raise
         if order.command == "add-fd":
             self._numbers[str(order.fd)] = str(answer["fd"])
             self._sets[order.fd] = answer["fdset-id"]

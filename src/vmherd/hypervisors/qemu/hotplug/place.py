@@ -11,6 +11,7 @@ from typing import TypeVar
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import Device, DriveAddress
 from vmherd.conf.domain.buses import add_controller, drive_address
+from vmherd.conf.domain.chardev import Console, Parallel, Serial
 from vmherd.conf.domain.controller import Controller, ControllerType
 from vmherd.conf.domain.disk import Disk, DiskBus
 from vmherd.conf.domain.domain import devices_of
@@ -76,12 +77,20 @@ def complete_alone(domain: Domain, device: D, means: Means) -> D:
     """``device`` with the defaults it would get in the machine of ``domain``, and no place of its own."""
     new = device.copy()
     _complete(alone(domain.copy(), new), means)
-    new.address, new.alias = device.address, device.alias
-    if isinstance(new, Interface) and isinstance(device, Interface):
-        new.mac = device.mac
+    _forget_chosen(new, device)
     if isinstance(new, MemoryDevice):
         memory.align_module(domain, new)
     return new
+
+
+def _forget_chosen(new: Device, told: Device) -> None:
+    """Take back what depends on the other devices of the guest."""
+    new.address, new.alias = told.address, told.alias
+    if isinstance(new, Interface) and isinstance(told, Interface):
+        new.mac = told.mac
+    for kind in (Serial, Parallel, Console):
+        if isinstance(new, kind) and isinstance(told, kind) and new.target:
+            new.target.port = told.target.port if told.target else None
 
 
 def _complete(domain: Domain, means: Means) -> None:

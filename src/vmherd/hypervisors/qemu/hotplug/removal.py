@@ -5,6 +5,7 @@ Every step may be done twice, by whoever comes first: the one who asked for the 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ async def finish(running: Running, alias: str, monitor: Monitor) -> None:
     device = named(running.domain, alias)
     await let_go(alias, monitor)
     if device is not None:
-        let_go_host_side(running.folder, device)
+        await let_go_host_side(running.folder, device)
 
     told: list[DomainEvent] = []
 
@@ -40,7 +41,7 @@ async def finish(running: Running, alias: str, monitor: Monitor) -> None:
     running.note(forget, told)
     if helpers.is_there(running.folder, blockdev.MANAGED_HELPER) and not disk.leaves_reservations(running.domain):
         await _try(monitor, "object-del", id=blockdev.MANAGED_HELPER)
-        helpers.end_some(running.folder, blockdev.MANAGED_HELPER)
+        await asyncio.to_thread(helpers.end_some, running.folder, blockdev.MANAGED_HELPER)
 
 
 def named(domain: Domain, alias: str) -> Device | None:
@@ -113,9 +114,9 @@ async def _try(monitor: Monitor, command: str, **arguments: Any) -> bool:
     return True
 
 
-def let_go_host_side(folder: Path, device: Device) -> None:
+async def let_go_host_side(folder: Path, device: Device) -> None:
     """End the helpers of a device, and give the host back what it is."""
     assert device.alias is not None  # it was plugged in under that name
-    helpers.end_some(folder, f"{device.alias.name}-*")
+    await asyncio.to_thread(helpers.end_some, folder, f"{device.alias.name}-*")
     if isinstance(device, Hostdev) and isinstance(device.source, PciSource):
-        rebind.give_back_one(folder, host_pci(device.source.address))
+        await asyncio.to_thread(rebind.give_back_one, folder, host_pci(device.source.address))

@@ -23,7 +23,7 @@ from vmherd.driver.types import ShutoffReason
 from vmherd.errors import HypervisorError
 from vmherd.hypervisors.qemu import command, keeper, memory
 from vmherd.hypervisors.qemu.capabilities import Capabilities
-from vmherd.hypervisors.qemu.command import backing, security
+from vmherd.hypervisors.qemu.command import backing, blockdev, security
 from vmherd.hypervisors.qemu.command.secrets import KEY_SIZE, Vault
 from vmherd.hypervisors.qemu.config import Config
 from vmherd.hypervisors.qemu.folders import Folders
@@ -196,6 +196,7 @@ class Start:
 
     def _arguments(self, launch: command.Launch, resources: Resources) -> list[str]:
         argv = command.build(self._domain, self._caps, launch)
+        blockdev.tell_numbers(self._domain, launch)
         # Ours alone, beside what the document asks for: two more monitors, and a file with the pid.
         for name, path in (("watch", self._folders.watch(self._uuid)), ("query", self._folders.query(self._uuid))):
             argv += ["-chardev", f"socket,id=char{name},fd={resources.listen(path)},server=on,wait=off"]
