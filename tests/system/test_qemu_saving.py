@@ -205,6 +205,11 @@ async def test_dumps_of_both_kinds_and_what_becomes_of_the_guest(host: Host, tmp
         await domain.dump(path, dump_format=DumpFormat.KDUMP_ZLIB)
     with pytest.raises(InvalidArgument):
         await domain.dump(path, crash=True, reset=True)
+    await domain.suspend()
+    await domain.dump(path)
+    with pytest.raises(InvalidState, match="until it ran"):
+        await domain.save(tmp_path / "image")
+    await domain.resume()
     await domain.dump(path, reset=True)
     assert await domain.state() is State.RUNNING
     await domain.dump(path, crash=True)

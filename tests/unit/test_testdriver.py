@@ -15,6 +15,7 @@ from vmherd.errors import (
     ConnectFailed,
     DocumentError,
     DomainNotFound,
+    HypervisorError,
     InvalidArgument,
     InvalidState,
     NotSupported,
@@ -314,3 +315,36 @@ async def test_a_closed_connection_says_so_and_may_be_closed_again() -> None:
         assert [info.name for info in await other.domains()] == ["test"]
     with pytest.raises(InvalidState, match="closed"):
         await other.domains()
+
+
+async def test_a_guest_is_saved_to_a_file_or_for_its_next_start(host: Host, tmp_path: Path) -> None:
+    domain = await host.domain("test")
+    await domain.save(tmp_path / "image")
+    assert (tmp_path / "image").read_bytes().startswith(b"TestGuestMagic")
+    assert (await domain.info()).reason == ShutoffReason.SAVED
+    changed = (await host.saved_xml(tmp_path / "image")).replace("<name>", "<title>T</title><name>")
+    await host.define_saved(tmp_path / "image", changed)
+    restored = await host.restore(tmp_path / "image", running=False)
+    info = await restored.info()
+    assert (info.title, info.state, info.managed_save) == ("T", State.PAUSED, False)
+    with pytest.raises(InvalidState):
+        await host.restore(tmp_path / "image")
+    await domain.managed_save()
+    assert (await domain.info()).managed_save
+    with pytest.raises(InvalidState, match="managed save image"):
+        await domain.undefine()
+    await domain.start()
+    info = await domain.info()
+    assert (info.reason, info.managed_save) == (RunningReason.RESTORED, False)
+    await domain.dump(tmp_path / "core", crash=True)
+    assert (await domain.info()).reason == ShutoffReason.CRASHED
+    with pytest.raises(HypervisorError, match="mismatched header magic"):
+        await host.restore(__file__)
+
+
+async def test_a_guest_shows_a_blank_screen_and_takes_keys(host: Host) -> None:
+    screen = (await host.domain("test")).screen
+    picture = await screen.picture()
+    assert (picture.mime, picture.data[:4]) == ("image/png", b"\x89PNG")
+    await screen.press(["KEY_A"])
+    await screen.interrupt()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Self
 
 from vmherd import __version__
-from vmherd.conf.domain import Domain, check, complete, render
+from vmherd.conf.domain import Domain, check, complete
 from vmherd.driver.tuning import VcpuInfo
 from vmherd.driver.types import (
     BalloonStats,
@@ -30,11 +30,14 @@ from vmherd.hypervisors.test.blocks import TestBlocks
 from vmherd.hypervisors.test.devices import TestDevices
 from vmherd.hypervisors.test.host import TestHost
 from vmherd.hypervisors.test.inside import TestInside
-from vmherd.state.domains import Entry, Live, mark_stopped, set_state
+from vmherd.hypervisors.test.life import alive, follow, running
+from vmherd.hypervisors.test.saving import TestSaving
+from vmherd.hypervisors.test.screen import TestScreen
+from vmherd.state.domains import Entry, set_state
 from vmherd.state.tuning.operations import LocalTuning
 
 
-class TestDriver(TestHost, TestDevices, TestBlocks, TestInside, LocalTuning):
+class TestDriver(TestHost, TestDevices, TestBlocks, TestInside, TestSaving, TestScreen, LocalTuning):
     """Guests that are nothing but their state."""
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
@@ -101,11 +104,11 @@ class TestDriver(TestHost, TestDevices, TestBlocks, TestInside, LocalTuning):
 
     async def domain_memory_stats(self, uuid: str) -> BalloonStats:
         entry = self.table.get(uuid)
-        summary = _alive(entry).summary
+        summary = alive(entry).summary
         return BalloonStats(current=summary.memory, maximum=summary.max_memory)
 
     async def domain_vcpu_info(self, uuid: str) -> list[VcpuInfo]:
-        _alive(self.table.get(uuid))
+        alive(self.table.get(uuid))
         pins = await self.domain_vcpu_pins(uuid)
         count = await self.domain_vcpu_count(uuid)
         return [VcpuInfo(number=number, cpu=pins[number][0], affinity=pins[number]) for number in range(count)]
@@ -113,7 +116,7 @@ class TestDriver(TestHost, TestDevices, TestBlocks, TestInside, LocalTuning):
     async def domain_create(self, xml: str, *, paused: bool = False) -> DomainInfo:
         self.require_writable()
         domain = await self.read(xml)
-        return self._boot(None, domain, paused=paused)
+        return self.boot(None, domain, paused=paused)
 
     async def domain_start(
         self,
@@ -126,32 +129,14 @@ class TestDriver(TestHost, TestDevices, TestBlocks, TestInside, LocalTuning):
     ) -> None:
         self.require_writable()
         entry = self.table.get(uuid)
-        self._boot(entry, self.definition(entry), paused=paused)
-
-    def _boot(self, entry: Entry | None, domain: Domain, *, paused: bool) -> DomainInfo:
-        uuid, started = self.begin(entry, domain)
-        domain.id = started.id
-        xml = render(domain, secure=True)
-
-        def run(entry: Entry) -> list[DomainEvent]:
-            live = _alive(entry)
-            live.xml, live.ready = xml, True
-            events = [entry.event(Lifecycle.STARTED)]
-            if paused:
-                set_state(live, State.PAUSED, PausedReason.USER)
-                events.append(entry.event(Lifecycle.SUSPENDED))
-            else:
-                set_state(live, State.RUNNING, RunningReason.BOOTED)
-            return events
-
-        return self.table.change(uuid, run).info
+        self.boot(entry, self.definition(entry), paused=paused, restored=entry.record.saved and not force_boot)
 
     async def domain_shutdown(self, uuid: str, *, mode: ShutdownMode = ShutdownMode.DEFAULT) -> None:
         self.require_writable()
 
         def obey(entry: Entry) -> list[DomainEvent]:
-            live = _alive(entry)  # libvirt's lets paused guests obey, too
-            return _follow(entry, live.on_poweroff, ShutoffReason.SHUTDOWN)
+            live = alive(entry)  # libvirt's lets paused guests obey, too
+            return follow(entry, live.on_poweroff, ShutoffReason.SHUTDOWN)
 
         self.table.change(uuid, obey)
 
@@ -159,8 +144,8 @@ class TestDriver(TestHost, TestDevices, TestBlocks, TestInside, LocalTuning):
         self.require_writable()
 
         def obey(entry: Entry) -> list[DomainEvent]:
-            live = _alive(entry)
-            return _follow(entry, live.on_reboot, ShutoffReason.SHUTDOWN)
+            live = alive(entry)
+            return follow(entry, live.on_reboot, ShutoffReason.SHUTDOWN)
 
         self.table.change(uuid, obey)
 
@@ -168,7 +153,7 @@ class TestDriver(TestHost, TestDevices, TestBlocks, TestInside, LocalTuning):
         self.require_writable()
 
         def press(entry: Entry) -> list[DomainEvent]:
-            set_state(_running(entry), State.RUNNING, RunningReason.BOOTED)
+            set_state(running(entry), State.RUNNING, RunningReason.BOOTED)
             return []
 
         self.table.change(uuid, press)
@@ -177,8 +162,8 @@ class TestDriver(TestHost, TestDevices, TestBlocks, TestInside, LocalTuning):
         self.require_writable()
 
         def unplug(entry: Entry) -> list[DomainEvent]:
-            _alive(entry)
-            return _follow(entry, "destroy", ShutoffReason.DESTROYED)
+            alive(entry)
+            return follow(entry, "destroy", ShutoffReason.DESTROYED)
 
         self.table.change(uuid, unplug)
 
@@ -186,7 +171,7 @@ class TestDriver(TestHost, TestDevices, TestBlocks, TestInside, LocalTuning):
         self.require_writable()
 
         def freeze(entry: Entry) -> list[DomainEvent] | None:
-            live = _alive(entry)
+            live = alive(entry)
             if live.state is State.PAUSED:
                 return None
             set_state(live, State.PAUSED, PausedReason.USER)
@@ -198,42 +183,10 @@ class TestDriver(TestHost, TestDevices, TestBlocks, TestInside, LocalTuning):
         self.require_writable()
 
         def thaw(entry: Entry) -> list[DomainEvent]:
-            live = _alive(entry)
+            live = alive(entry)
             if live.state is not State.PAUSED:
                 raise InvalidState(f"domain {entry.name!r} is not paused")
             set_state(live, State.RUNNING, RunningReason.UNPAUSED)
             return [entry.event(Lifecycle.RESUMED)]
 
         self.table.change(uuid, thaw)
-
-
-def _alive(entry: Entry) -> Live:
-    if entry.live is None:
-        raise InvalidState(f"domain {entry.name!r} is not running", hint=f"'vmherd start {entry.name}' starts it")
-    return entry.live
-
-
-def _running(entry: Entry) -> Live:
-    live = _alive(entry)
-    if live.state is not State.RUNNING:
-        raise InvalidState(
-            f"domain {entry.name!r} is {live.state.label}", hint=f"'vmherd resume {entry.name}' lets it run"
-        )
-    return live
-
-
-def _follow(entry: Entry, action: str, reason: ShutoffReason) -> list[DomainEvent]:
-    """Do what the document says of an end: go on, stay, or be gone."""
-    live = _alive(entry)
-    if action.endswith("restart"):
-        set_state(live, State.RUNNING, RunningReason.BOOTED)
-        return []
-    if action == "preserve":
-        set_state(live, State.SHUTOFF, reason)
-        return [entry.event(Lifecycle.STOPPED, _STOPPED[reason])]
-    mark_stopped(entry.record, reason)
-    return [entry.event(Lifecycle.STOPPED, _STOPPED[reason])]
-
-
-# virDomainEventStoppedDetailType
-_STOPPED = {ShutoffReason.SHUTDOWN: 0, ShutoffReason.DESTROYED: 1}

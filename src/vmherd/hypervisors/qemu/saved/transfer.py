@@ -32,7 +32,10 @@ _RUNNING = ("setup", "active", "device", "cancelling", "pre-switchover", "wait-u
 
 
 async def refuse_blocked(monitor: Monitor) -> None:
-    """Raise InvalidState if a device of the guest cannot be saved."""
+    """Raise InvalidState if a device of the guest cannot be saved, or QEMU will not."""
+    if (await monitor.execute("query-status"))["status"] == "postmigrate":
+        hint = "resume it, and suspend it again where it shall be saved paused"
+        raise InvalidState("a guest that stood still while it was dumped cannot be saved until it ran", hint=hint)
     blockers = (await monitor.execute("query-migrate")).get("blocked-reasons")
     if blockers:
         raise InvalidState(f"the guest cannot be saved: {'; '.join(blockers)}")
