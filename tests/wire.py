@@ -14,12 +14,12 @@ from typing import Any, Self
 from vmherd.daemon.access import known_names
 from vmherd.daemon.config import Access
 from vmherd.daemon.policy import Policy, Who
-from vmherd.daemon.wire import client as wire
-from vmherd.daemon.wire.client import Identity, Limits
+from vmherd.daemon.wire import terms
 from vmherd.daemon.wire.dispatch import PROGRAMS
 from vmherd.daemon.wire.gate import ServerLimits
 from vmherd.daemon.wire.hosts import Hosts
 from vmherd.daemon.wire.server import Server
+from vmherd.daemon.wire.terms import Identity, Limits
 from vmherd.rpc import packet, protocol
 from vmherd.rpc.packet import Header, Packet, Status, Type, Unpacker
 
@@ -62,7 +62,7 @@ def serving(
     async def main() -> None:
         hosts = Hosts(uri)
         await hosts.acquire("")
-        offered = wire.Service(
+        offered = terms.Service(
             hosts=hosts, programs=PROGRAMS, admit=lambda who, readonly: policy.holder(_who(who), readonly=readonly)
         )
         server = Server(offered, limits=limits, client_limits=client_limits)

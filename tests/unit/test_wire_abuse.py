@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from vmherd.daemon.wire.client import Limits
 from vmherd.daemon.wire.gate import ServerLimits
+from vmherd.daemon.wire.terms import Limits
 from vmherd.rpc import packet
 from vmherd.rpc.packet import Header, Status, Type
 from wire import REMOTE, RawClient, Service, serving

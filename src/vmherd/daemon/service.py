@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -22,11 +23,11 @@ from vmherd.daemon.logs import Logs
 from vmherd.daemon.places import Place
 from vmherd.daemon.policy import Policy, Who
 from vmherd.daemon.tls import TlsDoor
-from vmherd.daemon.wire.client import Identity, Limits, Service
 from vmherd.daemon.wire.dispatch import PROGRAMS
 from vmherd.daemon.wire.gate import ServerLimits
 from vmherd.daemon.wire.hosts import Hosts
 from vmherd.daemon.wire.server import Server
+from vmherd.daemon.wire.terms import Identity, Limits, Service
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.errors import HostError, InvalidArgument, InvalidState, VmherdError
 from vmherd.rpc import protocol
@@ -39,6 +40,8 @@ PATIENCE = 15.0
 _FIRST_CALLS = 1.0
 #: Seconds between looks after guests whose keeper may have been killed.
 _TENDING = 5.0
+#: Open files, as the unit for systemd has it.
+_FILES = 65536
 #: Seconds that a daemon waits for the one before it to be gone.
 _SUCCESSION = 2.0
 
@@ -277,6 +280,7 @@ def run(place: Place, path: Path, read: Callable[[], Config]) -> None:
     """Be the daemon of a place until it ends."""
     import uvloop
 
+    _allow_files()
     if folder := read().sockets.folder:
         place = msgspec.structs.replace(place, folder=Path(folder))
 
@@ -285,3 +289,11 @@ def run(place: Place, path: Path, read: Callable[[], Config]) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())
+
+
+def _allow_files() -> None:
+    """Each client, console and guest is an open file or some: take what the host gives, within reason."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -10,8 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from vmherd.daemon.config import Tls
-from vmherd.daemon.wire.client import Identity
 from vmherd.daemon.wire.server import Server
+from vmherd.daemon.wire.terms import Identity
 from vmherd.errors import Denied, HostError
 from vmherd.rpc.channel import StreamChannel
 

@@ -14,10 +14,9 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from vmherd.daemon.wire import dispatch, failure, scope
 from vmherd.daemon.wire.dispatch import Handler
+from vmherd.daemon.wire.terms import Identity, Limits, Service
 from vmherd.errors import Cancelled, Denied, DomainNotFound, InvalidState
 from vmherd.rpc import packet
 from vmherd.rpc.channel import Channel, close_all
@@ -26,10 +25,7 @@ from vmherd.rpc.protocol import Procedure
 from vmherd.rpc.xdr import BadMessage
 
 if TYPE_CHECKING:
-    from vmherd.daemon.access import Holder
-    from vmherd.daemon.admin import Manager
     from vmherd.daemon.wire.events import Callbacks
-    from vmherd.daemon.wire.hosts import Hosts
     from vmherd.daemon.wire.monitorevents import MonitorCallbacks
     from vmherd.daemon.wire.streams import Stream
     from vmherd.driver.hypervisor import HypervisorDriver
@@ -45,43 +41,8 @@ _GIVEN_UP = 64 << 20
 _FIRST = 65536
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one client may have at once; 5 seconds times 5 without an answer end it (as keepalive_* of libvirtd)."""
-
-    calls: int = 5
-    streams: int = 32
-    message: int = packet.LARGEST
-    keepalive_interval: float = 5.0
-    keepalive_count: int = 5
-
-
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Who a client is, as far as its socket tells; ids are None where it is not on this host."""
-
-    transport: str = "unix"
-    pid: int | None = None
-    uid: int | None = None
-    gid: int | None = None
-    groups: frozenset[int] = frozenset()
-    address: str = ""
-    name: str = ""
-
-
 #: How a call comes to its result.
 Answer = Callable[[Handler, "Call", Sequence[Any]], Coroutine[Any, Any, Any]]
-
-
-class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """What the clients of one server get.
-
-    ``programs`` are the numbers of those they can call; ``admit`` tells what somebody may do, on a read-only
-    connection or another one.  ``manager`` is for those who may manage the daemon.
-    """
-
-    hosts: Hosts
-    programs: frozenset[int]
-    admit: Callable[[Identity, bool], Holder]
-    manager: Manager | None = None
 
 
 class Call:

@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any
 
 from vmherd.daemon.wire import handlers
-from vmherd.daemon.wire.client import Client, Identity, Limits, Service
+from vmherd.daemon.wire.client import Client
 from vmherd.daemon.wire.gate import Gate, ServerLimits
+from vmherd.daemon.wire.terms import Identity, Limits, Service
 from vmherd.rpc.channel import Channel, SocketChannel
 
 _CREDENTIALS = struct.Struct("iII")
