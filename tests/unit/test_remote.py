@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vmherd import errors
+from vmherd.api.aio import connect
+from vmherd.driver.types import State
 from vmherd.driver.uri import parse_uri
 from vmherd.errors import InvalidArgument, VmherdError
 from vmherd.remote import ssh
 from vmherd.remote.target import sockets, target
-from vmherd.rpc import failure
+from vmherd.rpc import failure, packet, protocol
 from vmherd.rpc.caller import Failure
+from vmherd.rpc.packet import Header, Packet, Status, Type, Unpacker
 
 
 @pytest.mark.parametrize(
@@ -120,3 +125,80 @@ def test_errors_keep_their_number_and_their_words(code: int, message: str, kind:
     problem = failure.raised(Failure(code, 10, message))
     assert isinstance(problem, kind)
     assert (problem.code, str(problem), problem.hint) == (code, message, "")
+
+
+# Peers that do not behave
+
+
+class Peer:
+    """Answers each procedure with what the table says: fields, an error's number, or bytes that are no message."""
+
+    def __init__(self, table: dict[str, Any]) -> None:
+        self._table = {"connect_supports_feature": (0,), "auth_list": ([0],), "connect_get_type": ("QEMU",)} | table
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        unpacker = Unpacker()
+        while data := await reader.read(65536):
+            for message in unpacker.feed(data):
+                writer.write(self._answer(message))
+        writer.close()
+
+    def _answer(self, message: Packet) -> bytes:
+        remote, header = protocol.program("remote"), message.header._replace(type=Type.REPLY)
+        if header.program != remote.number:
+            return self._refusal(header, 39)
+        procedure = remote.procedures[header.procedure]
+        told = self._table.get(procedure.name, ())
+        if isinstance(told, bytes):
+            return told
+        if isinstance(told, int):
+            return self._refusal(header, told)
+        return packet.pack(header, procedure.result.encode(told) if procedure.result else b"")
+
+    @staticmethod
+    def _refusal(header: Header, code: int) -> bytes:
+        values = (code, 0, "no, thanks", 2, None, None, None, None, 0, 0, None)
+        return packet.pack(
+            header._replace(status=Status.ERROR), protocol.program("remote").codec("error").encode(values)
+        )
+
+
+@pytest.mark.parametrize(
+    ("table", "kind", "words"),
+    [
+        ({"auth_list": ([2],), "auth_polkit": 45}, errors.Denied, "does not let us in: no, thanks"),
+        ({"auth_list": ([2],), "auth_polkit": 1}, errors.Denied, "does not let us in"),
+        ({"auth_list": ([1],)}, errors.Denied, "wants a password"),
+        ({"connect_open": 5}, errors.ConnectFailed, "no, thanks"),
+        ({"connect_open": b"HTTP/1.1 400 Bad Request\r\n\r\n"}, errors.ConnectFailed, "does not speak"),
+        ({"auth_list": b"\0\0\0\x04"}, errors.ConnectFailed, "does not speak"),
+        ({"auth_list": b"\xff\xff\xff\xff"}, errors.ConnectFailed, "does not speak"),
+    ],
+)
+async def test_what_keeps_a_daemon_from_being_opened_is_told(
+    tmp_path: Path, table: dict[str, Any], kind: type[VmherdError], words: str
+) -> None:
+    async with await asyncio.start_unix_server(Peer(table), tmp_path / "sock"):
+        with pytest.raises(kind, match=words):
+            await connect(f"qemu+unix:///system?socket={tmp_path}/sock")
+
+
+async def test_a_result_that_is_none_harms_only_its_call(tmp_path: Path) -> None:
+    table: dict[str, Any] = {
+        "domain_lookup_by_name": (("a", "6695eb01-f6a4-8304-79aa-97f2502e193f", 3),),
+        "domain_get_info": (1, 1, 1, 1, 1),
+        "domain_get_state": (99, 7),  # a state of the future
+        "domain_get_metadata": 80,
+        "domain_is_persistent": (1,),
+        "domain_get_autostart": (0,),
+        "domain_has_managed_save_image": (0,),
+        "connect_get_hostname": ("far",),
+        "connect_get_capabilities": 1,
+    }
+    uri = f"qemu+unix:///system?socket={tmp_path}/sock"
+    async with await asyncio.start_unix_server(Peer(table), tmp_path / "sock"), await connect(uri) as host:
+        found = await host._driver.domain_find("a")
+        assert (found.state, found.id) == (State.NOSTATE, 3)
+        with pytest.raises(VmherdError, match="no, thanks"):
+            await host.capabilities()
+        assert await host.hostname() == "far"

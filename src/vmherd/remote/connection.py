@@ -25,8 +25,7 @@ _KEEPALIVE = 10
 _BEAT, _BEATS = 5.0, 6
 #: Seconds for a daemon to open a connection; the first of a boot looks at every QEMU binary.
 _PATIENCE = 60.0
-#: VIR_ERR_OPERATION_DENIED and its kind, of a server that wants to know who asks.
-_AUTH_FAILED, _AUTH_UNAVAILABLE = 45, 94
+_POLKIT = "it asks polkit: the members of the group libvirt are let in, others give a password to an agent (pkttyagent)"
 
 
 class DomainRef(NamedTuple):
@@ -77,7 +76,10 @@ class RemoteConnection(HypervisorDriver):
         if not ways or _AUTH_NONE in ways:
             return
         if _AUTH_POLKIT in ways:
-            await self._caller.call("auth_polkit")
+            try:
+                await self._caller.call("auth_polkit")
+            except VmherdError as problem:
+                raise Denied(f"the daemon does not let us in: {problem}", hint=_POLKIT) from None
             return
         raise Denied(
             "the daemon wants a password (SASL), which is not supported",
@@ -92,12 +94,6 @@ class RemoteConnection(HypervisorDriver):
             case ConnectFailed() if self._way.program:
                 said = await self._way.program.complaint()
                 return ConnectFailed(said or problem.message, hint=problem.hint) if said else None
-            case VmherdError() if problem.code in (_AUTH_FAILED, _AUTH_UNAVAILABLE):
-                return Denied(
-                    f"the daemon does not let us in: {problem}",
-                    hint="polkit asks for a password on a terminal only with an agent, such as pkttyagent; "
-                    "members of the group libvirt are let in without",
-                )
         return None
 
     async def close(self) -> None:

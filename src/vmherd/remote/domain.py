@@ -80,7 +80,7 @@ class RemoteDomains(RemoteConnection):
         return DomainInfo(
             uuid=ref.uuid,
             name=ref.name,
-            state=State(state.state),
+            state=State(state.state) if state.state in set(State) else State.NOSTATE,
             reason=state.reason,
             id=None if ref.id < 0 else ref.id,
             max_memory=told.maxMem * _KIB,

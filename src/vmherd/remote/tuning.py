@@ -65,12 +65,12 @@ class RemoteTuning(RemoteConnection):
         return [
             VcpuInfo(
                 number=each.number,
-                state=VcpuState(each.state),
+                state=VcpuState(each.state) if each.state in set(VcpuState) else VcpuState.OFFLINE,
                 cpu_time=each.cpu_time / _NANOSECONDS,
                 cpu=each.cpu,
                 affinity=cpus,
             )
-            for each, cpus in zip(found.info, _maps(found.cpumaps, width), strict=True)
+            for each, cpus in zip(found.info, _maps(found.cpumaps, width), strict=False)
         ]
 
     async def domain_vcpu_pins(self, uuid: str, *, scope: Scope = CURRENT) -> list[tuple[int, ...]]:
