@@ -16,7 +16,7 @@ from vmherd.rpc import packet, protocol
 from vmherd.rpc.channel import SocketChannel
 from vmherd.rpc.events import BY_PROCEDURE, SHAPES
 from vmherd.rpc.packet import Header, Packet, Status, Type, Unpacker
-from vmherd.rpc.xdr import BadMessage, TypedParam
+from vmherd.rpc.xdr import BadMessage, Encoded, TypedParam
 
 UUID = "c7a5fdbd-cdaf-9455-926a-d65c16db1809"
 REMOTE = protocol.program("remote")
@@ -50,6 +50,14 @@ def test_values_come_back() -> None:
     assert both_ways("node_get_info_ret", *info) == info
     params = [TypedParam("a", kind, value) for kind, value in ((1, -1), (4, 1 << 63), (5, 0.5), (7, "text"))]
     assert both_ways("domain_get_job_stats_ret", 1, params).params == params
+
+
+def test_what_was_written_before_stands_in_place_of_its_values() -> None:
+    remote = protocol.program("remote")
+    record = ("web", "11111111-2222-3333-4444-555555555555", -1), [TypedParam("state.state", 1, 5)]
+    written = Encoded(remote.codec("domain_stats_record").encode(record))
+    all_of_them = remote.codec("connect_get_all_domain_stats_ret")
+    assert all_of_them.encode(([written, record],)) == all_of_them.encode(([record, record],))
 
 
 def test_bytes_are_libvirts() -> None:

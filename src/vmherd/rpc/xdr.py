@@ -219,6 +219,12 @@ def optional(item: Codec) -> Codec:
 _NONE, _SOME = _count.pack(0), _count.pack(1)
 
 
+class Encoded(bytes):
+    """What a structure was written as before; it may stand in place of its values where they are written again."""
+
+    __slots__ = ()
+
+
 def structure(name: str, fields: Sequence[tuple[str, Codec]]) -> Codec:
     """Several values as a tuple, by position and by name; numbers that follow each other are read at once."""
     names = [field + "_" if iskeyword(field) else field for field, _ in fields]
@@ -227,6 +233,8 @@ def structure(name: str, fields: Sequence[tuple[str, Codec]]) -> Codec:
     parts = _merged([codec for _, codec in fields])
 
     def encode(values: Sequence[Any]) -> bytes:
+        if type(values) is Encoded:
+            return values
         if len(values) != len(fields):
             raise BadMessage(f"{name} has {len(fields)} fields, and {len(values)} were given")
         return b"".join([part.encode(values[begin:end]) for begin, end, part in parts])

@@ -15,7 +15,8 @@ from vmherd.driver.params import BLOCK_IO_TUNE, Kind
 from vmherd.driver.types import Scope
 from vmherd.errors import InvalidArgument, VmherdError
 from vmherd.rpc.params import plain, typed
-from vmherd.rpc.xdr import TypedParam
+from vmherd.rpc.protocol import program
+from vmherd.rpc.xdr import Encoded, TypedParam
 
 _KIB = 1024
 #: virDomainModificationImpact; VIR_TYPED_PARAM_STRING_OKAY; virDomainBlockResizeFlags.
@@ -28,6 +29,7 @@ _DOMAINS, _NOWAIT, _BACKING, _ENFORCE = 0xFF, 1 << 29, 1 << 30, 1 << 31
 _UNKNOWN = -1
 
 Params = tuple[list[TypedParam], int]
+Record = tuple[DomainRef, list[TypedParam]]
 
 
 class TooLarge(VmherdError):
@@ -150,7 +152,7 @@ async def domain_interface_stats(call: Call, dom: DomainRef, device: str) -> tup
 @remote
 async def connect_get_all_domain_stats(
     call: Call, doms: Sequence[DomainRef], stats: int, flags: int
-) -> list[tuple[DomainRef, list[TypedParam]]]:
+) -> list[Record | Encoded]:
     only(flags, _DOMAINS | _NOWAIT | _BACKING | _ENFORCE)
     found = await call.driver.stats_all(
         await visible(call, [dom.uuid for dom in doms]),
@@ -172,17 +174,18 @@ async def visible(call: Call, uuids: Sequence[str]) -> list[str] | None:
 
 
 #: What domains that do not change are told with, again and again.
-_records: WeakKeyDictionary[DomainStats, tuple[DomainRef, list[TypedParam]]] = WeakKeyDictionary()
+_records: WeakKeyDictionary[DomainStats, Encoded] = WeakKeyDictionary()
 
 
-def _record(stats: DomainStats) -> tuple[DomainRef, list[TypedParam]]:
-    record = _records.get(stats)
-    if record is None:
-        reference = DomainRef(stats.name, stats.uuid, NOT_RUNNING if stats.id is None else stats.id)
-        record = reference, typed(stats.params, statnames.kind_of)
-        if stats.id is None:
-            _records[stats] = record
-    return record
+def _record(stats: DomainStats) -> Record | Encoded:
+    if known := _records.get(stats):
+        return known
+    reference = DomainRef(stats.name, stats.uuid, NOT_RUNNING if stats.id is None else stats.id)
+    record = reference, typed(stats.params, statnames.kind_of)
+    if stats.id is not None:
+        return record
+    encoded = _records[stats] = Encoded(program("remote").codec("domain_stats_record").encode(record))
+    return encoded
 
 
 @remote
