@@ -48,11 +48,13 @@ def limits(params: Params, name: str) -> list[tuple[str, int]]:
     """What parameters say of one limit of devices; InvalidArgument for what is no such text."""
     text = str(params.get(f"device_{name}", ""))
     words = text.split(",") if text else []
-    try:
-        pairs = [(path, int(value)) for path, value in zip(words[::2], words[1::2], strict=True)]
-    except ValueError:
-        raise InvalidArgument(f"unable to parse blkio device '{name}' '{text}'", hint="write path,value") from None
-    for path, value in pairs:
-        if not path.startswith("/") or not 0 <= value <= DEVICE[name]:
-            raise InvalidArgument(f"invalid value '{value}' for parameter 'device_{name}' of device '{path}'")
-    return pairs
+    if len(words) % 2 or not all(path.startswith("/") for path in words[::2]):
+        raise InvalidArgument(f"unable to parse blkio device 'device_{name}' '{text}'", hint="write path,value")
+    return [(path, _value(name, path, word)) for path, word in zip(words[::2], words[1::2], strict=True)]
+
+
+def _value(name: str, path: str, word: str) -> int:
+    value = int(word) if word.isascii() and word.isdigit() else -1
+    if not 0 <= value <= DEVICE[name]:
+        raise InvalidArgument(f"invalid value '{word}' for parameter 'device_{name}' of device '{path}'")
+    return value

@@ -59,12 +59,12 @@ def _require_unused(domain: Domain, number: int) -> None:
 
 def configure(domain: Domain, number: int, params: Params) -> None:
     """Note what a document can say of a thread: its pool.  How it polls is for running guests only."""
-    if domain.id is None and any(name.startswith("poll_") for name in params):
-        raise OperationUnsupported("configuring persistent polling values is not supported")
     threads = all_of(domain)
     found = next((thread for thread in threads if thread.id == number), None)
     if found is None:
         raise InvalidArgument(f"cannot find IOThread '{number}' in iothreadids")
+    if domain.id is None and any(name.startswith("poll_") for name in params):
+        raise OperationUnsupported("configuring persistent polling values is not supported")
     least, most = pool(found, params)
     if least > most >= 0 or (most < 0 <= least and "thread_pool_min" in params):
         raise InvalidState(f"thread_pool_min ({least}) can't be greater than thread_pool_max ({most})")

@@ -58,7 +58,7 @@ def _require_room(domain: Domain, count: int) -> None:
 def set_maximum(domain: Domain, count: int) -> None:
     """Set how many vCPUs there may be; those beyond are gone."""
     if domain.id is not None:
-        raise InvalidArgument("maximum vcpu count of a live domain can't be modified")
+        raise OperationUnsupported("maximum vcpu count of a live domain can't be modified")
     topology = domain.cpu.topology if domain.cpu else None
     if topology and topology.sockets * topology.dies * topology.cores * topology.threads != count:
         raise InvalidArgument("CPU topology doesn't match the desired vcpu count")

@@ -79,6 +79,12 @@ def weight_file(group: Group) -> str:
     return next((name for name in names if (group.folder("blkio") / name).exists()), "")
 
 
+def io_weight(group: Group) -> int:
+    """The group's part of disk access; 0 where disks have no weights."""
+    name = weight_file(group)
+    return int(group.read("blkio", name).split()[-1]) if name else 0
+
+
 def set_io_weight(group: Group, weight: int) -> None:
     """The group's part of disk access; only where there is a ``weight_file``."""
     group.write("blkio", weight_file(group), str(weight))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from vmherd.driver.params import Params
 from vmherd.driver.tuning import CpuStats, VcpuInfo
-from vmherd.driver.types import LIVE, BalloonStats
+from vmherd.driver.types import CURRENT, LIVE, BalloonStats, Scope
 from vmherd.errors import ArgumentUnsupported, HostError, InvalidState, Unsupported
 from vmherd.hypervisors.qemu.connection import QemuConnection
-from vmherd.state.changes import change_running
+from vmherd.state.changes import change_running, resolve
 from vmherd.state.domains import Entry, Live
 from vmherd.state.tuning.operations import LocalTuning
 
@@ -149,6 +149,13 @@ class QemuTuning(LocalTuning, QemuConnection):
         except HostError:
             await asyncio.to_thread(enforce.memory, group, self._describe(entry.uuid, LIVE))
             raise
+
+    async def domain_blkio_params(self, uuid: str, *, scope: Scope = CURRENT) -> Params:
+        from vmherd.util.cgroup import limits
+
+        told = await super().domain_blkio_params(uuid, scope=scope)
+        group = None if told["weight"] or not resolve(self.table.get(uuid), scope).live else self._group(uuid)
+        return told | {"weight": limits.io_weight(group)} if group and group.has("blkio") else told
 
     async def _apply_blkio(self, entry: Entry, live: Live, domain: Domain, *, params: Params) -> None:
         from vmherd.hypervisors.qemu.tuning import enforce

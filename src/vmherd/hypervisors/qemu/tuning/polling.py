@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from vmherd.conf.domain import Domain
 from vmherd.driver.params import Params
-from vmherd.errors import InvalidArgument
+from vmherd.errors import Unsupported
 from vmherd.hypervisors.qemu.monitor import Monitor
 
 _POLLING = {"poll_max_ns": "poll-max-ns", "poll_grow": "poll-grow", "poll_shrink": "poll-shrink"}
@@ -17,14 +17,14 @@ _MOST = (1 << 31) - 1
 
 
 async def configure(monitor: Monitor, domain: Domain, number: int, params: Params) -> None:
-    """Set what is told.  Raises InvalidArgument, Refused with QEMU's reason."""
+    """Set what is told.  Raises Unsupported, Refused with QEMU's reason."""
     path = f"/objects/iothread{number}"
     for name, word in _POLLING.items():
         if name not in params:
             continue
         value = int(params[name])
         if value > _MOST:
-            raise InvalidArgument(f"'{name}' must be at most {_MOST}")
+            raise Unsupported(f"{word} ({value}) must be less than or equal to {_MOST}")
         await monitor.execute("qom-set", {"path": path, "property": word, "value": value})
     current = await monitor.execute("qom-get", {"path": path, "property": "thread-pool-max"}) if params else 0
     for word, value in _pool(domain, number, params, current):
