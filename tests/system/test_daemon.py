@@ -24,6 +24,7 @@ from daemons import RunningDaemon, virsh
 from parts import free_port, processes
 
 from support.certificates import Authority
+from support.libvirtd import Libvirtd
 
 pytestmark = pytest.mark.skipif(not shutil.which("virsh"), reason="asks with virsh, of the package libvirt-clients")
 
@@ -416,11 +417,35 @@ def test_virt_admin_sees_clients_changes_limits_and_the_log(tmp_path: Path) -> N
         assert daemon.wait() == 0
 
 
+def managed(run: Path, *words: str) -> str:
+    command = [sys.executable, "-m", "vmherd", "admin", *words, "--socket", f"{run}/libvirt-admin-sock"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    return done.stdout + done.stderr
+
+
+def test_vmherd_manages_libvirtd_as_well(libvirtd: Libvirtd) -> None:
+    run = libvirtd.socket.parent
+    assert set(managed(run, "servers").split()) == {"libvirtd", "admin"}
+    place = libvirtd.uri("test:///default")
+    with subprocess.Popen(["virsh", "-c", place, "event", "--all"], stdout=subprocess.DEVNULL) as client:
+        deadline = time.monotonic() + 20
+        while f"(process {client.pid})" not in managed(run, "clients"):
+            assert time.monotonic() < deadline
+        found = [
+            each
+            for each in json.loads(managed(run, "clients", "--json"))
+            if each["about"]["unix_process_id"] == client.pid
+        ]
+        assert "unix user name   root" in managed(run, "client", str(found[0]["number"]))
+        assert "is disconnected" in managed(run, "disconnect", str(found[0]["number"]))
+    assert "waiting  0 of 19" in managed(run, "limits", "--waiting", "19")
+    assert "filters  1:qemu" in managed(run, "log", "--filters", "1:qemu")
+    assert "filters" in managed(run, "log", "--filters", "")
+
+
 def test_vmherd_manages_daemons_too(tmp_path: Path) -> None:
     def manage(*words: str) -> str:
-        command = [sys.executable, "-m", "vmherd", "admin", *words, "--socket", f"{tmp_path}/run/libvirt-admin-sock"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-        return done.stdout + done.stderr
+        return managed(tmp_path / "run", *words)
 
     with RunningDaemon(tmp_path, '[log]\nformat = "json"') as daemon:
         place = f"test+unix:///default?socket={daemon.run}/libvirt-sock"
