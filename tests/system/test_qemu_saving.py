@@ -190,6 +190,42 @@ async def test_a_save_whose_process_is_killed_lets_the_guest_run_on(host: Host, 
         assert (await monitor.execute("query-status"))["status"] == "running"
 
 
+@pytest.mark.usefixtures("slow")
+async def test_an_image_counts_until_the_guest_goes_on_from_it(host: Host, uri: str, tmp_path: Path) -> None:
+    domain = await host.define(guest())
+    await domain.start(paused=True)
+    await domain.managed_save()
+    code = "import sys, vmherd\nwith vmherd.connect(sys.argv[1]) as host:\n    host.domain('web').start()\n"
+    with subprocess.Popen([sys.executable, "-c", code, uri]) as starter:
+        await until(domain, State.PAUSED)
+        starter.kill()
+    await until(domain, State.SHUTOFF)
+    assert (await domain.info()).managed_save
+    await domain.start()
+    info = await domain.info()
+    assert (info.state, info.reason, info.managed_save) == (State.PAUSED, PausedReason.MIGRATION, False)
+
+
+async def test_a_save_that_was_as_good_as_done_is_done(host: Host, uri: str, tmp_path: Path) -> None:
+    domain = await host.define(guest())
+    await domain.start()
+    code = (
+        "import asyncio, os, signal, sys\nfrom pathlib import Path\nfrom vmherd.api.aio import connect\n"
+        "from vmherd.hypervisors.qemu.life import Life\n"
+        "async def die(*_): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Life.stop = die\n"  # the moment between the last byte and the end of the process
+        "async def main():\n"
+        "    async with await connect(sys.argv[1]) as host: await (await host.domain('web')).managed_save()\n"
+        "asyncio.run(main())\n"
+    )
+    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code, uri])
+    await until(domain, State.SHUTOFF)
+    info = await domain.info()
+    assert (info.reason, info.managed_save) == (ShutoffReason.SAVED, True)
+    await domain.start()
+    assert (await domain.info()).reason == RunningReason.RESTORED
+
+
 async def test_dumps_of_both_kinds_and_what_becomes_of_the_guest(host: Host, tmp_path: Path) -> None:
     domain = await host.define(guest())
     await domain.start()

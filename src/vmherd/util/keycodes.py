@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 from functools import cache
-from importlib import resources
 
 from vmherd.errors import InvalidArgument, VmherdError
 
@@ -73,6 +72,8 @@ def names() -> list[str]:
 
 @cache
 def _rows() -> list[list[str]]:
+    from importlib import resources  # few commands have to do with keys
+
     text = (resources.files("vmherd.util") / "keycodes.txt").read_text()
     return [line.split() for line in text.splitlines() if not line.startswith("#")]
 
