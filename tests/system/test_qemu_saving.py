@@ -102,7 +102,8 @@ async def test_a_damaged_managed_image_is_removed_and_the_guest_boots(host: Host
 
 
 @pytest.mark.parametrize(
-    ("format_", "bypass_cache"), [("raw", True), ("gzip", True), ("bzip2", False), ("xz", False), ("zstd", False)]
+    ("format_", "bypass_cache"),
+    [("raw", True), ("gzip", True), ("bzip2", False), ("xz", False), ("lzop", False), ("zstd", False)],
 )
 async def test_images_of_every_format_past_the_cache_or_not(
     host: Host, tmp_path: Path, format_: str, bypass_cache: bool
