@@ -124,6 +124,13 @@ class VolumeNotFound(NotFound):
         super().__init__(f"no storage volume {key!r}", hint="a refresh of its pool finds what others made")
 
 
+class SecretNotFound(NotFound):
+    code = 66  # VIR_ERR_NO_SECRET
+
+    def __init__(self, key: str, problem: str = "is not there", hint: str = "") -> None:
+        super().__init__(f"secret {key!r} {problem}", hint=hint)
+
+
 class AlreadyExists(VmherdError):
     code = 9  # VIR_ERR_OPERATION_FAILED: what libvirt answers for a taken name or UUID
     http_status = 409

@@ -13,6 +13,7 @@ from vmherd.errors import ConnectFailed
 
 if TYPE_CHECKING:
     from vmherd.driver.hypervisor import HypervisorDriver
+    from vmherd.driver.secret import SecretDriver
     from vmherd.driver.storage import StorageDriver
 
 GROUP = "vmherd.drivers"
@@ -38,6 +39,14 @@ async def open_driver(uri: ConnectURI, *, readonly: bool = False) -> HypervisorD
 
 async def open_storage(uri: ConnectURI) -> StorageDriver:
     """Import and open the storage that belongs to the guests of ``uri``: the system's, or the session's."""
-    (point,) = entry_points(group=_RESOURCES, name="storage")
-    driver = cast("type[StorageDriver]", point.load())
-    return await driver.open(uri)
+    return await cast("type[StorageDriver]", _resource("storage")).open(uri)
+
+
+async def open_secrets(uri: ConnectURI) -> SecretDriver:
+    """As ``open_storage``, the secrets."""
+    return await cast("type[SecretDriver]", _resource("secret")).open(uri)
+
+
+def _resource(name: str) -> object:
+    (point,) = entry_points(group=_RESOURCES, name=name)
+    return point.load()

@@ -7,9 +7,10 @@ import asyncio
 import msgspec
 
 from vmherd.driver.hypervisor import HypervisorDriver
-from vmherd.driver.registry import REMOTE, open_driver, open_storage
+from vmherd.driver.registry import REMOTE, open_driver, open_secrets, open_storage
+from vmherd.driver.secret import SecretDriver
 from vmherd.driver.storage import StorageDriver
-from vmherd.driver.uri import parse_uri
+from vmherd.driver.uri import ConnectURI, parse_uri
 from vmherd.errors import ConnectFailed, NotSupported
 
 
@@ -25,6 +26,7 @@ class Hosts:
         self.main = main
         self._open: dict[str, _Shared] = {}
         self._storage: StorageDriver | None = None
+        self._secrets: SecretDriver | None = None
         self._lock = asyncio.Lock()
         self._closing: set[asyncio.Future[None]] = set()
 
@@ -59,11 +61,21 @@ class Hosts:
         """The storage of the main driver's guests.  Raises NotSupported where its guests need none."""
         async with self._lock:
             if self._storage is None:
-                uri = parse_uri(self.main)
-                if uri.scheme == "test":
-                    raise NotSupported("storage", uri.scheme)
-                self._storage = await open_storage(uri)
+                self._storage = await open_storage(self._of_host("storage"))
             return self._storage
+
+    async def secrets(self) -> SecretDriver:
+        """As ``storage``, the secrets."""
+        async with self._lock:
+            if self._secrets is None:
+                self._secrets = await open_secrets(self._of_host("secrets"))
+            return self._secrets
+
+    def _of_host(self, what: str) -> ConnectURI:
+        uri = parse_uri(self.main)
+        if uri.scheme == "test":
+            raise NotSupported(what, uri.scheme)
+        return uri
 
     def release(self, driver: HypervisorDriver) -> None:
         """One user less; the main driver stays open, for its guests and its next user."""
@@ -81,5 +93,5 @@ class Hosts:
         for shared in self._open.values():
             await shared.driver.close()
         self._open.clear()
-        if self._storage:
-            await self._storage.close()
+        for resource in filter(None, (self._storage, self._secrets)):
+            await resource.close()

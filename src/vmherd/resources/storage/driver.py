@@ -25,6 +25,7 @@ from vmherd.errors import (
 )
 from vmherd.resources.storage import folder, image
 from vmherd.resources.storage.table import Entry, PoolRecord, PoolTable
+from vmherd.state.places import of_uri
 from vmherd.util import paths
 from vmherd.util.process import boot_id
 
@@ -49,7 +50,7 @@ class LocalStorage(StorageDriver):
 
     @classmethod
     async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
-        driver = cls(uri, _database(uri))
+        driver = cls(uri, of_uri(uri, "storage").state / "state.db")
         for entry in driver._table.all():
             if entry.record.autostart and entry.live is None:
                 await driver._autostart(entry)
@@ -308,19 +309,3 @@ def _volume_info(entry: Entry, volume: Volume) -> VolumeInfo:
         allocation=volume.allocation or 0,
         physical=volume.physical or 0,
     )
-
-
-def _database(uri: ConnectURI) -> Path:
-    match uri.path:
-        case "/system":
-            state = Path("/var/lib/vmherd")
-        case "/embed":
-            state = Path(uri.params["root"]).absolute() / "state"
-        case _:
-            state = paths.state_home() / "vmherd"
-    database = state / "storage" / "state.db"
-    try:
-        database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as problem:
-        raise HostError(f"cannot make {database.parent}: {problem.strerror}") from None
-    return database

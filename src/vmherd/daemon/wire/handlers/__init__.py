@@ -17,6 +17,7 @@ _SUBJECTS = (
     "pools",
     "saving",
     "screen",
+    "secrets",
     "security",
     "tuning",
     "volumes",

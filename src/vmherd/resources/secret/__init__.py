@@ -1,0 +1,1 @@
+"""Secrets: ``driver`` keeps them, ``safe`` encrypts what is written to disk."""
