@@ -188,9 +188,7 @@ def test_a_definition_may_wait_for_its_image_but_a_start_not(device: str, place:
     [
         disk(type_="volume", source="<source pool='p' volume='v'/>"),
         disk(more="<iotune><read_iops_sec_max>9</read_iops_sec_max></iotune>"),
-        disk(more=LUKS.format("")),
         server(f"protocol='nbd' tls='yes'>{HOST}"),
-        server(f"protocol='http' name='/i'>{HOST}<cookies><cookie name='a'>1</cookie></cookies>"),
         disk(source="<source file='/a' fdgroup='g'/>"),
     ],
 )

@@ -111,7 +111,7 @@ class Workshop:
 
     async def means(self, domain: Domain) -> Means:
         """What devices of a running guest are made with."""
-        return Means(await self._capabilities(domain), self.config)
+        return Means(await self._capabilities(domain), self.config, self._uri)
 
     async def start(
         self, domain: Domain, live: Live, *, paused: bool, incoming: int = -1, reset_nvram: bool = False

@@ -22,9 +22,9 @@ _BLOCK_SIZE = 16
 
 
 def no_secrets(secret: Secret) -> bytes:
-    """For hosts that keep no secrets.  Raises Unsupported."""
+    """Where nothing names a secret, and on made-up hosts that keep none.  Raises Unsupported."""
     name = secret.uuid or secret.usage
-    raise Unsupported(f"there is no secret {name!r}: this host keeps none yet", hint="use a source without secrets")
+    raise Unsupported(f"secret {name!r} was not looked up", hint="name it in the document")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,7 @@ class _Plug:
         self._device = device
         self._alias = device.alias.name
         self._caps = override.capabilities(running.domain, means.caps)
-        self._config = means.config
+        self._means = means
         self._monitor = monitor
         self._executor = Executor(monitor)
         self._view = alone(running.domain, device)
@@ -81,7 +81,7 @@ class _Plug:
     async def _make(self, ours: ExitStack, undo: AsyncExitStack) -> None:
         """The host's end, then QEMU's."""
         opened, log = launching.resources(self._running, ours)
-        launch = await launching.launch(self._running, self._view, self._config, opened, log, self._monitor)
+        launch = await launching.launch(self._running, self._view, self._means, opened, log, self._monitor)
         self._require_present()
         argv = family(self._device, "attach").arguments(self._view, self._device, self._caps, launch)
         if disk.leaves_reservations(self._view) and not disk.leaves_reservations(self._running.domain):

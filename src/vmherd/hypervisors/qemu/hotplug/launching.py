@@ -10,11 +10,11 @@ from vmherd.conf.domain import Domain
 from vmherd.hypervisors.qemu.command import backing
 from vmherd.hypervisors.qemu.command.launch import Launch
 from vmherd.hypervisors.qemu.command.secrets import Vault
-from vmherd.hypervisors.qemu.config import Config
 from vmherd.hypervisors.qemu.host import hostmemory, images
 from vmherd.hypervisors.qemu.hotplug.numbers import first_fdset, first_node
-from vmherd.hypervisors.qemu.hotplug.running import Running
+from vmherd.hypervisors.qemu.hotplug.running import Means, Running
 from vmherd.hypervisors.qemu.monitor import Monitor
+from vmherd.hypervisors.qemu.startup import keyring
 from vmherd.hypervisors.qemu.startup.prepared import Prepared
 from vmherd.hypervisors.qemu.startup.resources import Resources
 
@@ -25,9 +25,7 @@ def resources(running: Running, ours: ExitStack) -> tuple[Resources, int]:
     return Resources(ours, folder=running.folder, port_locks=running.folders.ports, log=log), log
 
 
-async def launch(
-    running: Running, view: Domain, config: Config, opened: Resources, log: int, monitor: Monitor
-) -> Launch:
+async def launch(running: Running, view: Domain, means: Means, opened: Resources, log: int, monitor: Monitor) -> Launch:
     """Take from the host what the devices of ``view`` need.  Raises HostError."""
     folders, folder = running.folders, running.folder
     host = Prepared(view, folder, folders.ports, opened)
@@ -35,6 +33,7 @@ async def launch(
     memory = hostmemory.find(files=folders.ram(running.uuid), name=running.uuid)
     for needed in backing.folders(view, memory):
         needed.mkdir(parents=True, exist_ok=True, mode=0o700)
+    find = await keyring.fetch(view, means.config, means.uri)
     fdset = await first_fdset(monitor)
     return Launch(
         folder=folder,
@@ -44,11 +43,11 @@ async def launch(
         host=host,
         now=datetime.now().astimezone(),
         reach=opened.reach,
-        vault=Vault(key=(folder / "master-key.aes").read_bytes()),
+        vault=Vault(key=(folder / "master-key.aes").read_bytes(), find=find),
         is_cdrom=images.is_cdrom,
         user_id=images.user_id,
         group_id=images.group_id,
-        config=config,
+        config=means.config,
         fdsets=count(fdset),
         first_node=await first_node(monitor),
         first_fdset=fdset,

@@ -66,7 +66,7 @@ class _Change:
         self._running = running
         self._id = alias(drive)
         self._changed = changed
-        self._config = means.config
+        self._means = means
         self._monitor = monitor
         self._view = alone(running.domain, changed)
 
@@ -103,7 +103,7 @@ class _Change:
         files.require(self._view)
         with ExitStack() as ours:
             opened, log = launching.resources(self._running, ours)
-            launch = await launching.launch(self._running, self._view, self._config, opened, log, self._monitor)
+            launch = await launching.launch(self._running, self._view, self._means, opened, log, self._monitor)
             images = blockdev.plan(self._view, launch).chains[0]
             argv = [word for image in reversed(images) for word in blockdev.arguments(image, launch)]
             executor = Executor(self._monitor)

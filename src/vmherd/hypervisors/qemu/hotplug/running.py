@@ -48,8 +48,9 @@ class Running:
 
 
 class Means:
-    """What a device is made with: what the binary can do, and what the administrator set."""
+    """What a device is made with: what the binary can do, what the administrator set, and whose secrets it may use."""
 
-    def __init__(self, caps: Capabilities, config: Config) -> None:
+    def __init__(self, caps: Capabilities, config: Config, uri: str) -> None:
         self.caps = caps
         self.config = config
+        self.uri = uri
