@@ -16,7 +16,7 @@ from daemons import RunningDaemon
 from parts import Ear, free_port
 
 from support.certificates import Authority
-from support.libvirtd import missing, running
+from support.libvirtd import Libvirtd, missing, running
 from vmherd.api.aio import Host, connect
 from vmherd.driver.host import HostCpuMap, SuspendTarget
 from vmherd.driver.types import RunningReason, State
@@ -292,6 +292,25 @@ async def test_ssh_carries_the_bytes(service: Service, tmp_path: Path) -> None:
     assert "BatchMode=yes" in words
     assert "StrictHostKeyChecking=no" in words
     assert words[words.index("--") + 1] == "box"
+
+
+INSIDE = """\
+#!/bin/sh
+while [ "$1" != -- ]; do shift; done
+shift 2
+exec {inside} sh -c "$1"
+"""
+
+
+@pytest.mark.skipif(not shutil.which("virt-ssh-helper"), reason="needs virt-ssh-helper (package libvirt-daemon)")
+async def test_libvirts_helper_finds_the_daemon_at_the_other_end(libvirtd: Libvirtd, tmp_path: Path) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.write_text(INSIDE.format(inside=" ".join(libvirtd.inside())))
+    ssh.chmod(0o755)
+    async with await connect(f"test+ssh://box/default?command={ssh}") as host:
+        assert (await host.domain("test")).uuid == UUID
+    with pytest.raises(VmherdError, match="connection driver"):
+        await connect(f"test+ssh://box/default?command={ssh}&proxy=native&name=nonsense:///")
 
 
 async def test_what_ssh_complains_of_is_told(tmp_path: Path) -> None:

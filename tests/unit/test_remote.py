@@ -134,6 +134,7 @@ class Peer:
     """Answers each procedure with what the table says: fields, an error's number, or bytes that are no message."""
 
     def __init__(self, table: dict[str, Any]) -> None:
+        self.asked: list[str] = []
         self._table = {"connect_supports_feature": (0,), "auth_list": ([0],), "connect_get_type": ("QEMU",)} | table
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -148,6 +149,7 @@ class Peer:
         if header.program != remote.number:
             return self._refusal(header, 39)
         procedure = remote.procedures[header.procedure]
+        self.asked.append(procedure.name)
         told = self._table.get(procedure.name, ())
         if isinstance(told, bytes):
             return told
@@ -202,3 +204,16 @@ async def test_a_result_that_is_none_harms_only_its_call(tmp_path: Path) -> None
         with pytest.raises(VmherdError, match="no, thanks"):
             await host.capabilities()
         assert await host.hostname() == "far"
+
+
+async def test_a_save_nobody_waits_for_is_aborted_there(tmp_path: Path) -> None:
+    peer = Peer({"domain_save_flags": b""})  # it takes its time
+    uri = f"qemu+unix:///system?socket={tmp_path}/sock"
+    async with await asyncio.start_unix_server(peer, tmp_path / "sock"), await connect(uri) as host:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await host._driver.domain_save("6695eb01-f6a4-8304-79aa-97f2502e193f", tmp_path / "image")
+        async with asyncio.timeout(5):
+            while "domain_abort_job" not in peer.asked:
+                await asyncio.sleep(0.01)
+        assert await host.is_alive()

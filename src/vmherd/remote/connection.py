@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, NamedTuple, Self
 
 from vmherd.driver.hypervisor import HypervisorDriver
@@ -15,6 +16,8 @@ from vmherd.remote.target import Target, target
 from vmherd.remote.transport import Way, open_way
 from vmherd.rpc import failure, protocol
 from vmherd.rpc.caller import Caller, Stream
+
+log = logging.getLogger("vmherd.remote")
 
 _READONLY = 1
 _AUTH_NONE, _AUTH_SASL, _AUTH_POLKIT = range(3)
@@ -44,7 +47,7 @@ class RemoteConnection(HypervisorDriver):
         self._way = way
         self._names: dict[str, str] = {}
         self._gone = False
-        self._tasks: set[asyncio.Future[None]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._subscriptions: list[Subscription] = []
         self._caller = Caller(way.channel, raises=failure.raised, told=self._told, lost=self._lost)
 
@@ -122,6 +125,25 @@ class RemoteConnection(HypervisorDriver):
         """A call that changes a domain."""
         self.require_writable()
         return await self._ask(uuid, name, *arguments, program=program)
+
+    async def _long(self, uuid: str, name: str, *arguments: Any) -> Any:
+        """A call that changes a domain and takes its time; it is aborted there if nobody waits for it here."""
+        try:
+            return await self._change(uuid, name, *arguments)
+        except asyncio.CancelledError:
+            self._afterwards(self._ask(uuid, "domain_abort_job"))
+            raise
+
+    def _afterwards(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do something that nobody waits for."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._settled)
+
+    def _settled(self, task: asyncio.Future[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (problem := task.exception()):
+            log.debug("%s", problem)
 
     async def _with_fds(self, uuid: str, name: str, *arguments: Any, fds: Sequence[int] = ()) -> Sequence[int]:
         """A call about a domain that takes or returns descriptors; those that it returned.

@@ -21,7 +21,7 @@ class RemoteSaving(RemoteConnection):
         self, uuid: str, path: Path, *, xml: str = "", bypass_cache: bool = False, running: bool | None = None
     ) -> None:
         flags = _BYPASS_CACHE * bypass_cache | _goes_on(running)
-        await self._change(uuid, "domain_save_flags", str(path), xml or None, flags)
+        await self._long(uuid, "domain_save_flags", str(path), xml or None, flags)
 
     async def domain_restore(
         self,
@@ -49,7 +49,7 @@ class RemoteSaving(RemoteConnection):
         await self._call("domain_save_image_define_xml", str(path), xml, _goes_on(running))
 
     async def domain_managed_save(self, uuid: str, *, bypass_cache: bool = False, running: bool | None = None) -> None:
-        await self._change(uuid, "domain_managed_save", _BYPASS_CACHE * bypass_cache | _goes_on(running))
+        await self._long(uuid, "domain_managed_save", _BYPASS_CACHE * bypass_cache | _goes_on(running))
 
     async def domain_managed_save_remove(self, uuid: str) -> None:
         await self._change(uuid, "domain_managed_save_remove", 0)
@@ -81,7 +81,7 @@ class RemoteSaving(RemoteConnection):
         }
         flags = sum(_DUMP[name] for name, value in wanted.items() if value)
         number = list(DumpFormat).index(dump_format)
-        await self._change(uuid, "domain_core_dump_with_format", str(path), number, flags)
+        await self._long(uuid, "domain_core_dump_with_format", str(path), number, flags)
 
 
 def _goes_on(running: bool | None) -> int:

@@ -40,6 +40,11 @@ def _shell(target: Target, readonly: bool) -> str:
         return f"sh -c {shlex.quote(_netcat(target, readonly))}"
     other = "echo virt-ssh-helper is missing >&2; exit 127" if unknown else _netcat(target, readonly)
     script = f"if command -v virt-ssh-helper > /dev/null 2>&1; then {helper}; else {other}; fi"
+    if not unknown:
+        # The helper knows libvirt's daemons only.
+        own, program = sockets(target, readonly=readonly)[0], shlex.quote(target.netcat or "nc")
+        test = f"[ -S {own} ] && command -v {program} > /dev/null 2>&1"
+        script = f"if {test}; then {_netcat(target, readonly)}; el{script}"
     return f"sh -c {shlex.quote(script)}"
 
 
