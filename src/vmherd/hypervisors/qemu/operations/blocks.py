@@ -64,7 +64,8 @@ class QemuBlocks(QemuConnection):
         if uuids is None:
             self._statistics.forget(entries)
         if only:
-            entries = [entry for entry in entries if StatsFilter(only).wants(entry.info)]
+            wanted = StatsFilter(only)
+            entries = [entry for entry in entries if wanted.wants(entry.info)]
         return await self._statistics.collect(entries, groups or ALL_GROUPS, backing=backing, nowait=nowait)
 
     def _known(self, uuids: Sequence[str]) -> list[Entry]:
