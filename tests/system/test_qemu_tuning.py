@@ -237,6 +237,10 @@ async def test_limits_are_set_at_the_start_changed_later_and_gone_at_the_end(hos
     assert stats.total > 0
     assert abs(sum(stats.cpus) - stats.total) < 1
 
+    os.kill(pid or 0, signal.SIGSTOP)  # the guest as a whole is limited without asking QEMU
+    await domain.tuning.set_scheduler_params({"cpu_shares": 300})
+    await domain.tuning.set_memory_params({"soft_limit": 200 * 1024})
+    assert (cpu / "cpu.shares").read_text().strip() == "300"
     os.kill(pid or 0, signal.SIGKILL)
     await until(domain, State.SHUTOFF)
     assert left(layout, domain) == []

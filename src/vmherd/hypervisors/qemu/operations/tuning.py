@@ -166,8 +166,10 @@ class QemuTuning(LocalTuning, QemuConnection):
         from vmherd.hypervisors.qemu.tuning import enforce, threads
 
         group = enforce.require(self._group(entry.uuid), "cpu", "CPU")
-        async with self._monitor(entry.uuid) as monitor:
-            found = await threads.find(monitor, live.pid)
+        found = threads.Threads(pid=live.pid, vcpus={}, iothreads={})
+        if enforce.has_parts(params):  # what the guest has as a whole can be set of a QEMU that hangs, too
+            async with self._monitor(entry.uuid) as monitor:
+                found = await threads.find(monitor, live.pid)
         try:
             enforce.cpu_time(group, params, found)
         except HostError:

@@ -100,6 +100,11 @@ def memory_nodes(group: Group, nodes: tuple[int, ...]) -> None:
 _PARTS = ("vcpu", "emulator", "iothread")
 
 
+def has_parts(params: Params) -> bool:
+    """Whether parameters are of single threads, too, and not of the guest as a whole alone."""
+    return any(any(_time(params, part)) for part in _PARTS)
+
+
 def cpu_time(group: Group, params: Params, threads: Threads) -> None:
     """Set shares, and what periods and quotas are told; 0 is not told.
 
