@@ -242,6 +242,16 @@ class QemuDriver(
 
     # What a guest tells
 
+    async def domain_list(self) -> list[DomainInfo]:
+        return [self._listed(entry) for entry in self.table.all()]
+
+    def _listed(self, entry: Entry) -> DomainInfo:
+        """No guest is asked; of one that is known not to answer it is said."""
+        live = entry.live
+        if live is None or not live.ready or not self._pulse.silent(entry.uuid, live):
+            return entry.info
+        return replace(entry.info, responding=False)
+
     async def domain_info(self, uuid: str) -> DomainInfo:
         entry = self.table.get(uuid)
         if entry.live is None or not entry.live.ready:
