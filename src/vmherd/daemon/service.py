@@ -37,7 +37,7 @@ log = logging.getLogger("vmherd.daemon")
 #: Seconds that calls under way have to be answered when the daemon ends.
 PATIENCE = 15.0
 #: Seconds for those who waited for the daemon to ask what they want.
-_FIRST_CALLS = 1.0
+_FIRST_CALLS = 0.3
 #: Seconds between looks after guests whose keeper may have been killed.
 _TENDING = 5.0
 #: Open files, as the unit for systemd has it.
