@@ -75,8 +75,21 @@ def pack(header: Header, body: bytes = b"") -> bytes:
     """The bytes of a message.  Raises BadMessage if it is too large to be sent."""
     length = _LAYOUT.size + len(body)
     if length > LARGEST:
-        raise BadMessage(f"a message of {length} bytes, {LARGEST} are allowed", hint="ask for less at once")
+        raise _too_large(length)
     return _pack(length, *header) + body
+
+
+def _too_large(length: int) -> BadMessage:
+    return BadMessage(f"a message of {length} bytes, {LARGEST} are allowed", hint="ask for less at once")
+
+
+def reply(call: Header, body: bytes) -> bytes:
+    """The bytes of the good answer to a call.  Raises BadMessage if it is too large to be sent."""
+    program, version, procedure, _, serial, _ = call
+    length = _LAYOUT.size + len(body)
+    if length > LARGEST:
+        raise _too_large(length)
+    return _pack(length, program, version, procedure, Type.REPLY, serial, Status.OK) + body
 
 
 def pack_with_fds(header: Header, body: bytes, fds: Sequence[int]) -> bytes:

@@ -153,7 +153,7 @@ class Client:
         header = message.header
         if header.program == packet.KEEPALIVE_PROGRAM:
             self._ping(header)
-        elif header.type in (Type.CALL, Type.CALL_WITH_FDS):
+        elif header.type in _CALLS:
             self._queue.append(message)
             self._next()
         elif header.type in (Type.STREAM, Type.STREAM_HOLE):
@@ -254,10 +254,11 @@ class Client:
 
     def reply(self, header: Header, body: bytes = b"", fds: Sequence[int] = ()) -> None:
         """Answer a call."""
-        program, version, procedure, _, serial, _ = header
-        kind = Type.REPLY_WITH_FDS if fds else Type.REPLY
-        answer = Header(program, version, procedure, kind, serial, Status.OK)
-        self._send(packet.pack_with_fds(answer, body, fds) if fds else packet.pack(answer, body), fds)
+        if fds:
+            answer = header._replace(type=Type.REPLY_WITH_FDS, status=Status.OK)
+            self._send(packet.pack_with_fds(answer, body, fds), fds)
+        else:
+            self._send(packet.reply(header, body))
 
     def fail(self, header: Header, problem: BaseException) -> None:
         """Answer a call, or a message of a stream, with an error."""
@@ -409,4 +410,5 @@ class Client:
         self._closed(self)
 
 
+_CALLS = (Type.CALL, Type.CALL_WITH_FDS)
 _KEEPALIVE = Header(packet.KEEPALIVE_PROGRAM, packet.KEEPALIVE_VERSION, packet.PING, Type.EVENT, 0, Status.OK)
