@@ -60,6 +60,12 @@ async def test_a_device_that_a_guest_may_have_is_handed_over(
         pytest.skip(f"no device is named that a guest may have: VMHERD_TEST_{variable}={example}")
     parts = named.replace(".", ":").split(":") if variable in ("USB", "PCI", "SCSI") else [named]
     await starts(host, device.format(*parts))
+    scsi = "<controller type='scsi' model='virtio-scsi'/>"
+    domain = await host.create(GUEST.format(type="qemu", device=scsi, beside=""), paused=True)
+    before = await domain.xml()
+    await domain.devices.attach(device.format(*parts))
+    assert await domain.xml() != before
+    await domain.poweroff()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/sgx_vepc"), reason="this processor has no SGX: /dev/sgx_vepc")

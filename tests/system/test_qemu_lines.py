@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from parts import processes
-from test_qemu_devices import GREETING, make_echo_disk
+from parts import GREETING, make_echo_disk, processes
 
 from vmherd.api.aio import Domain, Host
 from vmherd.errors import HostError, VmherdError

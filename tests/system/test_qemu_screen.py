@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from test_qemu_devices import GREETING, make_echo_disk
+from parts import GREETING, make_echo_disk
 
 from vmherd.api.aio import Domain, Host
 from vmherd.errors import Busy, InvalidArgument, InvalidState, NotSupported, VmherdError

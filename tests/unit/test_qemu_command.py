@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from standins import Numbers
-from vmherd.conf.domain import parse_domain, render
+from vmherd.conf.domain import Domain, parse_domain, render
 from vmherd.conf.domain.storage import DiskSource, StorageType
 from vmherd.errors import DocumentError
 from vmherd.hypervisors.qemu import alias, complete, memory, validate
@@ -45,7 +45,8 @@ HOST = HostMemory(
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone(timedelta(hours=2)))
 
 
-def arguments(text: str, caps: Capabilities) -> list[str]:
+def prepared(text: str, caps: Capabilities) -> tuple[Domain, Launch]:
+    """A guest that is about to start, and what its start decides."""
     domain = parse_domain(text)
     complete.complete(domain, caps, new=True)
     validate.check(domain, caps, kvm=Verdict(usable=True, reason=""))
@@ -73,6 +74,11 @@ def arguments(text: str, caps: Capabilities) -> list[str]:
         nbd_tls=TlsFolder(path="/etc/pki/nbd"),
         passed={"open": [7, 8]},
     )
+    return domain, launch
+
+
+def arguments(text: str, caps: Capabilities) -> list[str]:
+    domain, launch = prepared(text, caps)
     return build(domain, caps, launch)
 
 

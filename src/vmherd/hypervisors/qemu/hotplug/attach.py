@@ -39,7 +39,9 @@ async def attach(running: Running, means: Means, device: Element) -> None:
     device = device.copy()
     drop_generated_alias(device)
     device = place.complete_alone(running.domain, device, means)
-    channels.name(alone(running.domain, device), running.folder)
+    view = alone(running.domain, device)
+    channels.name(view, running.folder)
+    channels.tell_encryption(view, means.config.chardev.tls)
     if isinstance(device, Disk) and (drive := media.same_drive(running.domain, device)):
         await media.change(running, drive, device, means)
         return

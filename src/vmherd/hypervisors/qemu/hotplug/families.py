@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmherd.conf.domain import Domain
+from vmherd.conf.domain.address import UnassignedAddress
 from vmherd.conf.domain.chardev import Channel, Console, Parallel, Serial
 from vmherd.conf.domain.controller import Controller
 from vmherd.conf.domain.disk import Disk
@@ -106,6 +107,8 @@ def family(device: Element, verb: str) -> Family:
 
 def is_plugged(device: Element) -> bool:
     """Whether QEMU has a device by this one's alias that can come and go."""
+    if isinstance(getattr(device, "address", None), UnassignedAddress):
+        return False  # kept from the host and from the guest
     match device:
         case Disk():
             return disks.is_pluggable(device)

@@ -11,6 +11,7 @@ from pathlib import Path
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import VirtioSerialAddress
 from vmherd.conf.domain.chardev import Channel, ChannelTargetType, ChardevSource, ChardevType, SocketMode
+from vmherd.conf.domain.streams import streams_of
 
 
 def forget_generated(domain: Domain, folder: str) -> None:
@@ -30,6 +31,16 @@ def name(domain: Domain, folder: Path) -> None:
     for channel in domain.devices.channels:
         if _may_be_generated(channel) and not any(source.path for source in channel.sources):
             channel.sources = [ChardevSource(mode=SocketMode.BIND, path=str(folder / _file_name(channel)))]
+
+
+def tell_encryption(domain: Domain, encrypted: bool) -> None:
+    """Say of each line over TCP whether it is encrypted, which the administrator's settings decide if it does not.
+
+    Source: qemuDomainPrepareChardevSourceTLS of libvirt
+    """
+    for stream in streams_of(domain.devices):
+        for source in stream.sources if stream.type is ChardevType.TCP else ():
+            source.tls = encrypted if source.tls is None else source.tls
 
 
 def _may_be_generated(channel: Channel) -> bool:

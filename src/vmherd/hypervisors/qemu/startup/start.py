@@ -144,6 +144,7 @@ class Start:
         for name, text in security.files(self._domain).items():
             write_atomically(folder / name, text.encode())
         channels.name(self._domain, folder)
+        channels.tell_encryption(self._domain, self._config.chardev.tls)
 
     def _make_group(self) -> None:
         """A control group, with the limits that the guest has as a whole; without limits it may be left out."""
