@@ -11,6 +11,7 @@ import pytest
 from parts import Ear, echoes, make_echo_disk, stop_all, until
 
 from vmherd.api.aio import Domain, Host, connect
+from vmherd.driver.blocks import StatsFilter, StatsGroup
 from vmherd.driver.types import PausedReason, Scope, ShutoffReason, State
 from vmherd.errors import AlreadyExists, InvalidArgument, InvalidState, VmherdError
 from vmherd.events import LifecycleEvent
@@ -43,6 +44,7 @@ GUEST = """
   </devices>
 </domain>
 """
+MIB = 1 << 20
 LIVE, CONFIG = Scope(live=True), Scope(config=True)
 
 
@@ -209,3 +211,33 @@ async def test_a_saved_guest_goes_on_over_the_wire(host: Host, guest: Domain, tm
     assert (await guest.info()).managed_save
     await driver.domain_managed_save_remove(guest.uuid)
     assert not (await guest.info()).managed_save
+
+
+async def test_disks_cards_and_counters_are_told_over_the_wire(host: Host, guest: Domain) -> None:
+    blocks = guest.blocks
+    (idle,) = await host.stats()
+    assert (idle.id, idle.params["state.state"], idle.params["block.0.name"]) == (None, 5, "vda")
+    await blocks.set_iotune("vda", {"read_iops_sec": 7}, scope=CONFIG)
+    assert (await blocks.iotune("vda", scope=CONFIG))["read_iops_sec"] == 7
+    capacity = (await blocks.info("vda")).capacity
+    assert capacity == idle.params["block.0.capacity"]
+    await guest.start()
+    await echoes(guest)
+    (busy,) = await host.stats(groups=StatsGroup.CPU_TOTAL | StatsGroup.BLOCK, only=StatsFilter.ACTIVE, enforce=True)
+    assert busy.params["cpu.time"]
+    assert (await guest.stats(StatsGroup.STATE)).params == {"state.state": 1, "state.reason": 1}
+    counters = await blocks.stats("vda")
+    assert counters["rd_bytes"] >= busy.params["block.0.rd.bytes"] >= 512
+    assert counters.keys() == (await blocks.stats()).keys()
+    assert await blocks.errors() == {}
+    await blocks.resize("vda", capacity + MIB)
+    assert (await blocks.info("vda")).capacity == capacity + MIB
+    await blocks.set_iotune("vda", {"total_bytes_sec": 1 << 30, "group_name": "g"}, scope=LIVE)
+    limits = await blocks.iotune("vda", scope=LIVE)
+    assert (limits["total_bytes_sec"], limits["read_iops_sec"], limits["group_name"]) == (1 << 30, 7, "g")
+    await blocks.set_threshold("vda", MIB)
+    assert (await guest.stats(StatsGroup.BLOCK)).params["block.0.threshold"] == MIB
+    assert await blocks.peek_memory(0xFFFFFFF0, 1, physical=True) == b"\xea"
+    for refused in (blocks.info("vdz"), blocks.peek("vda", 0, 1), guest.cards.stats("nothing")):
+        with pytest.raises(InvalidArgument if refused.__name__ != "peek" else VmherdError):
+            await refused
