@@ -156,6 +156,30 @@ def test_volumes_are_made_copied_resized_wiped_and_deleted(daemon: RunningDaemon
     assert daemon.virsh("pool-list", "--all", "--name") == ""
 
 
+VOLUME = """<disk type='volume' device='disk'><driver name='qemu' type='qcow2'/><source pool='p' volume='{}'/>
+<target dev='{}' bus='{}'/></disk>"""
+
+
+def test_a_guest_boots_from_a_volume_of_a_pool(daemon: RunningDaemon, tmp_path: Path) -> None:
+    document, stick = tmp_path / "guest.xml", tmp_path / "stick.xml"
+    document.write_text(PLAIN.replace("</devices>", VOLUME.format("a", "vda", "virtio") + "</devices>"))
+    stick.write_text(VOLUME.format("b", "sdb", "usb"))
+    daemon.virsh("define", str(document))
+    assert "no storage pool 'p'" in daemon.virsh("start", "plain")
+    daemon.virsh("pool-define-as", "p", "dir", "--target", str(tmp_path / "p"))
+    assert "is not active" in daemon.virsh("start", "plain")
+    daemon.virsh("pool-start", "p", "--build")
+    assert "no storage volume 'a'" in daemon.virsh("start", "plain")
+    for name in ("a", "b"):
+        daemon.virsh("vol-create-as", "p", name, "8M", "--format", "qcow2")
+    assert "started" in daemon.virsh("start", "plain")
+    assert "attached" in daemon.virsh("attach-device", "plain", str(stick))
+    told = daemon.virsh("qemu-monitor-command", "plain", "--hmp", "info block")
+    assert str(tmp_path / "p" / "a") in told
+    assert str(tmp_path / "p" / "b") in told
+    assert "<source pool='p' volume='a'" in daemon.virsh("dumpxml", "plain")
+
+
 PLAIN = """<domain type='qemu'><name>plain</name><memory unit='MiB'>64</memory>
 <os><type arch='x86_64'>hvm</type></os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator></devices></domain>"""
 

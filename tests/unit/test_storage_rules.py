@@ -186,7 +186,6 @@ def test_a_definition_may_wait_for_its_image_but_a_start_not(device: str, place:
 @pytest.mark.parametrize(
     "device",
     [
-        disk(type_="volume", source="<source pool='p' volume='v'/>"),
         disk(more="<iotune><read_iops_sec_max>9</read_iops_sec_max></iotune>"),
         server(f"protocol='nbd' tls='yes'>{HOST}"),
         disk(source="<source file='/a' fdgroup='g'/>"),

@@ -19,9 +19,9 @@ from vmherd.hypervisors.qemu.host.hostmemory import HostMemory
 
 
 def no_volumes(source: DiskSource) -> tuple[StorageType, DiskSource]:
-    """For hosts without storage pools.  Raises Unsupported."""
+    """Where nothing names a volume, and on made-up hosts without pools.  Raises Unsupported."""
     hint = "name the image itself: <disk type='file'><source file='...'/>"
-    raise Unsupported(f"there is no storage pool {source.pool!r}: this host has none yet", hint=hint)
+    raise Unsupported(f"the volume {source.volume!r} was not looked up in a pool", hint=hint)
 
 
 def numeric_id(name: str) -> int:

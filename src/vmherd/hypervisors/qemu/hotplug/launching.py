@@ -14,7 +14,7 @@ from vmherd.hypervisors.qemu.host import hostmemory, images
 from vmherd.hypervisors.qemu.hotplug.numbers import first_fdset, first_node
 from vmherd.hypervisors.qemu.hotplug.running import Means, Running
 from vmherd.hypervisors.qemu.monitor import Monitor
-from vmherd.hypervisors.qemu.startup import keyring
+from vmherd.hypervisors.qemu.startup import keyring, shelf
 from vmherd.hypervisors.qemu.startup.prepared import Prepared
 from vmherd.hypervisors.qemu.startup.resources import Resources
 
@@ -44,6 +44,7 @@ async def launch(running: Running, view: Domain, means: Means, opened: Resources
         now=datetime.now().astimezone(),
         reach=opened.reach,
         vault=Vault(key=(folder / "master-key.aes").read_bytes(), find=find),
+        volume=await shelf.fetch(view, means.uri),
         is_cdrom=images.is_cdrom,
         user_id=images.user_id,
         group_id=images.group_id,

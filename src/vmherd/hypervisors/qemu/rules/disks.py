@@ -313,9 +313,6 @@ def not_here_yet(domain: Domain) -> Iterator[Problem]:
             yield Problem(f"{place}/@sgio", text, "use rawio='yes', as root")
         if disk.rawio and os.geteuid() != 0:
             yield Problem(f"{place}/@rawio", "only root may send any SCSI command", "remove it, or use qemu:///system")
-        if disk.type is StorageType.VOLUME and not disk.is_empty:
-            hint = "name the image itself: type='file' and <source file='...'/>"
-            yield Problem(f"{place}/@type", "this program has no storage pools yet", hint)
         for source in sources_of(disk):
             yield from _source_not_yet(source, f"{place}/source")
 

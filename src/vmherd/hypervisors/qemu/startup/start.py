@@ -33,7 +33,7 @@ from vmherd.hypervisors.qemu.host.hostmemory import HostMemory
 from vmherd.hypervisors.qemu.life import Life
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.hypervisors.qemu.saved import transfer
-from vmherd.hypervisors.qemu.startup import channels, displays, files, keyring, readback, transient
+from vmherd.hypervisors.qemu.startup import channels, displays, files, keyring, readback, shelf, transient
 from vmherd.hypervisors.qemu.startup.adjust import adjust
 from vmherd.hypervisors.qemu.startup.prepared import Prepared
 from vmherd.hypervisors.qemu.startup.resources import Resources
@@ -180,6 +180,7 @@ class Start:
             now=datetime.now().astimezone(),
             reach=resources.reach,
             vault=Vault(key=self._key, find=await keyring.fetch(self._domain, self._config, self._uri)),
+            volume=await shelf.fetch(self._domain, self._uri),
             is_cdrom=images.is_cdrom,
             user_id=images.user_id,
             group_id=images.group_id,
