@@ -74,7 +74,8 @@ async def agent_is(state: AgentState, ear: Ear) -> None:
 
 async def questions(ask: Ask) -> None:
     assert await ask("domhostname", "demo", "--source", "agent") == "demo"
-    assert "no hostname found" in await ask("domhostname", "demo")
+    assert await ask("domhostname", "demo") == "demo"
+    assert "no hostname found" in await ask("domhostname", "demo", "--source", "lease")
     told = await ask("guestinfo", "demo")
     for line in ("user.0.name         : root", "timezone.offset     : 0", "hostname            : demo"):
         assert line in told

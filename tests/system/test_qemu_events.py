@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,17 @@ from daemons import RunningDaemon
 from parts import Ear
 
 from vmherd.api.aio import Host
-from vmherd.errors import NotResponding
-from vmherd.events import GraphicsEvent, GraphicsPhase, QemuMonitorEvent, RebootEvent
+from vmherd.driver.types import PausedReason
+from vmherd.errors import InvalidState, NotResponding
+from vmherd.events import (
+    GraphicsEvent,
+    GraphicsPhase,
+    IoErrorAction,
+    IoErrorEvent,
+    Lifecycle,
+    QemuMonitorEvent,
+    RebootEvent,
+)
 
 pytestmark = pytest.mark.qemu
 
@@ -61,6 +70,36 @@ async def test_resets_visitors_of_the_screen_and_raw_events_are_told(host: Host)
     assert connected.remote.node == "127.0.0.1"
     assert "RESET" in names
     assert [name for name in names if name.startswith("VNC_")] == ["VNC_CONNECTED", "VNC_DISCONNECTED"]
+
+
+def broken_disk(folder: Path) -> Path:
+    """An image that cannot be read: its compressed content is nonsense."""
+    plain, image = folder / "plain", folder / "broken.qcow2"
+    plain.write_bytes(bytes(range(256)) * 4096)
+    subprocess.run(["qemu-img", "convert", "-c", "-O", "qcow2", plain, image], check=True)
+    with image.open("r+b") as file:
+        file.seek(0x50000)  # behind the header and the tables
+        file.write(bytes(image.stat().st_size - 0x50000))
+    return image
+
+
+async def test_a_disk_that_fails_pauses_its_guest_and_is_named(host: Host, tmp_path: Path) -> None:
+    image = broken_disk(tmp_path)
+    disk = f"""<devices><disk type='file' device='disk'><source file='{image}'/>
+      <driver name='qemu' type='qcow2' error_policy='stop' rerror_policy='stop'/>
+      <target dev='vda' bus='virtio'/></disk>"""
+    async with Ear(host) as ear:
+        domain = await host.create(GUEST.replace("<devices>", disk))
+        async with asyncio.timeout(30):
+            while not any(isinstance(event, IoErrorEvent) for event in ear.heard):
+                with suppress(InvalidState):  # once more, where nobody listened yet
+                    await domain.resume()
+                await asyncio.sleep(0.3)
+            while ear.told()[-1] != (Lifecycle.SUSPENDED, "io error"):
+                await asyncio.sleep(0.05)
+        failed = await ear.wait(IoErrorEvent)
+    assert (failed.path, failed.alias, failed.action) == (str(image), "virtio-disk0", IoErrorAction.PAUSE)
+    assert (await domain.info()).reason == PausedReason.IOERROR
 
 
 async def test_an_agent_that_is_not_there_is_known_not_to_be_in_each_guest(host: Host) -> None:

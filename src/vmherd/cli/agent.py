@@ -44,11 +44,11 @@ async def guestinfo_command(host: Host, name: str, groups: tuple[GuestInfo, ...]
 
 @click.command("domhostname")
 @guest_argument
-@click.option("--source", type=_SOURCES, default="agent", show_default=True, help="Who tells.")
+@click.option("--source", type=click.Choice(["lease", "agent"]), help="Who tells.")
 @with_host
-async def domhostname_command(host: Host, name: str, source: str) -> None:
+async def domhostname_command(host: Host, name: str, source: str | None) -> None:
     """Print the name that a guest has given itself."""
-    click.echo(await (await host.domain(name)).control.hostname(_source(source)))
+    click.echo(await (await host.domain(name)).control.hostname(_source(source) if source else None))
 
 
 @click.command("domifaddr")

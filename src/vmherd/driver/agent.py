@@ -86,8 +86,11 @@ class AgentOperations(Driver):
         """
         self._unsupported("domain_guest_info")
 
-    async def domain_hostname(self, uuid: str, source: AddressSource = AddressSource.LEASE) -> str:
-        """The name the guest has given itself, or has asked for; NoHostname if there is none."""
+    async def domain_hostname(self, uuid: str, source: AddressSource | None = None) -> str:
+        """The name the guest has given itself, or has asked for; NoHostname if there is none.
+
+        Without ``source`` the driver asks whom it trusts most.
+        """
         self._unsupported("domain_hostname")
 
     async def domain_addresses(self, uuid: str, source: AddressSource = AddressSource.LEASE) -> list[GuestInterface]:

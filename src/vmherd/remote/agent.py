@@ -13,6 +13,7 @@ from vmherd.driver.agent import (
     GuestInterface,
 )
 from vmherd.driver.params import Params
+from vmherd.errors import InvalidArgument
 from vmherd.remote.connection import RemoteConnection
 from vmherd.rpc.params import plain
 
@@ -20,7 +21,8 @@ _SECOND = 1_000_000_000
 _SYNC = 1
 _ENCRYPTED = 1
 _APPEND, _REMOVE = 1, 2
-_HOSTNAME_AGENT = 2
+#: virDomainGetHostnameFlags
+_HOSTNAME_FLAGS = {None: 0, AddressSource.LEASE: 1, AddressSource.AGENT: 2}
 #: The number of the family by virIPAddrType.
 _FAMILIES = (4, 6)
 
@@ -38,9 +40,10 @@ class RemoteAgent(RemoteConnection):
     async def domain_guest_info(self, uuid: str, groups: GuestInfo | None = None) -> Params:
         return plain(await self._change(uuid, "domain_get_guest_info", groups or 0, 0))
 
-    async def domain_hostname(self, uuid: str, source: AddressSource = AddressSource.LEASE) -> str:
-        flags = _HOSTNAME_AGENT if source is AddressSource.AGENT else 0  # by leases, unless something else is said
-        return str(await self._change(uuid, "domain_get_hostname", flags))
+    async def domain_hostname(self, uuid: str, source: AddressSource | None = None) -> str:
+        if source is AddressSource.ARP:
+            raise InvalidArgument("neighbours do not tell names", hint="ask for those of leases, or the agent's")
+        return str(await self._change(uuid, "domain_get_hostname", _HOSTNAME_FLAGS[source]))
 
     async def domain_addresses(self, uuid: str, source: AddressSource = AddressSource.LEASE) -> list[GuestInterface]:
         found = await self._ask(uuid, "domain_interface_addresses", source, 0)

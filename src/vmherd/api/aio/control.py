@@ -73,8 +73,11 @@ class Control:
         """Wake the sleeping guest."""
         await self._driver.domain_pm_wakeup(self._uuid)
 
-    async def hostname(self, source: AddressSource = AddressSource.LEASE) -> str:
-        """The name the guest has given itself, or has asked for; NoHostname if there is none."""
+    async def hostname(self, source: AddressSource | None = None) -> str:
+        """The name the guest has given itself, or has asked for; NoHostname if there is none.
+
+        Without ``source`` the hypervisor's driver asks whom it trusts most.
+        """
         return await self._driver.domain_hostname(self._uuid, source)
 
     async def addresses(self, source: AddressSource = AddressSource.LEASE) -> list[GuestInterface]:

@@ -76,8 +76,11 @@ class Control:
         """Wake the sleeping guest."""
         self._loop.run(self._wrapped.wake_up())
 
-    def hostname(self, source: AddressSource = AddressSource.LEASE) -> str:
-        """The name the guest has given itself, or has asked for; NoHostname if there is none."""
+    def hostname(self, source: AddressSource | None = None) -> str:
+        """The name the guest has given itself, or has asked for; NoHostname if there is none.
+
+        Without ``source`` the hypervisor's driver asks whom it trusts most.
+        """
         return self._loop.run(self._wrapped.hostname(source))
 
     def addresses(self, source: AddressSource = AddressSource.LEASE) -> list[GuestInterface]:

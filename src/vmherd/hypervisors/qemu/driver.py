@@ -236,9 +236,16 @@ class QemuDriver(
         async with self._changing(uuid, "resume") as (entry, live), self._monitor(uuid) as monitor:
             if live.state is State.RUNNING:
                 raise InvalidState(f"domain {entry.name!r} is running already")
-            await monitor.execute("system_wakeup" if live.state is State.PMSUSPENDED else "cont")
-            if live.state is not State.PMSUSPENDED:
-                self._life.resumed(uuid, live.id)
+            if live.state is State.PMSUSPENDED:
+                await monitor.execute("system_wakeup")
+                return
+            # Noted first: it may stop again at once, and the keeper, who hears that, must find it running.
+            self._life.resumed(uuid, live.id)
+            try:
+                await monitor.execute("cont")
+            except BaseException:
+                self._life.paused(uuid, live.id, _reason(live))
+                raise
 
     # What a guest tells
 
@@ -272,3 +279,7 @@ class QemuDriver(
     async def domain_abort_job(self, uuid: str) -> None:
         self.require_writable()
         self._jobs.abort(self.table.get(uuid).uuid)
+
+
+def _reason(live: Live) -> PausedReason:
+    return PausedReason(live.reason) if live.state is State.PAUSED else PausedReason.UNKNOWN

@@ -20,11 +20,11 @@ from typing import Any, cast
 
 from qemu.qmp import Message
 
-from vmherd.driver.types import PausedReason, ShutoffReason
+from vmherd.driver.types import ShutoffReason
 from vmherd.driver.uri import parse_uri
 from vmherd.errors import HostError, HypervisorError, NotResponding, VmherdError
 from vmherd.hypervisors.qemu.folders import Folders, for_uri
-from vmherd.hypervisors.qemu.life import Life, process_of
+from vmherd.hypervisors.qemu.life import Life, pause_reason, process_of
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.state.changes import change_running
 from vmherd.state.domains import DomainTable, Entry, Live
@@ -127,6 +127,7 @@ class _Guest:
         self._live = live
         self._life = life
         self._folders = folders
+        self._monitor: Monitor | None = None
         # It works on documents, which whoever only starts a keeper does without.
         from vmherd.hypervisors.qemu import heard
 
@@ -150,9 +151,10 @@ class _Guest:
         sieve = self._heard.Sieve()
         # A QEMU that is stopped greets us when it goes on: no deadline.
         async with connected(self._folders.watch(self._uuid), events=True, sieve=sieve, patience=3600.0) as monitor:
+            self._monitor = monitor
             await self._life.reconcile(self._entry, self._live, monitor)
             await self._catch_up(monitor)
-            asking = asyncio.create_task(self._ask_for_channels(monitor))
+            asking = asyncio.create_task(self._ask_once_ready(monitor))
             try:
                 async for batch in monitor.batches():
                     await self._hear(batch, monitor)
@@ -168,12 +170,13 @@ class _Guest:
         for event in batch:
             await self._act(str(event["event"]), cast("Mapping[str, Any]", event.get("data", {})))
 
-    async def _ask_for_channels(self, monitor: Monitor) -> None:
-        """Note which channels the guest has open; there is no document of it before its start is complete."""
+    async def _ask_once_ready(self, monitor: Monitor) -> None:
+        """Note what could not be before the start was complete: a guest that stands still already, and its channels."""
         # Other processes complete it; they tell the keeper as a whole, and here it is no hurry.
         while (live := self._life.current(self._uuid, self._run)) and not live.ready:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         with suppress(HypervisorError):  # whoever listens hears it, too
+            await self._on_stop({})
             lines = await monitor.execute("query-chardev")
             self._chronicle.channels({each["label"].removeprefix("char"): each["frontend-open"] for each in lines})
 
@@ -218,19 +221,20 @@ class _Guest:
         elif alias:
             self._forget(alias)
 
+    # What an event says of the vCPUs may be over when it is heard, and somebody else may have noted the rest.
+
     async def _on_resume(self, _: Mapping[str, Any]) -> None:
-        self._life.resumed(self._uuid, self._run)
+        if await self._status() == "running":
+            self._life.resumed(self._uuid, self._run)
 
     async def _on_stop(self, _: Mapping[str, Any]) -> None:
-        self._life.paused(self._uuid, self._run, PausedReason.UNKNOWN)
+        reason = pause_reason(await self._status())
+        if reason is not None:
+            self._life.paused(self._uuid, self._run, reason)
 
-    async def _on_watchdog(self, data: Mapping[str, Any]) -> None:
-        if data["action"] == "pause":
-            self._life.paused(self._uuid, self._run, PausedReason.WATCHDOG)
-
-    async def _on_io_error(self, data: Mapping[str, Any]) -> None:
-        if data["action"] == "stop":
-            self._life.paused(self._uuid, self._run, PausedReason.IOERROR)
+    async def _status(self) -> str:
+        assert self._monitor is not None  # whoever hears events has one
+        return str((await self._monitor.execute("query-status"))["status"])
 
     async def _on_sleep(self, _: Mapping[str, Any]) -> None:
         self._life.sleeping(self._uuid, self._run, disk=False)
@@ -289,8 +293,6 @@ _ACTIONS: dict[str, Callable[[_Guest, Mapping[str, Any]], Awaitable[None]]] = {
     "DEVICE_DELETED": _Guest._on_device_deleted,
     "RESUME": _Guest._on_resume,
     "STOP": _Guest._on_stop,
-    "WATCHDOG": _Guest._on_watchdog,
-    "BLOCK_IO_ERROR": _Guest._on_io_error,
     "SUSPEND": _Guest._on_sleep,
     "SUSPEND_DISK": _Guest._on_hibernate,
     "WAKEUP": _Guest._on_wakeup,

@@ -58,6 +58,12 @@ Change = Callable[[Entry, Live], "list[DomainEvent] | None"]
 When = Callable[[Live], bool]
 
 
+def pause_reason(status: str) -> PausedReason | None:
+    """Why a guest of that run state stands still; None for one that runs, or stands still since it has ended."""
+    state, reason = _STATUS.get(status, (State.PAUSED, PausedReason.UNKNOWN))
+    return PausedReason(reason) if state is State.PAUSED else None
+
+
 def process_of(live: Live) -> ProcessId:
     return ProcessId(live.pid, live.started, live.boot)
 

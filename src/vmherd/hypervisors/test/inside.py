@@ -34,7 +34,9 @@ class TestInside(LocalDriver):
         self._inside(uuid)
         return ControlInfo(state=ControlState.OK)
 
-    async def domain_hostname(self, uuid: str, source: AddressSource = AddressSource.LEASE) -> str:
+    async def domain_hostname(self, uuid: str, source: AddressSource | None = None) -> str:
+        if source is AddressSource.AGENT:
+            raise InvalidArgument("the guests of the test driver have no agent to tell their names")
         return f"{self._inside(uuid).name}host"
 
     async def domain_addresses(self, uuid: str, source: AddressSource = AddressSource.LEASE) -> list[GuestInterface]:

@@ -19,6 +19,7 @@ qemu = answers("qemu")
 _SECOND = 1_000_000_000
 _LATEST = ((1 << 63) - 1) // _SECOND
 _LEASE, _AGENT = 1, 2
+_HOSTNAME_SOURCES = {0: None, _LEASE: AddressSource.LEASE, _AGENT: AddressSource.AGENT}
 _SYNC = 1
 _ENCRYPTED = 1
 _APPEND, _REMOVE = 1, 2
@@ -52,8 +53,7 @@ async def domain_get_hostname(call: Call, dom: DomainRef, flags: int) -> str:
     only(flags, _LEASE | _AGENT)
     names = ("VIR_DOMAIN_GET_HOSTNAME_LEASE", "VIR_DOMAIN_GET_HOSTNAME_AGENT")
     not_both(flags, _LEASE, _AGENT, names)
-    source = AddressSource.AGENT if flags & _AGENT else AddressSource.LEASE
-    return await call.driver.domain_hostname(dom.uuid, source)
+    return await call.driver.domain_hostname(dom.uuid, _HOSTNAME_SOURCES[flags])
 
 
 @remote

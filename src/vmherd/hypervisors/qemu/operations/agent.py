@@ -45,8 +45,8 @@ class QemuAgent(QemuConnection):
 
             return await everything.tell(agent, self._document(uuid), groups)
 
-    async def domain_hostname(self, uuid: str, source: AddressSource = AddressSource.LEASE) -> str:
-        if source is AddressSource.AGENT:
+    async def domain_hostname(self, uuid: str, source: AddressSource | None = None) -> str:
+        if source in (None, AddressSource.AGENT):
             async with self._agent(uuid) as agent:
                 return str((await agent.execute("guest-get-host-name"))["host-name"])
         self.require_writable()

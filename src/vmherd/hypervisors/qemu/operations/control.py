@@ -131,7 +131,6 @@ class QemuControl(QemuConnection):
 
     async def domain_pm_wakeup(self, uuid: str) -> None:
         async with self._changing(uuid, "wake up"), self._monitor(uuid) as monitor:
-            await _require_wakeup(monitor)
             await monitor.execute("system_wakeup")
 
 
