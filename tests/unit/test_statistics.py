@@ -21,6 +21,7 @@ from vmherd.hypervisors.qemu import throttle
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.host import imagesize
 from vmherd.hypervisors.qemu.pulse import Pulse
+from vmherd.hypervisors.qemu.statistics import kvm
 from vmherd.state.domains import Live, Summary
 from vmherd.util.aside import aside
 
@@ -153,10 +154,40 @@ def test_a_filter_wants_one_of_each_kind(only: int, wanted: Callable[[DomainInfo
         ("net.0.rx.bytes", Kind.ULLONG),
         ("iothread.1.poll-grow", Kind.UINT),
         ("dirtyrate.vcpu.0.megabytes_per_second", Kind.LLONG),
+        ("vcpu.0.exits.sum", None),
     ],
 )
-def test_a_counter_has_libvirts_type(name: str, kind: Kind) -> None:
+def test_a_counter_has_libvirts_type(name: str, kind: Kind | None) -> None:
     assert kind_of(name) is kind
+
+
+SCHEMAS = [
+    {
+        "provider": "kvm",
+        "target": "vcpu",
+        "stats": [
+            {"name": "exits", "type": "cumulative"},
+            {"name": "guest_mode", "type": "instant", "unit": "boolean"},
+            {"name": "halt_wait_hist", "type": "log2-histogram"},
+        ],
+    },
+    {"provider": "kvm", "target": "vm", "stats": [{"name": "max_mmu_page_hash_collisions", "type": "peak"}]},
+]
+
+
+def test_what_kvm_counts_ends_in_what_kind_of_number_it_is() -> None:
+    """No machine that this is tested on has KVM: the answers are as QEMU's documentation has them."""
+    found = [
+        {"name": "exits", "value": 7},
+        {"name": "guest_mode", "value": True},
+        {"name": "halt_wait_hist", "value": [1, 2]},
+    ]
+    replies = [SCHEMAS, [{"provider": "kvm", "qom-path": "/machine/cpu[0]", "stats": found}]]
+    assert list(kvm.counted(replies, "vcpu")) == [("/machine/cpu[0]", [("exits.sum", 7), ("guest_mode.cur", True)])]
+    peak = {"provider": "kvm", "stats": [{"name": "max_mmu_page_hash_collisions", "value": 3}]}
+    assert list(kvm.counted([SCHEMAS, [peak]], "vm")) == [("", [("max_mmu_page_hash_collisions.max", 3)])]
+    assert list(kvm.counted([None, None], "vm")) == []
+    assert list(kvm.counted([], "vm")) == []
 
 
 OLD = "<read_bytes_sec>10</read_bytes_sec><read_bytes_sec_max>20</read_bytes_sec_max><size_iops_sec>3</size_iops_sec>"

@@ -23,13 +23,18 @@ _WORDS = {
     "memory.bandwidth.monitor.#.name memory.bandwidth.monitor.#.vcpus dirtyrate.calc_mode",
 }
 
-#: Names with "#" for each number; all that are not here count something, as Kind.ULLONG.
+#: Names with "#" for each number; all others count something, as Kind.ULLONG.
 NAMES: Table = MappingProxyType({name: kind for kind, names in _WORDS.items() for name in names.split()})
+
+#: How the names of those end that the kernel may add to: their values tell what they are.
+_KERNELS = (".sum", ".cur", ".max")
 
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 
 
 @lru_cache(maxsize=1 << 16)
-def kind_of(name: str) -> Kind:
-    """The type of a counter, such as "block.0.rd.bytes"."""
+def kind_of(name: str) -> Kind | None:
+    """The type of a counter, such as "block.0.rd.bytes"; None for one of the kernel's, which its value tells."""
+    if name.endswith(_KERNELS):
+        return None
     return NAMES.get(_NUMBER.sub("#", name), Kind.ULLONG)

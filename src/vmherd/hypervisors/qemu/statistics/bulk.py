@@ -17,7 +17,7 @@ from vmherd.errors import HypervisorError
 from vmherd.hypervisors.qemu.exchange import Question
 from vmherd.hypervisors.qemu.outline import Outlines
 from vmherd.hypervisors.qemu.pulse import Pulse
-from vmherd.hypervisors.qemu.statistics import block, cards, memory, processor
+from vmherd.hypervisors.qemu.statistics import block, cards, kvm, memory, processor
 from vmherd.hypervisors.qemu.statistics.guest import Guest, Params, Replies, nothing
 from vmherd.hypervisors.qemu.statistics.idle import Image, Images
 from vmherd.state.domains import Entry
@@ -43,6 +43,7 @@ GROUPS = {
     StatsGroup.BLOCK: Group(block.questions, block.params),
     StatsGroup.IOTHREAD: Group(processor.iothread_questions, processor.iothreads),
     StatsGroup.DIRTYRATE: Group(processor.dirty_questions, processor.dirty),
+    StatsGroup.VM: Group(kvm.machine_questions, kvm.machine),
 }
 
 

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from vmherd.hypervisors.qemu.exchange import Question
+from vmherd.hypervisors.qemu.statistics import kvm
 from vmherd.hypervisors.qemu.statistics.guest import NANOSECONDS, Guest, Params, Replies
 from vmherd.util.process import cpu_times, thread_times, waiting_time
 
@@ -48,13 +49,14 @@ def _polled(guest: Guest, name: str) -> int:
         return 0
 
 
-def vcpu_questions(_: Guest) -> list[Question]:
-    return [("query-cpus-fast", None)]
+def vcpu_questions(guest: Guest) -> list[Question]:
+    return [("query-cpus-fast", None), *kvm.questions(guest, "vcpu")]
 
 
 def vcpus(guest: Guest, replies: Replies) -> Params:
     yield "vcpu.current", guest.outline.vcpus
     yield "vcpu.maximum", guest.outline.max_vcpus
+    counters = dict(kvm.counted(replies[1:], "vcpu"))
     for each in (replies[0] or []) if replies else []:
         number, thread = each["cpu-index"], each["thread-id"]
         used, delayed = thread_times(guest.pid, thread)
@@ -62,6 +64,7 @@ def vcpus(guest: Guest, replies: Replies) -> Params:
         yield f"vcpu.{number}.time", used
         yield f"vcpu.{number}.wait", waiting_time(guest.pid, thread)
         yield f"vcpu.{number}.delay", delayed
+        yield from ((f"vcpu.{number}.{name}", value) for name, value in counters.get(each["qom-path"], []))
 
 
 def iothread_questions(guest: Guest) -> list[Question]:
