@@ -114,6 +114,11 @@ async def deeds(ask: Ask, session: Session, key: Path) -> None:
     assert await session.run("nproc") == "1\n"
     assert await ask("guestvcpus", "demo", "--enable", "--cpulist", "1") == ""
     assert "guest is missing vCPUs '7'" in await ask("guestvcpus", "demo", "--enable", "--cpulist", "7")
+    assert await ask("setvcpus", "demo", "1", "--guest") == ""
+    assert await ask("vcpucount", "demo", "--guest") == "1"
+    assert await ask("setvcpus", "demo", "2", "--guest") == ""
+    assert await session.run("nproc") == "2\n"
+    assert "3 > 2" in await ask("setvcpus", "demo", "3", "--guest")
     assert "Password set" in await ask("set-user-password", "demo", "root", "secret")
     assert await session.run("cat /run/chpasswd") == "\nroot:secret\n"
     assert await ask("set-user-sshkeys", "demo", "root", "--file", str(key)) == ""
