@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -28,6 +29,7 @@ from vmherd.errors import HostError, HypervisorError, OperationUnsupported, Unsu
 from vmherd.events import DeviceAddedEvent, DeviceRemovedEvent
 from vmherd.guest.demo import DemoGuest
 from vmherd.guest.session import Session
+from vmherd.hypervisors.qemu import helpers
 from vmherd.hypervisors.qemu.monitor import connected
 
 pytestmark = pytest.mark.qemu
@@ -123,7 +125,14 @@ def everything(folder: Path) -> dict[str, str]:
         "watchdog0": "<watchdog model='i6300esb' action='poweroff'/>",
         "scsi7": "<controller type='scsi' index='7' model='virtio-scsi'/>",
         "dimm0": "<memory model='dimm'><target><size unit='MiB'>64</size><node>0</node></target></memory>",
-    } | everything_on_usb(folder)
+        **({"fs0": SHARED_FOLDER.format(folder)} if VIRTIOFSD else {}),
+        **everything_on_usb(folder),
+    }
+
+
+VIRTIOFSD = os.geteuid() == 0 and shutil.which("virtiofsd", path=f"/usr/bin:{helpers.FOLDERS}")
+SHARED_FOLDER = """<filesystem type='mount'><driver type='virtiofs'/><source dir='{}/shared'/>
+  <target dir='tag'/></filesystem>"""
 
 
 def everything_on_usb(folder: Path) -> dict[str, str]:
@@ -162,7 +171,7 @@ async def test_devices_of_every_family_come_and_those_that_need_no_consent_leave
         assert name not in await names(domain)
     after = await leftovers(domain, tmp_path)
     assert after["devices"] - before["devices"] == set(devices) - set(leaving)
-    assert after["lines"] - before["lines"] == {"charserial0"}
+    assert after["lines"] - before["lines"] == {"charserial0"} | ({"chr-vu-fs0"} if VIRTIOFSD else set())
     assert after["notes"] == before["notes"]
     assert str(tmp_path / "stick.raw") not in await opened(domain)
 

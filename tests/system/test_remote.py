@@ -19,10 +19,11 @@ from support.certificates import Authority
 from support.libvirtd import Libvirtd, missing, running
 from vmherd.api.aio import Host, connect
 from vmherd.driver.host import HostCpuMap, SuspendTarget
-from vmherd.driver.types import RunningReason, State
+from vmherd.driver.types import RunningReason, Scope, State
 from vmherd.errors import (
     AlreadyExists,
     ConnectFailed,
+    DeviceMissing,
     DocumentError,
     DomainNotFound,
     InvalidArgument,
@@ -97,6 +98,23 @@ async def test_the_host_is_the_same_one(host: Host) -> None:
     assert models[0] == "486"
     assert "EPYC-Milan" in models
     assert "<arch>i686</arch>" in await host.capabilities()
+
+
+async def test_devices_come_and_go(host: Host, uri: str) -> None:
+    if "run/libvirt-sock" in uri:
+        pytest.skip("libvirt's test driver plugs in nothing but devices of its own host")
+    domain, disk = await host.define(guest(1)), "<disk type='file' device='cdrom'>{}<target dev='hda'/></disk>"
+    await domain.start()
+    await domain.devices.attach(disk.format(""), Scope(live=True, config=True))
+    await domain.devices.attach("<rng model='virtio'><alias name='ua-dice'/><backend model='builtin'/></rng>")
+    await domain.devices.update(disk.format("<source file='/a.iso'/>"), Scope(config=True))
+    assert "/a.iso" in await domain.xml(inactive=True)
+    assert "/a.iso" not in await domain.xml()
+    await domain.devices.detach(disk.format(""))
+    await domain.devices.detach_alias("ua-dice")
+    assert "<disk" not in await domain.xml()
+    with pytest.raises(DeviceMissing, match="disk hda not found"):
+        await domain.devices.detach(disk.format(""))
 
 
 async def test_what_the_test_driver_lacks_is_refused_alike(host: Host) -> None:

@@ -194,7 +194,8 @@ class _Guest:
 
     async def _catch_up(self, monitor: Monitor) -> None:
         """Carry out what an event asked for while nobody listened."""
-        self._forget()
+        if (live := self._life.current(self._uuid, self._run)) and live.ready:
+            self._forget()
         status = (await monitor.execute("query-status"))["status"]
         if status == "shutdown":
             await self._follow(self._now.on_poweroff, ShutoffReason.SHUTDOWN)
