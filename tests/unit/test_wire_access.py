@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from vmherd.daemon.config import Access, Grant
@@ -63,3 +64,25 @@ def test_a_grant_for_some_guests_cannot_be_stretched(tmp_path: Path) -> None:
         assert client.call("domain_create", ref) == ()
         assert [each.name for each in client.call("connect_list_all_domains", 1, 0)[0]] == ["mine-1"]
         assert client.call("connect_num_of_domains") == (1,)
+
+
+def test_lists_show_what_may_be_known_only(tmp_path: Path) -> None:
+    access = Access(
+        default="none",
+        roles={
+            "blind": ("connect:*",),
+            "looking": ("connect:*", "domain:getattr"),
+        },
+        grants=(Grant(role="blind", users=(ME,)),),
+    )
+    with serving(tmp_path / "sock", access=access), RawClient(tmp_path / "sock") as client:
+        client.open()
+        assert client.call("connect_list_all_domains", 1, 0)[1] == 0
+        assert client.call("connect_get_all_domain_stats", [], 0, 0)[0] == []
+        with pytest.raises(AssertionError, match="connect_list_all_networks needs network:getattr"):
+            client.call("connect_list_all_networks", 1, 0)
+    access = msgspec.structs.replace(access, grants=(Grant(role="looking", users=(ME,)),))
+    with serving(tmp_path / "other", access=access), RawClient(tmp_path / "other") as client:
+        client.open()
+        assert client.call("connect_list_all_domains", 1, 0)[1] == 1
+        assert client.call("connect_get_all_domain_stats", [], 0, 0)[0] == []

@@ -103,6 +103,10 @@ class Names:
                 conditions.append(Condition(bit, found["field"], int(found["value"]), 0, False))
             else:
                 needed |= bit
+        # What objects must grant to be listed; of domains the answer shows those that do, of others all grant the same.
+        for term in procedure.filters:
+            if not term.startswith("domain:"):
+                needed |= self.bits[term]
         looks = not needed & ~self.viewing and procedure.name not in _REFUSED
         return Rule(
             name=procedure.name,
@@ -156,13 +160,12 @@ class Holder:
         self._everywhere = everywhere
         self._scopes = tuple(scopes)
         self._anywhere = everywhere | union(scope.bits for scope in scopes)
-        self._seeing = names.matching("domain:getattr")
+        self._seeing, self._reading = names.matching("domain:getattr"), names.matching("domain:read")
         self._conditional = ~names.viewing if readonly else 0
 
-    @property
-    def scoped(self) -> bool:
-        """Whether some answers depend on the domain."""
-        return bool(self._scopes)
+    def sees_all(self, *, reading: bool = False) -> bool:
+        """Whether the client may know of every domain, or with ``reading`` what each does."""
+        return not (self._reading if reading else self._seeing) & ~self._everywhere
 
     def judge(self, rule: Rule, args: Any) -> Verdict:
         """Whether a call may go on.  Fast, and before anything in the arguments is looked into."""
@@ -193,9 +196,11 @@ class Holder:
         if self.judge(rule, args) is Verdict.DENIED or rule.wanted(args) & ~self._bits_for(name, uuid):
             raise self._refusal(rule, args)
 
-    def sees(self, name: str, uuid: str) -> bool:
-        """Whether the client may know of a domain: it is in lists, and its events are told."""
-        return not self._seeing & ~self._everywhere or not self._seeing & ~self._bits_for(name, uuid)
+    def sees(self, name: str, uuid: str, *, reading: bool = False) -> bool:
+        """Whether the client may know of a domain, or with ``reading`` what it does."""
+        if self.sees_all(reading=reading):
+            return True
+        return not (self._reading if reading else self._seeing) & ~self._bits_for(name, uuid)
 
     def _bits_for(self, name: str, uuid: str) -> int:
         return self._everywhere | union(scope.bits for scope in self._scopes if scope.covers(name, uuid))

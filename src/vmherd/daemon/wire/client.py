@@ -79,13 +79,13 @@ class Call:
             raise InvalidState("the connection is not open", hint="open it first")
         return self._driver
 
-    async def domains(self) -> list[DomainInfo]:
-        """Every domain that the client may know of, ordered by name."""
+    async def domains(self, *, reading: bool = False) -> list[DomainInfo]:
+        """Every domain that the client may know of, or with ``reading`` ask what it does, ordered by name."""
         infos = await self.driver.domain_list()
         holder = self.client.holder
-        if not holder.scoped:
+        if holder.sees_all(reading=reading):
             return infos
-        return [info for info in infos if holder.sees(info.name, info.uuid)]
+        return [info for info in infos if holder.sees(info.name, info.uuid, reading=reading)]
 
 
 class Client:

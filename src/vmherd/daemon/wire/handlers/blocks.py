@@ -166,10 +166,10 @@ async def connect_get_all_domain_stats(
 
 
 async def visible(call: Call, uuids: Sequence[str]) -> list[str] | None:
-    """Those of the domains, by default of all, that the caller may know of; None stands for all."""
-    if not call.client.holder.scoped:
+    """Those of the domains, by default of all, that the caller may read; None stands for all."""
+    if call.client.holder.sees_all(reading=True):
         return list(uuids) or None
-    known = [info.uuid for info in await call.domains()]
+    known = [info.uuid for info in await call.domains(reading=True)]
     return [uuid for uuid in uuids if uuid in known] if uuids else known
 
 
