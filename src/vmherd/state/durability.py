@@ -8,6 +8,7 @@ virtual one), it is done at once.  Source: "Performance Considerations" of SQLit
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import time
@@ -20,11 +21,11 @@ _QUICK = 0.001
 
 
 class WriteAheadLog:
-    """The log of one database, which is open for as long as this is."""
+    """The log of one database."""
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        self._fd = -1
+        self._path = f"{database}-wal"
         self._committed = self._durable = self._written_back = 0
         self._took = 1.0
         self._syncing: asyncio.Future[None] | None = None
@@ -52,10 +53,13 @@ class WriteAheadLog:
             self._syncing = None
 
     def _write(self, committed: int) -> None:
-        if self._fd < 0:
-            self._fd = os.open(f"{self._database}-wal", os.O_RDONLY | os.O_CLOEXEC)
         began = time.monotonic()
-        os.fdatasync(self._fd)
+        with contextlib.suppress(FileNotFoundError):  # whoever closed the database has written all of it back
+            log = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fdatasync(log)
+            finally:
+                os.close(log)
         self._took = time.monotonic() - began
         self._durable = max(self._durable, committed)
         if committed - self._written_back >= _CHECKPOINT:
@@ -69,8 +73,3 @@ class WriteAheadLog:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         finally:
             connection.close()
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1

@@ -72,8 +72,6 @@ class Store:
             self._migrate()
 
     def close(self) -> None:
-        if self._log:
-            self._log.close()
         self._db.close()
 
     def _migrate(self) -> None:
@@ -127,7 +125,7 @@ class Store:
         Raises HostError where the disk fails.
         """
         if self._log:
-            with on_host("make a change survive a power cut"):
+            with self._told, on_host("make a change survive a power cut"):
                 await self._log.synced()
 
     def foreign_changes(self) -> int:
