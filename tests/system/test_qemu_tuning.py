@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -92,6 +93,17 @@ async def test_vcpus_that_shall_be_unpluggable_are_there_from_the_start(host: Ho
     await domain.start()
     assert [each.number for each in await domain.tuning.vcpu_info()] == [0, 1, 2]
     assert "<vcpu id='2' enabled='yes' hotpluggable='yes' order='3'/>" in await domain.xml()
+
+
+@pytest.mark.skipif(not shutil.which("qemu-system-aarch64"), reason="needs the package qemu-system-arm")
+async def test_a_machine_that_keeps_its_vcpus_tells_of_them(host: Host) -> None:
+    text = GUEST.format(head="<vcpu current='1'>2</vcpu>", devices="").replace("<features><acpi/></features>", "")
+    text = text.replace("arch='x86_64' machine='pc'", "arch='aarch64' machine='virt'")
+    domain = await host.define(text)
+    await domain.start()
+    assert [each.number for each in await domain.tuning.vcpu_info()] == [0]
+    with pytest.raises(OperationUnsupported, match="hotplug is not supported"):
+        await domain.tuning.set_vcpu_count(2)
 
 
 @NEED_CPUS

@@ -49,15 +49,13 @@ class QemuTuning(LocalTuning, QemuConnection):
             await arrivals.settle(monitor, live.pid, domain, self._group(entry.uuid), vcpus=plug)
 
     async def domain_vcpu_info(self, uuid: str) -> list[VcpuInfo]:
-        from vmherd.hypervisors.qemu.tuning import hotcpus, threads
+        from vmherd.hypervisors.qemu.tuning import threads
 
         entry = self.table.get(uuid)
         if entry.live is None:
             raise InvalidState("cannot retrieve vcpu information for inactive domain")
         async with self._monitor(uuid) as monitor:
-            found = await threads.find(monitor, entry.live.pid)
-            there = [number for slot in await hotcpus.slots(monitor) if slot.path for number in slot.numbers]
-        return threads.describe(found, there)
+            return threads.describe(await threads.find(monitor, entry.live.pid))
 
     async def _apply_vcpu_pin(self, entry: Entry, live: Live, domain: Domain, *, vcpu: int) -> None:
         from vmherd.hypervisors.qemu.tuning import threads

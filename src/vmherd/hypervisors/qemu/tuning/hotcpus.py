@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from vmherd.conf.domain import Domain
-from vmherd.errors import InvalidArgument, OperationFailed
-from vmherd.hypervisors.qemu.monitor import Monitor
+from vmherd.errors import InvalidArgument, OperationFailed, OperationUnsupported
+from vmherd.hypervisors.qemu.monitor import Monitor, Refused
 from vmherd.state.changes import Edit
 from vmherd.state.tuning import vcpus
 
@@ -47,9 +47,13 @@ class Slot(msgspec.Struct, frozen=True):
 
 
 async def slots(monitor: Monitor) -> list[Slot]:
-    """All places, in the order of their numbers; QEMU tells the last one first."""
+    """All places, in the order of their numbers; none where the machine lets no vCPU come and go."""
+    try:
+        told = await monitor.execute("query-hotpluggable-cpus")
+    except Refused:
+        return []
     found, number = [], 0
-    for each in reversed(await monitor.execute("query-hotpluggable-cpus")):
+    for each in reversed(told):  # the last one comes first
         size = int(each["vcpus-count"])
         numbers = tuple(range(number, number + size))
         found.append(Slot(numbers, each["type"], each["props"], each.get("qom-path", "")))
@@ -58,7 +62,12 @@ async def slots(monitor: Monitor) -> list[Slot]:
 
 
 def _chosen(places: list[Slot], numbers: Collection[int]) -> list[Slot]:
-    """The places of these vCPUs, in their order; InvalidArgument for a part of a place."""
+    """The places of these vCPUs, in their order; InvalidArgument for a part of a place.
+
+    Raises OperationUnsupported where there are no places.
+    """
+    if numbers and not places:
+        raise OperationUnsupported("cpu hotplug is not supported", hint="this machine keeps the vCPUs it starts with")
     found = {slot.numbers: slot for number in numbers for slot in places if number in slot.numbers}
     for slot in found.values():
         for sibling in slot.numbers:
@@ -111,8 +120,10 @@ def gone(alias: str) -> Edit:
 
 
 async def note(monitor: Monitor, domain: Domain) -> None:
-    """Write down which vCPUs are there, as QEMU tells."""
+    """Write down which vCPUs are there, as QEMU tells; those of a machine that keeps all stay as they are."""
     places = await slots(monitor)
+    if not places:
+        return
     there = {number for slot in places if slot.path for number in slot.numbers}
     loose = {number for slot in places if slot.loose for number in slot.numbers}
     vcpus.plugged(domain, there, loose)

@@ -28,7 +28,7 @@ _POLICIES = {
 
 
 class Threads(msgspec.Struct, frozen=True):
-    """Thread ids by the number of the vCPU and of the I/O thread.
+    """Thread ids by the number of the vCPU and of the I/O thread; ``present`` are the vCPUs there are.
 
     ``vcpus`` is empty where QEMU runs all of them in one thread, so that they cannot be told apart.
     """
@@ -36,6 +36,7 @@ class Threads(msgspec.Struct, frozen=True):
     pid: int
     vcpus: dict[int, int]
     iothreads: dict[int, int]
+    present: tuple[int, ...] = ()
 
     @property
     def others(self) -> list[int]:
@@ -68,15 +69,15 @@ def _inseparable() -> InvalidState:
 
 async def find(monitor: Monitor, pid: int) -> Threads:
     """The threads as QEMU tells them."""
-    cpus = {int(each["cpu-index"]): int(each["thread-id"]) for each in await monitor.execute("query-cpus-fast")}
-    if len(set(cpus.values())) != len(cpus) or pid in cpus.values():
-        cpus = {}
+    told = {int(each["cpu-index"]): int(each["thread-id"]) for each in await monitor.execute("query-cpus-fast")}
+    apart = len(set(told.values())) == len(told) and pid not in told.values()
+    vcpus = dict(sorted(told.items())) if apart else {}
     found = {
         int(each["id"].removeprefix("iothread")): int(each["thread-id"])
         for each in await monitor.execute("query-iothreads")
         if each["id"].removeprefix("iothread").isdigit()
     }
-    return Threads(pid=pid, vcpus=dict(sorted(cpus.items())), iothreads=found)
+    return Threads(pid=pid, vcpus=vcpus, iothreads=found, present=tuple(sorted(told)))
 
 
 def bind(tids: Collection[int], cpus: Collection[int]) -> None:
@@ -132,10 +133,10 @@ def _schedule(tids: Collection[int], scheduler: Scheduler, priority: int | None)
             raise HostError(text, hint="it takes root's rights, and a control group that has real-time") from None
 
 
-def describe(threads: Threads, numbers: Collection[int]) -> list[VcpuInfo]:
+def describe(threads: Threads) -> list[VcpuInfo]:
     """What each vCPU does, as the kernel tells of its thread; just that it is there where they share one."""
     found = []
-    for number in sorted(numbers):
+    for number in threads.present:
         told = thread_stat(threads.pid, threads.vcpus[number]) if number in threads.vcpus else None
         if told is None:
             found.append(VcpuInfo(number=number, affinity=pins.host_cpus()))
