@@ -14,7 +14,7 @@ import pytest
 from vmherd.conf.domain import parse_domain
 from vmherd.driver.agent import GuestAddress, GuestFilesystem, GuestInfo, GuestInterface
 from vmherd.driver.params import kind_of
-from vmherd.errors import InvalidArgument
+from vmherd.errors import HypervisorError, InvalidArgument
 from vmherd.hypervisors.qemu.agent import Agent, AgentRefused
 from vmherd.hypervisors.qemu.inside import everything, interfaces, processors, storage
 
@@ -153,3 +153,28 @@ async def test_vcpus_are_switched_until_all_are_and_only_those_that_are_not_yet(
     for bad in ("", "x", "3-1"):
         with pytest.raises(InvalidArgument):
             processors.parse(bad)
+
+
+@pytest.mark.parametrize(
+    ("command", "lie"),
+    [
+        ("guest-get-users", "nobody"),
+        ("guest-get-users", [{"user": 7, "login-time": 1}]),
+        ("guest-get-users", [{"user": "root", "login-time": 1e300}]),
+        ("guest-get-osinfo", {"id": ["debian"]}),
+        ("guest-get-timezone", {"zone": "CET"}),
+        ("guest-get-timezone", {"offset": 1 << 40}),
+        ("guest-get-host-name", None),
+        ("guest-get-fsinfo", [{"name": "a", "mountpoint": "/", "type": "x", "total-bytes": -1}]),
+        ("guest-get-fsinfo", [{"name": "a", "mountpoint": "/", "type": "x", "total-bytes": 1 << 64}]),
+        ("guest-get-fsinfo", [{"name": "a", "mountpoint": "/", "type": "x", "disk": [{"pci-controller": 1}]}]),
+        ("guest-network-get-interfaces", [{"name": "eth0", "ip-addresses": [{"ip-address": "x"}]}]),
+    ],
+)
+async def test_an_agent_that_lies_is_a_failure_of_the_guest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, lie: object
+) -> None:
+    monkeypatch.setitem(TOLD, command, lie)
+    async with agent(tmp_path / "a", []) as inside:
+        with pytest.raises(HypervisorError, match=f"'{command}' makes no sense"):
+            await everything.tell(inside, GUEST, None)

@@ -205,6 +205,12 @@ def test_an_event_of_a_run_that_is_over_is_told_to_nobody(guest: Guest) -> None:
     assert guest.store.last_seq() == 0
 
 
+def test_an_event_that_is_not_as_it_should_be_keeps_nobody_from_hearing_the_next(guest: Guest) -> None:
+    heard = guest.hear(("WATCHDOG", {"action": "sing"}), ("DEVICE_TRAY_MOVED", {}), ("RTC_CHANGE", {}), ("RESET", {}))
+    assert [type(each) for each in heard] == [RebootEvent]
+    assert len(guest.store.events_after(0)) == 5  # all of them raw
+
+
 def test_a_guest_that_floods_qemu_with_events_is_heard_in_moderation() -> None:
     sieve = Sieve()
     floods = [message("BLOCK_IO_ERROR", {"action": "report"})] * 10 * MOST

@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from vmherd.driver.agent import AgentTimeout
 from vmherd.errors import HypervisorError, NotResponding
 from vmherd.util.sockets import connect_unix
+
+T = TypeVar("T")
 
 CHANNEL = "org.qemu.guest_agent.0"
 #: Seconds that an agent gets to say that it is there, and to answer what takes no time.
@@ -81,6 +83,14 @@ class Agent:
         # Another's question to synchronise may be answered first, if the agent had no time for it.
         while _decoded((await self._read_until(b"\n")).rpartition(_SENTINEL)[2]) != wanted:
             continue
+
+    async def ask(self, command: str, kind: type[T], arguments: dict[str, object] | None = None) -> T:
+        """Run a command whose value is a ``kind``; raises as ``execute`` does, and HypervisorError for another."""
+        value = await self.execute(command, arguments)
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError as problem:
+            raise HypervisorError(f"what the guest agent answers to '{command}' makes no sense: {problem}") from None
 
     async def execute(
         self, command: str, arguments: dict[str, object] | None = None, *, patience: float | None = None

@@ -5,6 +5,7 @@ Source of the events: qapi/*.json of QEMU; of what they become: the qemuProcessH
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -24,6 +25,8 @@ from vmherd.hypervisors.qemu.monitor import Monitor
 from vmherd.hypervisors.qemu.statistics import block
 from vmherd.state.changes import summarise
 from vmherd.state.domains import DomainTable, Entry, Live
+
+log = logging.getLogger("vmherd.keeper")
 
 Data = Mapping[str, Any]
 E = TypeVar("E", bound=DomainEvent)
@@ -81,8 +84,14 @@ class Chronicle:
             for message in messages:
                 data = _data(message)
                 self._table.store.record_events([self._raw(message)])
-                if handle := _MEANINGS.get(str(message["event"])):
-                    handle(self, {**data, "disk": disks.get(str(data.get("node-name")), "")})
+                self._understand(str(message["event"]), {**data, "disk": disks.get(str(data.get("node-name")), "")})
+
+    def _understand(self, name: str, data: Data) -> None:
+        if handle := _MEANINGS.get(name):
+            try:
+                handle(self, data)
+            except (KeyError, TypeError, ValueError) as problem:  # a QEMU that we do not know, or one that lies
+                log.warning("%s: %s says nothing that we understand: %r", self._name, name, problem)
 
     def channels(self, opened: Mapping[str, bool]) -> None:
         """Note which channels the guest has open, by alias, after a time when nobody listened."""

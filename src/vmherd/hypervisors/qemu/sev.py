@@ -43,8 +43,6 @@ async def inject(live: Live, params: Params, monitor: Monitor) -> None:
     """
     if not wanted(live.xml):
         raise OperationUnsupported("setting a launch secret is only supported in SEV-enabled domains")
-    if unknown := params.keys() - {_SECRET, _HEADER, _ADDRESS}:
-        raise InvalidArgument(f"parameter '{min(unknown)}' not supported")
     if not (params.get(_SECRET) and params.get(_HEADER)):
         raise InvalidArgument("Both secret and the secret header are required")
     if live.state is not State.PAUSED:

@@ -115,7 +115,7 @@ async def domain_pm_suspend_for_duration(call: Call, dom: DomainRef, target: int
     if duration:
         raise ArgumentUnsupported("Duration not supported. Use 0 for now")
     if target not in set(SuspendTarget):
-        raise ArgumentUnsupported(f"Unknown suspend target: {target}")
+        raise InvalidArgument(f"Unknown suspend target: {target}")
     await call.driver.domain_pm_suspend(dom.uuid, SuspendTarget(target))
 
 

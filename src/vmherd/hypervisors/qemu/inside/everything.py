@@ -6,25 +6,32 @@ Source: qemuDomainGetGuestInfo of libvirt, QEMU's qga/qapi-schema.json.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import msgspec
 
 from vmherd.conf.domain import Domain
 from vmherd.driver.agent import GuestInfo
 from vmherd.driver.params import Params
 from vmherd.hypervisors.qemu.agent import Agent, AgentRefused
-from vmherd.hypervisors.qemu.inside import interfaces, storage
+from vmherd.hypervisors.qemu.inside import HostName, Told, interfaces, storage
 
-_OS = [
-    "id",
-    "name",
-    "pretty-name",
-    "version",
-    "version-id",
-    "machine",
-    "variant",
-    "variant-id",
-    "kernel-release",
-    "kernel-version",
-]  # the agent's words, and libvirt's
+#: The agent's words for an operating system, which are libvirt's too.
+_OS = (
+    *("id", "name", "pretty-name", "version", "version-id", "machine", "variant", "variant-id"),
+    *("kernel-release", "kernel-version"),
+)
+
+
+class _User(Told, frozen=True):
+    user: str
+    login_time: Annotated[float, msgspec.Meta(ge=0, lt=1e13)]
+    domain: str | None = None
+
+
+class _Timezone(Told, frozen=True):
+    offset: Annotated[int, msgspec.Meta(ge=-(1 << 31), lt=1 << 31)]
+    zone: str | None = None
 
 
 async def tell(agent: Agent, domain: Domain, groups: GuestInfo | None) -> Params:
@@ -42,29 +49,29 @@ async def tell(agent: Agent, domain: Domain, groups: GuestInfo | None) -> Params
 
 
 async def _users(agent: Agent, _: Domain) -> Params:
-    found = await agent.execute("guest-get-users")
+    found = await agent.ask("guest-get-users", list[_User])
     told: Params = {"user.count": len(found)}
     for number, each in enumerate(found):
-        told[f"user.{number}.name"] = each["user"]
-        if "domain" in each:
-            told[f"user.{number}.domain"] = each["domain"]
-        told[f"user.{number}.login-time"] = int(each["login-time"] * 1000)
+        told[f"user.{number}.name"] = each.user
+        if each.domain is not None:
+            told[f"user.{number}.domain"] = each.domain
+        told[f"user.{number}.login-time"] = int(each.login_time * 1000)
     return told
 
 
 async def _os(agent: Agent, _: Domain) -> Params:
-    found = await agent.execute("guest-get-osinfo")
+    found = await agent.ask("guest-get-osinfo", dict[str, str])
     return {f"os.{name}": found[name] for name in _OS if name in found}
 
 
 async def _timezone(agent: Agent, _: Domain) -> Params:
-    found = await agent.execute("guest-get-timezone")
-    zone: Params = {"timezone.name": found["zone"]} if "zone" in found else {}
-    return zone | {"timezone.offset": found["offset"]}
+    found = await agent.ask("guest-get-timezone", _Timezone)
+    zone: Params = {} if found.zone is None else {"timezone.name": found.zone}
+    return zone | {"timezone.offset": found.offset}
 
 
 async def _hostname(agent: Agent, _: Domain) -> Params:
-    return {"hostname": (await agent.execute("guest-get-host-name"))["host-name"]}
+    return {"hostname": (await agent.ask("guest-get-host-name", HostName)).host_name}
 
 
 async def _interfaces(agent: Agent, _: Domain) -> Params:

@@ -6,11 +6,15 @@ Source: guest-network-get-interfaces in QEMU's qga/qapi-schema.json; qemuAgentGe
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
 
 from vmherd.conf.domain import Domain
 from vmherd.driver.agent import GuestAddress, GuestInterface
 from vmherd.driver.params import Params
 from vmherd.hypervisors.qemu.agent import Agent
+from vmherd.hypervisors.qemu.inside import Told
 
 _FAMILIES = {"ipv4": 4, "ipv6": 6}
 #: A line is: address, type, flags, MAC, mask, device.  Flag 2: the entry is complete (proc_net(5), if_arp.h).
@@ -18,15 +22,27 @@ _NEIGHBOURS = Path("/proc/net/arp")
 _COMPLETE = 2
 
 
+class _Address(Told, frozen=True):
+    ip_address: str
+    ip_address_type: Literal["ipv4", "ipv6"]
+    prefix: Annotated[int, msgspec.Meta(ge=0, le=128)]
+
+
+class _Interface(Told, frozen=True):
+    name: str
+    hardware_address: str = ""
+    ip_addresses: tuple[_Address, ...] = ()
+
+
 async def ask(agent: Agent) -> list[GuestInterface]:
     """As the agent tells them; what is another name of an interface ("eth0:1") counts for that."""
     found: dict[str, GuestInterface] = {}
-    for told in await agent.execute("guest-network-get-interfaces"):
-        name = told["name"].partition(":")[0]
-        known = found.get(name) or GuestInterface(name=name, mac=told.get("hardware-address", ""))
+    for told in await agent.ask("guest-network-get-interfaces", list[_Interface]):
+        name = told.name.partition(":")[0]
+        known = found.get(name) or GuestInterface(name=name, mac=told.hardware_address)
         addresses = tuple(
-            GuestAddress(family=_FAMILIES[each["ip-address-type"]], address=each["ip-address"], prefix=each["prefix"])
-            for each in told.get("ip-addresses", [])
+            GuestAddress(family=_FAMILIES[each.ip_address_type], address=each.ip_address, prefix=each.prefix)
+            for each in told.ip_addresses
         )
         found[name] = GuestInterface(name=name, mac=known.mac, addresses=known.addresses + addresses)
     return list(found.values())

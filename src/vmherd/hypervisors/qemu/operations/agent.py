@@ -48,7 +48,9 @@ class QemuAgent(QemuConnection):
     async def domain_hostname(self, uuid: str, source: AddressSource | None = None) -> str:
         if source in (None, AddressSource.AGENT):
             async with self._agent(uuid) as agent:
-                return str((await agent.execute("guest-get-host-name"))["host-name"])
+                from vmherd.hypervisors.qemu.inside import HostName
+
+                return (await agent.ask("guest-get-host-name", HostName)).host_name
         self.require_writable()
         entry = self.table.get(uuid)
         self._alive(entry)
@@ -74,12 +76,12 @@ class QemuAgent(QemuConnection):
     async def domain_freeze(self, uuid: str, mountpoints: Sequence[str] = ()) -> int:
         async with self._agent(uuid) as agent:
             if mountpoints:
-                return int(await agent.execute("guest-fsfreeze-freeze-list", {"mountpoints": list(mountpoints)}))
-            return int(await agent.execute("guest-fsfreeze-freeze"))
+                return await agent.ask("guest-fsfreeze-freeze-list", int, {"mountpoints": list(mountpoints)})
+            return await agent.ask("guest-fsfreeze-freeze", int)
 
     async def domain_thaw(self, uuid: str) -> int:
         async with self._agent(uuid) as agent:
-            return int(await agent.execute("guest-fsfreeze-thaw"))
+            return await agent.ask("guest-fsfreeze-thaw", int)
 
     async def domain_trim(self, uuid: str, *, minimum: int = 0) -> None:
         async with self._agent(uuid) as agent:
@@ -87,7 +89,7 @@ class QemuAgent(QemuConnection):
 
     async def domain_time(self, uuid: str) -> int:
         async with self._agent(uuid) as agent:
-            return int(await agent.execute("guest-get-time"))
+            return await agent.ask("guest-get-time", int)
 
     async def domain_set_time(self, uuid: str, nanoseconds: int | None) -> None:
         async with self._agent(uuid) as agent:
@@ -117,7 +119,8 @@ class QemuAgent(QemuConnection):
 
     async def domain_ssh_keys(self, uuid: str, user: str) -> list[str]:
         async with self._agent(uuid) as agent:
-            return list((await agent.execute("guest-ssh-get-authorized-keys", {"username": user}))["keys"])
+            found = await agent.ask("guest-ssh-get-authorized-keys", dict[str, list[str]], {"username": user})
+            return found.get("keys", [])
 
     async def domain_set_ssh_keys(self, uuid: str, user: str, keys: Sequence[str], *, append: bool = False) -> None:
         async with self._agent(uuid) as agent:

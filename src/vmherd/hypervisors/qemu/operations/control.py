@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from vmherd.driver.control import ControlInfo, ControlState, End, JobStats
 from vmherd.driver.host import SuspendTarget
-from vmherd.driver.params import Params
+from vmherd.driver.params import LAUNCH_SECRET, Params, check
 from vmherd.driver.types import CURRENT, Scope
 from vmherd.errors import (
     HypervisorError,
@@ -83,6 +83,7 @@ class QemuControl(QemuConnection):
             return await sev.attestation(monitor)
 
     async def domain_set_launch_security_state(self, uuid: str, params: Params) -> None:
+        check(params, LAUNCH_SECRET)
         async with self._changing(uuid, "set launch security state") as (_, live), self._monitor(uuid) as monitor:
             from vmherd.hypervisors.qemu import sev
 
