@@ -20,7 +20,7 @@ from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.state.domains import DomainTable, Entry, Live, Writing, mark_stopped, set_state
 from vmherd.state.jobs import Jobs
 from vmherd.util.files import on_host
-from vmherd.util.process import ProcessId, end, find_by_argument, identify, is_alive
+from vmherd.util.process import ProcessId, end, find_by_argument, identify, is_alive, is_stopped
 
 #: virDomainEventStoppedDetailType by the reason of the end.
 _STOPPED = {
@@ -343,7 +343,7 @@ class Life:
             with suppress(Busy, HypervisorError):
                 async with self._jobs.hold(entry.uuid, _CLEARING[0], patience=_RECOVERY):
                     await self.put_right(entry.uuid)
-        elif entry.live.ready:
+        elif entry.live.ready and not is_stopped(entry.live.pid):
             with suppress(HypervisorError):
                 async with connected(self._folders.control(entry.uuid), patience=1.0) as monitor:
                     await self.reconcile(entry, entry.live, monitor)
