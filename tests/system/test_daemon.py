@@ -196,8 +196,9 @@ def test_it_ends_when_what_is_under_way_is_done_and_guests_run_on(tmp_path: Path
         assert "defined" in daemon.virsh("define", str(tmp_path / "a.xml"))
         uri = f"qemu+unix:///system?socket={daemon.run}/libvirt-sock"
         with subprocess.Popen(["virsh", "-c", uri, "start", "a"], stdout=subprocess.PIPE, text=True) as start:
-            daemon.expect("")
-            time.sleep(0.15)
+            while not list((tmp_path / "run/guests").iterdir()):  # where a guest's sockets are, from its start on
+                assert start.poll() is None
+                time.sleep(0.005)
             daemon.signal(signal.SIGTERM)
             assert daemon.wait() == 0
             assert start.communicate(timeout=20)[0].strip() == "Domain 'a' started"
@@ -351,7 +352,7 @@ def test_commands_at_once_start_one_daemon_between_them(tmp_path: Path) -> None:
     environment |= {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
     settings = tmp_path / ".config/vmherd/daemon.toml"
     settings.parent.mkdir(parents=True)
-    settings.write_text("idle_exit = 2")
+    settings.write_text("idle_exit = 4")
     words = [sys.executable, "-m", "vmherd", "-c", "qemu:///session", "list", "--name"]
 
     def run(**more: str) -> subprocess.CompletedProcess[str]:
