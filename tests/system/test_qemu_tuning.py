@@ -279,6 +279,26 @@ async def test_a_limit_that_the_kernel_refuses_changes_nothing(host: Host, layou
 
 
 @pytest.mark.root
+async def test_access_to_a_disk_is_limited_from_the_start_and_later(host: Host, layout: Layout) -> None:
+    disks = [Path("/dev") / path.name for path in Path("/sys/block").iterdir()]
+    disk = next((path for path in disks if path.is_block_device()), None)
+    if disk is None or layout.controllers["blkio"].unified:
+        pytest.skip("reads the files of v1, of a block device")
+    head = f"<blkiotune><device><path>{disk}</path><read_bytes_sec>1000000</read_bytes_sec></device></blkiotune>"
+    domain = await start(host, head)
+    reads = files(layout, domain, "blkio") / "blkio.throttle.read_bps_device"
+    number = f"{os.major(disk.stat().st_rdev)}:{os.minor(disk.stat().st_rdev)}"
+    assert reads.read_text().strip() == f"{number} 1000000"
+    await domain.tuning.set_blkio_params(
+        {"device_read_bytes_sec": f"{disk},2000", "device_write_iops_sec": f"{disk},7"}
+    )
+    assert reads.read_text().strip() == f"{number} 2000"
+    await domain.tuning.set_blkio_params({"device_read_bytes_sec": f"{disk},0"})
+    assert reads.read_text() == ""
+    assert (await domain.tuning.blkio_params())["device_write_iops_sec"] == f"{disk},7"
+
+
+@pytest.mark.root
 async def test_the_group_of_a_start_that_fails_is_gone(host: Host, layout: Layout) -> None:
     disk = "<disk type='file'><source file='/nowhere/at-all'/><target dev='vda'/></disk>"
     domain = await host.define(GUEST.format(head="<cputune><shares>9</shares></cputune>", devices=disk))

@@ -27,7 +27,7 @@ def memory(domain: Domain) -> Params:
 
 def set_memory(domain: Domain, params: Params) -> None:
     wanted = memory(domain) | params
-    if wanted["hard_limit"] > wanted["swap_hard_limit"]:  # type: ignore[operator] # all are numbers
+    if int(wanted["hard_limit"]) > int(wanted["swap_hard_limit"]):
         raise InvalidArgument("memory hard_limit tunable value must be lower than or equal to swap_hard_limit")
     tune = domain.memtune or MemTune()
     for name in _MEMORY:
