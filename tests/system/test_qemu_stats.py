@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -74,6 +75,11 @@ async def check_idle(host: Host, domain: Domain, images: Path) -> None:
     assert (told["block.0.capacity"], told["block.1.capacity"]) == (4 * MIB, 16 * MIB)
     assert "block.2.capacity" not in told
     assert (await host.stats())[0] is stats
+    os.truncate(images / "raw.img", 6 * MIB)
+    async with asyncio.timeout(10):  # images are looked at once a second
+        while (await host.stats())[0].params["block.0.capacity"] != 6 * MIB:
+            await asyncio.sleep(0.1)
+    os.truncate(images / "raw.img", 4 * MIB)
     known = json.loads(subprocess.check_output(["qemu-img", "info", "--output=json", images / "top.qcow2"]))
     info = await domain.blocks.info("sda")
     assert (info.capacity, info.allocation) == (known["virtual-size"], known["actual-size"])

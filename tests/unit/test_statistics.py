@@ -123,6 +123,22 @@ async def test_a_silent_guest_is_asked_once_until_it_answers(folders: Folders) -
         await pulse.ask("two", live, QUESTIONS)
 
 
+async def test_a_question_whose_asker_went_away_is_nobodys_fault(folders: Folders) -> None:
+    hypervisor = Hypervisor(folders.query("one"))
+    pulse, live = Pulse(folders), running(os.getpid())
+    async with await hypervisor.serve():
+        first = asyncio.create_task(pulse.ask("one", live, QUESTIONS))
+        async with asyncio.timeout(10):
+            while not hypervisor.callers:
+                await asyncio.sleep(0.01)
+        first.cancel()
+        second = asyncio.create_task(pulse.ask("one", live, QUESTIONS, patience=10.0))
+        await asyncio.sleep(0.05)
+        assert hypervisor.callers == 1
+        hypervisor.awake.set()
+        assert await second == [{"actual": 5}, None]
+
+
 FILTERS: list[tuple[int, Callable[[DomainInfo], bool]]] = [
     (0, lambda _: True),
     (StatsFilter.ACTIVE, lambda info: info.active),

@@ -25,13 +25,15 @@ class Pulse:
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
         self._turns: dict[str, asyncio.Lock] = {}
+        #: Questions whose asker is gone, and the guests among these that were given their time.
         self._owed: dict[str, asyncio.Task[Answers]] = {}
+        self._silent: set[str] = set()
 
     def silent(self, uuid: str, live: Live) -> str:
         """Why a guest would not answer now, "" if nothing speaks against it."""
         if is_stopped(live.pid):
             return f"its QEMU, process {live.pid}, is stopped"
-        if uuid in self._owed:
+        if uuid in self._silent:
             return "its QEMU was asked before, and has not answered yet"
         return ""
 
@@ -49,8 +51,12 @@ class Pulse:
         try:
             async with asyncio.timeout(patience), turn:
                 self.require(uuid, live)
+                if uuid in self._owed:
+                    await asyncio.wait((self._owed[uuid],))
                 return await self._put(uuid, questions)
         except TimeoutError:
+            if uuid in self._owed:
+                self._silent.add(uuid)
             raise NotResponding(f"its QEMU did not answer within {patience:g} s", hint=_HINT) from None
 
     async def _put(self, uuid: str, questions: Sequence[Question]) -> Answers:
@@ -65,6 +71,7 @@ class Pulse:
 
     def _paid(self, uuid: str, question: asyncio.Task[Answers]) -> None:
         del self._owed[uuid]
+        self._silent.discard(uuid)
         if not question.cancelled():
             question.exception()  # heard, so that nobody complains; who asked has given up
 

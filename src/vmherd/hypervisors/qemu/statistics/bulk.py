@@ -98,10 +98,13 @@ class Statistics:
     ) -> DomainStats:
         key = (entry.uuid, groups, backing)
         told = self._told.get(key)
-        if told is None or told.entry is not entry or told.generation != self._images.generation:
+        if told is None or told.entry is not entry or self._images.changed(self._paths(entry), told.generation):
             stats = _stats(self._guest(entry, backing, host), groups, ())
             told = self._told[key] = _Told(entry, self._images.generation, stats)
         return told.stats
+
+    def _paths(self, entry: Entry) -> Iterator[str]:
+        return (disk.path for disk in self._outlines.of(entry).disks)
 
     async def _ask(self, guest: Guest, groups: int, nowait: bool) -> DomainStats:
         """What a running guest and its host tell; without a guest that does not answer what the host tells."""

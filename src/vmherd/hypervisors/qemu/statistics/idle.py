@@ -26,11 +26,15 @@ Image = tuple[str, str]
 
 
 class Images:
-    """``sizes`` are those of every image that was asked for, as far as they could be found out."""
+    """``sizes`` are those of every image that was asked for, as far as they could be found out.
+
+    ``generation`` counts the looks that found something new.
+    """
 
     def __init__(self) -> None:
         self.sizes: dict[str, BlockInfo] = {}
         self.generation = 0
+        self._new_in: dict[str, int] = {}
         self._looks: dict[Image, Look] = {}
         self._seen: dict[Image, float] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -51,9 +55,9 @@ class Images:
         try:
             changed = await aside(_GIVE_UP, _changed, due, dict(self._looks))
             self._seen.update(dict.fromkeys(due, time.monotonic()))
+            self.generation += bool(changed)
             for image, seen in changed.items():
                 self._note(image, seen)
-            self.generation += bool(changed)
         except HostError as problem:
             log.warning("images of guests that do not run: %s", problem)
         finally:
@@ -61,15 +65,21 @@ class Images:
 
     def _note(self, image: Image, seen: Look) -> None:
         self._looks[image] = seen
+        self._new_in[image[0]] = self.generation
         self.sizes.pop(image[0], None)
         if seen.info:
             self.sizes[image[0]] = seen.info
+
+    def changed(self, paths: Iterable[str], since: int) -> bool:
+        """Whether one of these images is another than in generation ``since``."""
+        return since != self.generation and any(self._new_in.get(path, 0) > since for path in paths)
 
     def forget(self, known: set[Image]) -> None:
         """Keep nothing of images but these."""
         for image in self._looks.keys() - known:
             del self._looks[image]
             self._seen.pop(image, None)
+            self._new_in.pop(image[0], None)
             self.sizes.pop(image[0], None)
 
 
