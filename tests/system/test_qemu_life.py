@@ -349,6 +349,8 @@ async def test_autostart_happens_with_the_first_connection_after_a_boot(uri: str
     for mark in (tmp_path / "run").glob("autostarted-*"):
         mark.unlink()  # what a boot of the host does to the run folder
     async with await connect(uri) as host:
+        assert (await (await host.domain("web")).state()) is not State.RUNNING  # nobody waits, but who leaves
+    async with await connect(uri) as host:
         domain = await host.domain("web")
         assert await domain.state() is State.RUNNING
         await domain.poweroff()

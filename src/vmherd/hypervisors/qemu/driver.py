@@ -5,7 +5,9 @@ The order of each operation is here; how it is done, in the modules beside.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -62,27 +64,39 @@ class QemuDriver(
 ):
     """One connection to the guests of one set of folders: opening it, and the lives of its guests."""
 
+    _autostarting: asyncio.Task[None] | None = None
+
     @classmethod
     async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
         driver = cls(uri, for_uri(uri), readonly=readonly)
         await driver._attend()
         if not readonly:
-            await driver._autostart()
+            driver._autostarting = asyncio.create_task(driver._autostart())
         return driver
 
+    async def close(self) -> None:
+        if self._autostarting:
+            await self._autostarting  # whoever else connects relies on us for it
+        await super().close()
+
     async def _autostart(self) -> None:
-        """Start what shall start with the host; the first connection after its boot does it."""
+        """Start what shall start with the host; the first connection after its boot does it, and waits for nothing."""
         mark = self._folders.run / f"autostarted-{boot_id()}"
         wanted = [entry for entry in self.table.all() if entry.record.autostart and not entry.live]
         try:
             mark.touch(exist_ok=False)
         except FileExistsError:
             return
-        for entry in wanted:
-            try:
-                await self.domain_start(entry.uuid)
-            except VmherdError as problem:
-                log.warning("cannot start %r by itself: %s", entry.name, problem)
+        turn = asyncio.Semaphore(os.cpu_count() or 1)
+
+        async def start(entry: Entry) -> None:
+            async with turn:
+                try:
+                    await self.domain_start(entry.uuid)
+                except VmherdError as problem:
+                    log.warning("cannot start %r by itself: %s", entry.name, problem)
+
+        await asyncio.gather(*(start(entry) for entry in wanted))
 
     async def version(self) -> dict[str, str]:
         return {"QEMU": await self._workshop.version()}
