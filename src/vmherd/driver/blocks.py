@@ -98,14 +98,6 @@ class NetStats(msgspec.Struct, frozen=True, kw_only=True):
     tx_drop: int = 0
 
 
-class DirtyRateMode(IntEnum):
-    """How it is found out how fast a guest changes its memory: virDomainDirtyRateCalcFlags."""
-
-    PAGE_SAMPLING = 0
-    DIRTY_BITMAP = 1
-    DIRTY_RING = 2
-
-
 class DiskError(IntEnum):
     """virDomainDiskErrorCode."""
 
@@ -190,9 +182,3 @@ class BlockOperations(Driver):
     async def domain_interface_stats(self, uuid: str, device: str) -> NetStats:
         """Counters of a card, named by its device on the host or its MAC address."""
         self._unsupported("domain_interface_stats")
-
-    async def domain_start_dirty_rate(
-        self, uuid: str, seconds: int, mode: DirtyRateMode = DirtyRateMode.PAGE_SAMPLING
-    ) -> None:
-        """Measure for 1 to 60 seconds how fast the guest changes its memory; the statistics tell what came of it."""
-        self._unsupported("domain_start_dirty_rate")

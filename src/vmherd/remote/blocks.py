@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from vmherd.driver.blocks import (
     BlockInfo,
-    DirtyRateMode,
     DiskError,
     DomainStats,
     NetStats,
@@ -84,8 +83,3 @@ class RemoteBlocks(RemoteConnection):
         names = NetStats.__struct_fields__
         values = await self._ask(uuid, "domain_interface_stats", device)
         return NetStats(**dict(zip(names, values, strict=True)))
-
-    async def domain_start_dirty_rate(
-        self, uuid: str, seconds: int, mode: DirtyRateMode = DirtyRateMode.PAGE_SAMPLING
-    ) -> None:
-        await self._change(uuid, "domain_start_dirty_rate_calc", seconds, int(mode))

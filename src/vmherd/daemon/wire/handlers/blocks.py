@@ -10,7 +10,7 @@ from vmherd.daemon.wire.dispatch import remote
 from vmherd.daemon.wire.flags import DomainRef, only
 from vmherd.daemon.wire.handlers.lists import NOT_RUNNING
 from vmherd.driver import statnames
-from vmherd.driver.blocks import DirtyRateMode, DomainStats
+from vmherd.driver.blocks import DomainStats
 from vmherd.driver.params import BLOCK_IO_TUNE, Kind
 from vmherd.driver.types import Scope
 from vmherd.errors import InvalidArgument, VmherdError
@@ -186,10 +186,3 @@ def _record(stats: DomainStats) -> Record | Encoded:
         return record
     encoded = _records[stats] = Encoded(program("remote").codec("domain_stats_record").encode(record))
     return encoded
-
-
-@remote
-async def domain_start_dirty_rate_calc(call: Call, dom: DomainRef, seconds: int, flags: int) -> None:
-    if flags not in set(DirtyRateMode):
-        only(flags, 0)
-    await call.driver.domain_start_dirty_rate(dom.uuid, seconds, DirtyRateMode(flags))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from vmherd.driver.blocks import (
     ALL_GROUPS,
     BlockInfo,
-    DirtyRateMode,
     DiskError,
     DomainStats,
     NetStats,
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 #: Seconds a host gets to tell of an image, and QEMU to make one larger, which may mean to write all of it.
 _PATIENCE, _RESIZING = 10.0, 600.0
 _SECTOR = 512
-#: Seconds for which it is measured how fast a guest changes its memory.
-_MEASURING = range(1, 61)
 
 
 class QemuBlocks(QemuConnection):
@@ -203,14 +200,3 @@ class QemuBlocks(QemuConnection):
                 f"nothing counts what goes through {device}", hint="cards with a tap are counted"
             )
         return found
-
-    # Memory
-
-    async def domain_start_dirty_rate(
-        self, uuid: str, seconds: int, mode: DirtyRateMode = DirtyRateMode.PAGE_SAMPLING
-    ) -> None:
-        if seconds not in _MEASURING:
-            raise InvalidArgument(f"seconds={seconds} is not in the range of 1 to 60")
-        async with self._changing(uuid, "measure the dirty rate"), self._monitor(uuid) as monitor:
-            word = mode.name.lower().replace("_", "-")
-            await monitor.execute("calc-dirty-rate", {"calc-time": seconds, "mode": word})
