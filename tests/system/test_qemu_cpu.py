@@ -77,6 +77,8 @@ async def test_the_host_compares_and_combines_cpus(host: Host) -> None:
     assert (found.model.name, found.features) == ("kvm64", [])
     with pytest.raises(DocumentError, match="no CPU model 'Penrin'"):
         await host.compare_cpu(penryn.replace("Penryn", "Penrin"))
+    with pytest.raises(DocumentError, match="no <cpu>"):
+        await host.compare_cpu("<domain type='qemu'><name>a</name></domain>")
 
 
 def test_the_commands_show_the_same_to_people_and_programs(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from vmherd.driver.blocks import DomainStats
-from vmherd.driver.types import DomainInfo, HostCheck, JobInfo
+from vmherd.driver.types import CpuModelInfo, DomainInfo, HostCheck, JobInfo
 from vmherd.errors import NotSupported, VmherdError
 from vmherd.remote.connection import RemoteConnection
 from vmherd.rpc.xdr import BadMessage
@@ -49,6 +49,18 @@ class RemoteOwn(RemoteConnection):
 
     async def images_folder(self) -> Path:
         return Path(await self._own(str, "host_images_folder"))
+
+    async def cpu_features(self, model: str) -> list[str]:
+        try:
+            return await self._own(list[str], "host_cpu_features", model)
+        except NotSupported:
+            return await super().cpu_features(model)
+
+    async def cpu_models(self, arch: str = "") -> list[CpuModelInfo]:
+        try:
+            return await self._own(list[CpuModelInfo], "host_cpu_models", arch)
+        except NotSupported:
+            return await super().cpu_models(arch)
 
     async def domain_list(self) -> list[DomainInfo]:
         try:

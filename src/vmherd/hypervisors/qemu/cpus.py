@@ -9,7 +9,7 @@ from vmherd.cpu import architecture
 from vmherd.cpu.architecture import Architecture, Comparison
 from vmherd.cpu.definition import Definition, read
 from vmherd.driver.types import CpuComparison, CpuInfo, CpuModelInfo, HostCpuInfo
-from vmherd.errors import InvalidArgument, NotSupported
+from vmherd.errors import DocumentError, InvalidArgument, NotSupported
 from vmherd.hypervisors.qemu.capabilities import Capabilities, CpuFacts, host_arch
 from vmherd.hypervisors.qemu.host import accel, hostcpu
 from vmherd.util.xmlmodel import render
@@ -55,7 +55,7 @@ class Cpus:
         found = hostcpu.x86_host(self._facts, processor) if self._is_x86 else None
         if found is None:
             raise NotSupported(f"comparing CPUs with a {self._arch_name} host", "the QEMU")
-        cpu = read(xml)[0]
+        cpu = _first(xml)
         return CpuComparison(result=self._arch.compare(found.whole, cpu), lacks=self._arch.lacking(found.whole, cpu))
 
     def baseline(self, documents: Sequence[str], *, expand: bool, migratable: bool) -> str:
@@ -83,11 +83,18 @@ def features(model: str) -> list[str]:
 
 def compare_with_processor(xml: str) -> CpuComparison:
     """The processor against the CPU in a document; one of which nothing is known is compatible with none."""
-    processor, cpu = hostcpu.processor(), read(xml)[0]
+    processor, cpu = hostcpu.processor(), _first(xml)
     if processor is None or cpu.arch not in (None, *_alike()):
         return CpuComparison(result=Comparison.INCOMPATIBLE)
     arch = architecture.architecture(host_arch())
     return CpuComparison(result=arch.compare(processor, cpu), lacks=arch.lacking(processor, cpu))
+
+
+def _first(xml: str) -> Definition:
+    found = read(xml)
+    if not found:
+        raise DocumentError("there is no <cpu> in it", hint="a guest without one has the hypervisor's default")
+    return found[0]
 
 
 def _alike() -> tuple[str, ...]:

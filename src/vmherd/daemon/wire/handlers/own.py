@@ -32,6 +32,16 @@ async def host_images_folder(call: Call) -> bytes:
 
 
 @own
+async def host_cpu_features(call: Call, model: str) -> bytes:
+    return _pack(await call.driver.cpu_features(model))
+
+
+@own
+async def host_cpu_models(call: Call, arch: str) -> bytes:
+    return _pack(await call.driver.cpu_models(arch))
+
+
+@own
 async def domain_list(call: Call) -> bytes:
     return _pack(await call.domains())
 
