@@ -1,4 +1,4 @@
-"""Documents of host interfaces and of secrets: no field is forgotten, and nonsense is refused."""
+"""Documents of host interfaces, devices and secrets: no field is forgotten, and nonsense is refused."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import pytest
 from tried import untried
 
 from vmherd.conf.interface import Interface, parse_interface
+from vmherd.conf.nodedev import Device, parse_device
+from vmherd.conf.nodedev.kinds import ScsiHost, Storage
 from vmherd.conf.secret import Secret, parse_secret
 from vmherd.errors import DocumentError
 from vmherd.util.xmlmodel import render
@@ -29,6 +31,69 @@ SECRETS = [
     "<secret><usage type='iscsi'><target>t</target></usage></secret>",
     "<secret><usage type='tls'><name>n</name></usage></secret>",
 ]
+
+_ADDRESS = "<address domain='0x0000' bus='0x02' slot='0x10' function='0x7'/>"
+_TYPES = """<capability type='mdev_types'><type id='t'><name>n</name><deviceAPI>vfio-pci</deviceAPI>
+  <availableInstances>1</availableInstances></type></capability>"""
+_GROUP = f"<iommuGroup number='3'>{_ADDRESS}</iommuGroup>"
+#: What devices can do, by its type; everything that documents may tell is in one of them.
+CAPABILITIES = {
+    "system": """<product>p</product><hardware><vendor>v</vendor><version>1</version><serial>s</serial>
+      <uuid>12345678-1234-1234-9596-a088b277d677</uuid></hardware>
+      <firmware><vendor>v</vendor><version>1</version><release_date>d</release_date></firmware>""",
+    "pci": f"""<class>0x020000</class><domain>1</domain><bus>2</bus><slot>16</slot><function>7</function>
+      <product id='0x10ca'>P</product><vendor id='0x8086'>V</vendor>
+      <capability type='phys_function'>{_ADDRESS}</capability><capability type='pci-bridge'/>
+      <capability type='virt_functions' maxCount='7'>{_ADDRESS}</capability><capability type='cardbus-bridge'/>{_TYPES}
+      <capability type='vpd'><name>n</name><fields access='readwrite'><change_level>c</change_level>
+      <manufacture_id>m</manufacture_id><part_number>p</part_number><serial_number>s</serial_number><asset_tag>a</asset_tag>
+      <vendor_field index='0'>v</vendor_field><system_field index='A'>s</system_field></fields></capability>{_GROUP}
+      <numa node='1'/><pci-express><link validity='cap' port='1' speed='2.5' width='4'/></pci-express>""",
+    "usb_device": "<bus>2</bus><device>1</device><product id='0x0001'>P</product><vendor id='0x1d6b'>V</vendor>",
+    "usb": "<number>1</number><class>9</class><subclass>2</subclass><protocol>3</protocol><description>d</description>",
+    "net": """<interface>eth0</interface><address>52:54:00:00:00:01</address><link speed='100' state='up'/>
+      <feature name='rx'/><capability type='80211'/>""",
+    "scsi_host": """<host>1</host><unique_id>2</unique_id><capability type='fc_host'><wwnn>a</wwnn><wwpn>b</wwpn>
+      <fabric_wwn>c</fabric_wwn></capability><capability type='vport_ops'><max_vports>2</max_vports><vports>1</vports>
+      </capability>""",
+    "scsi_target": """<target>target0:0:0</target><capability type='fc_remote_port'><rport>r</rport><wwpn>w</wwpn>
+      </capability>""",
+    "scsi": "<host>1</host><bus>2</bus><target>3</target><lun>4</lun><type>disk</type>",
+    "storage": """<block>/dev/sdb</block><bus>usb</bus><drive_type>disk</drive_type><model>m</model><vendor>v</vendor>
+      <serial>s</serial><size>1024</size><capability type='hotpluggable'/><capability type='removable'>
+      <media_available>1</media_available><media_size>4096</media_size><media_label>l</media_label></capability>""",
+    "scsi_generic": "<char>/dev/sg0</char>",
+    "drm": "<type>render</type>",
+    "mdev": f"""<type id='t'/><uuid>d069d019-36ea-4111-8f0a-8c9a70e21366</uuid><parent_addr>0000:00:02.0</parent_addr>
+      {_GROUP}      <attr name='a' value='1'/>""",
+    "ccw": "<cssid>0x0</cssid><ssid>0x1</ssid><devno>0x0002</devno>",
+    "css": f"""<cssid>0x0</cssid><ssid>0x1</ssid><devno>0x0002</devno>
+      <channel_dev_addr><cssid>0x0</cssid><ssid>0x1</ssid><devno>0x0002</devno></channel_dev_addr>{_TYPES}""",
+    "vdpa": "<chardev>/dev/vhost-vdpa-0</chardev>",
+    "ap_card": "<ap-adapter>0x07</ap-adapter>",
+    "ap_queue": "<ap-adapter>0x07</ap-adapter><ap-domain>0x0001</ap-domain>",
+    "ap_matrix": _TYPES,
+}
+DEVICE = """<device><name>d</name><path>/sys/devices/d</path><devnode type='dev'>/dev/d</devnode>
+  <parent>computer</parent><driver><name>k</name></driver><capability type='{}'>{}</capability></device>"""
+OTHERS = [
+    "<capability type='net'><interface>e</interface><capability type='80203'/></capability>",
+    "<capability type='storage'><block>/dev/sda</block><size>1024</size></capability>",
+]
+
+
+def test_every_kind_of_device_is_tried_and_comes_back() -> None:
+    devices = [parse_device(DEVICE.format(kind, text)) for kind, text in CAPABILITIES.items()] + [
+        parse_device(f"<device><name>o</name>{text}</device>") for text in OTHERS
+    ]
+    assert untried(Device, devices, "vmherd.conf.domain") == set()
+    for device in devices:
+        if not isinstance(device.capability, ScsiHost):  # whose numbers libvirt mixes up when it reads them
+            assert parse_device(render(device)) == device
+    drive, disk = (each.capability for each in devices if isinstance(each.capability, Storage))
+    assert (drive.num_blocks, disk.num_blocks) == (None, 2), "of a drive its medium tells"
+    with pytest.raises(DocumentError):
+        parse_device("<device><name>d</name><capability type='teapot'/></device>")
 
 
 def test_every_field_is_tried_and_comes_back() -> None:
