@@ -123,8 +123,8 @@ async def blockresize_command(host: Host, name: str, disk: str, new_size: int) -
 def _limits(function: click.decorators.FC) -> click.decorators.FC:
     """An option for each limit, by libvirt's name with dashes."""
     for limit, kind in reversed(list(BLOCK_IO_TUNE.items())):
-        word = click.STRING if kind is Kind.STRING else click.IntRange(min=0)
-        function = click.option(f"--{limit.replace('_', '-')}", limit, type=word, help="0: no limit.")(function)
+        word, name = (click.STRING, "NAME") if kind is Kind.STRING else (click.IntRange(min=0), "NUMBER")
+        function = click.option(f"--{limit.replace('_', '-')}", limit, type=word, metavar=name)(function)
     return function
 
 
@@ -141,7 +141,7 @@ async def blkdeviotune_command(
     """Show or set how fast a disk may be.
 
     In bytes and operations per second; the ones that end in "max" are for bursts, which last as many seconds as
-    the ones that end in "max-length" say.  Disks with the same group name share their limits."""
+    the ones that end in "max-length" say.  0 is no limit.  Disks with the same group name share their limits."""
     blocks = (await host.domain(name)).blocks
     wanted: Params = {limit: value for limit, value in limits.items() if value is not None}
     if wanted:
