@@ -61,6 +61,26 @@ def test_a_folder_has_one_daemon_and_what_a_killed_one_left_is_in_nobodys_way(tm
         assert again.virsh("list", "--name") == "test"
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[tcp]\nlisten = ["127.0.0.1:99999"]', "cannot listen at 127.0.0.1:99999 (tcp.listen): there are ports up to"),
+        ('[tcp]\nlisten = ["192.0.2.1:1"]', "cannot listen at 192.0.2.1:1 (tcp.listen): [Errno 99]"),
+        ('[tls]\nlisten = [":0"]\nca = "/none"', "tls.ca: /none: No such file or directory"),
+        ('[log]\noutputs = ["file:/none/at/all"]', "cannot log to file:/none/at/all"),
+        ('[access]\ndefault = "king"', "daemon.toml: access.default: no role 'king'"),
+        ("idle = 3", "daemon.toml: idle: no such setting"),
+    ],
+)
+def test_what_cannot_be_is_told_with_its_setting_and_leaves_nothing(tmp_path: Path, text: str, said: str) -> None:
+    daemon = RunningDaemon(tmp_path, text)
+    words = [sys.executable, "-m", "vmherd", "daemon", "--config", str(daemon.config)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 5
+    assert said in done.stderr
+    assert list(daemon.run.glob("*-sock*")) == []
+
+
 def test_it_stands_in_at_libvirts_own_place_unless_libvirt_is_there(tmp_path: Path) -> None:
     place = tmp_path / "libvirt"
     environment = os.environ | {"XDG_RUNTIME_DIR": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}

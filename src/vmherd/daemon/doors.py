@@ -227,6 +227,8 @@ def _gid(group: str) -> int:
 
 
 def _resolved(host: str, port: int) -> Sequence[tuple[socket.AddressFamily, object, object, object, tuple[str, int]]]:
+    if port > 65535:
+        raise OSError("there are ports up to 65535")  # the resolver would take what is left of it in 16 bits
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     # The kernel may be built without IPv6; the empty address is nevertheless resolved for it.
     return [each for each in found if each[0] != socket.AF_INET6 or socket.has_ipv6]  # type: ignore[misc]

@@ -125,10 +125,14 @@ def _bits(names: Names, roles: Mapping[str, Sequence[str]], role: str, within: t
 
 
 def _numbers(words: Iterable[str], number: Callable[[str], int], place: str) -> frozenset[int]:
-    try:
-        return frozenset(int(word) if word.isdecimal() else number(word) for word in words)
-    except KeyError as problem:
-        raise InvalidArgument(f"{place}: {problem.args[0]}", hint="give a name this host knows, or a number") from None
+    found = set()
+    for word in words:
+        try:
+            found.add(int(word) if word.isdecimal() else number(word))
+        except KeyError:
+            hint = "give a name that this host knows, or a number"
+            raise InvalidArgument(f"{place}: nobody here is called {word!r}", hint=hint) from None
+    return frozenset(found)
 
 
 def _uid(name: str) -> int:
