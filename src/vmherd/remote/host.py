@@ -244,7 +244,7 @@ def _kind(guests: GuestKind) -> tuple[str | None, ...]:
 
 def letters(codes: Sequence[int]) -> str:
     """Text that the protocol has as an array of characters with a NUL at its end."""
-    return bytes(codes).partition(b"\0")[0].decode(errors="replace")
+    return bytes(code & 0xFF for code in codes).partition(b"\0")[0].decode(errors="replace")
 
 
 def _listed(message: str) -> list[str]:
