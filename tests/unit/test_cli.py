@@ -188,6 +188,7 @@ def test_disks_and_cards_are_listed_and_counted_as_virsh_does(capsys: pytest.Cap
         (("domblkinfo", "test", "--all", "--human"), "TARGET"),
         (("domblkstat", "test", "vda"), "vda rd_operations "),
         (("domblkerror", "test"), "vda: unspecified error"),
+        (("blkdeviotune", "test", "vda"), "total_bytes_sec"),
         (("domiflist", "test"), "INTERFACE"),
         (("domifstat", "test", "testnet0"), "testnet0 rx_bytes "),
         (("domif-getlink", "test", "testnet0"), "testnet0 up"),

@@ -17,12 +17,12 @@ from vmherd.driver.params import Kind, Params
 from vmherd.driver.statnames import kind_of
 from vmherd.driver.types import DomainInfo, State
 from vmherd.errors import HostError, HypervisorError, NotResponding
-from vmherd.hypervisors.qemu import throttle
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.host import imagesize
 from vmherd.hypervisors.qemu.pulse import Pulse
 from vmherd.hypervisors.qemu.statistics import kvm
 from vmherd.state.domains import Live, Summary
+from vmherd.state.tuning import throttle
 from vmherd.util.aside import aside
 
 QCOW2 = b"QFI\xfb" + b"\0" * 20 + (5 << 20).to_bytes(8, "big")
@@ -234,7 +234,7 @@ def test_limits_that_are_not_told_stay_and_a_group_shares_them(given: Params, ex
     )
     text = "<domain type='qemu'><name>a</name><memory>1</memory><os><type arch='x86_64' machine='pc'>hvm</type></os>"
     domain = parse_domain(f"{text}<devices>{disks}</devices></domain>")
-    throttle.Edit("vda", given)(domain)
+    throttle.Limiting("vda", given)(domain)
     found = [
         {name: value for name, value in throttle.params(disk.iotune).items() if value} for disk in domain.devices.disks
     ]

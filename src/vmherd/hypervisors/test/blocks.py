@@ -18,15 +18,15 @@ from vmherd.driver.blocks import (
 )
 from vmherd.driver.types import CURRENT, Scope
 from vmherd.errors import ArgumentUnsupported, InvalidArgument
+from vmherd.state.blocks import LocalBlocks
 from vmherd.state.changes import described
-from vmherd.state.driver import LocalDriver
 
 _TERABYTE = 1 << 40
 _OVERHEAD = 79 << 16
 _LIVE = Scope(live=True)
 
 
-class TestBlocks(LocalDriver):
+class TestBlocks(LocalBlocks):
     """Counters that grow with the clock, and disks that grow not at all."""
 
     __test__ = False  # not a test case, whatever pytest thinks of the name

@@ -18,14 +18,14 @@ from vmherd.driver.blocks import (
 from vmherd.driver.params import Params
 from vmherd.driver.types import CURRENT, Scope
 from vmherd.errors import ArgumentUnsupported, DomainNotFound, InvalidArgument, OperationUnsupported
-from vmherd.events import TunableEvent
 from vmherd.hypervisors.qemu.connection import QemuConnection
-from vmherd.state.changes import change_running, described, resolve
+from vmherd.state.blocks import LocalBlocks
+from vmherd.state.changes import resolve
 from vmherd.state.domains import Entry, Live
 from vmherd.util.aside import aside
 
 if TYPE_CHECKING:
-    from vmherd.hypervisors.qemu import throttle
+    from vmherd.conf.domain.disk import Disk
     from vmherd.hypervisors.qemu.outline import DiskOutline
     from vmherd.hypervisors.qemu.statistics.block import Image
     from vmherd.hypervisors.qemu.statistics.bulk import Statistics
@@ -35,7 +35,7 @@ _PATIENCE, _RESIZING = 10.0, 600.0
 _SECTOR = 512
 
 
-class QemuBlocks(QemuConnection):
+class QemuBlocks(QemuConnection, LocalBlocks):
     """Disks and cards of a guest that runs: sizes, counters, limits, content; and statistics in bulk."""
 
     @cached_property
@@ -136,39 +136,20 @@ class QemuBlocks(QemuConnection):
         return image
 
     async def domain_block_iotune(self, uuid: str, disk: str, *, scope: Scope = CURRENT) -> Params:
-        from vmherd.hypervisors.qemu import outline, throttle
-
         entry = self.table.get(uuid)
-        domain = described(entry, scope)
-        found = outline.made_of(domain).disk(disk)
-        if entry.live is None or not resolve(entry, scope).live:
-            return throttle.params(throttle.disk_of(domain, found.target).iotune)
-        blocks = await self._pulse.ask(uuid, entry.live, [("query-block", None)])
+        if scope.config or not resolve(entry, scope).live:
+            return await super().domain_block_iotune(uuid, disk, scope=scope)
+        from vmherd.hypervisors.qemu import throttle
+
+        found = self._outlines.of(entry).disk(disk)
+        blocks = await self._pulse.ask(uuid, self._alive(entry), [("query-block", None)])
         return throttle.observed(blocks[0], found.alias)
 
-    async def domain_set_block_iotune(self, uuid: str, disk: str, params: Params, *, scope: Scope = CURRENT) -> None:
+    async def _apply_limits(self, entry: Entry, live: Live, disk: Disk) -> None:
         from vmherd.hypervisors.qemu import throttle
 
-        given = throttle.wanted(params)
-        async with self._adjusting(uuid, "limit a disk", scope) as (entry, reach):
-            edit = throttle.Edit(disk, given)
-            if reach.config:
-                await self.edited(entry, edit)
-            if reach.live and entry.live:
-                await self._limit(entry, entry.live, edit)
-            if reach.config:
-                await self.change_definition(uuid, edit)
-
-    async def _limit(self, entry: Entry, live: Live, edit: throttle.Edit) -> None:
-        from vmherd.hypervisors.qemu import throttle
-
-        domain = described(entry, Scope(live=True))
-        edit(domain)
-        target = self._outlines.of(entry).disk(edit.key).target
         async with self._monitor(entry.uuid) as monitor:
-            await throttle.limit(monitor, throttle.disk_of(domain, target))
-        told = TunableEvent(uuid=entry.uuid, name=entry.name, params=throttle.told(target, edit.given))
-        change_running(self.table, entry.uuid, live.id, edit, [told])
+            await throttle.limit(monitor, disk)
 
     # Contents
 
