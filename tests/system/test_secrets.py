@@ -92,3 +92,24 @@ def test_a_guest_gets_the_passphrases_of_its_disks(daemon: RunningDaemon, tmp_pa
     assert daemon.virsh("domblklist", "locked").count(".qcow2") == 2
     told = subprocess.run(["ps", "-eo", "args"], capture_output=True, check=True).stdout
     assert WORD not in told
+
+
+VOLUME = """<volume><name>{}</name><capacity unit='MiB'>8</capacity><target><format type='{}'/>
+<encryption format='luks'><secret type='passphrase' uuid='{}'/>
+<cipher name='aes' size='256' mode='xts' hash='sha512'/><ivgen name='plain64'/></encryption></target></volume>"""
+
+
+def test_a_volume_is_encrypted_as_it_is_made(daemon: RunningDaemon, tmp_path: Path) -> None:
+    folder, document = tmp_path / "pool", tmp_path / "volume.xml"
+    daemon.virsh("pool-create-as", "p", "dir", "--target", str(folder), "--build")
+    document.write_text(VOLUME.format("one", "qcow2", UUID))
+    assert "is not there" in daemon.virsh("vol-create", "p", str(document))
+    define(daemon, tmp_path, UUID, "/one", private="yes")
+    daemon.virsh("secret-set-value", UUID, "--base64", base64.b64encode(WORD).decode())
+    for name, kind in (("one", "qcow2"), ("two", "raw")):
+        document.write_text(VOLUME.format(name, kind, UUID))
+        assert "created" in daemon.virsh("vol-create", "p", str(document))
+    assert (folder / "two").read_bytes()[:4] == b"LUKS"
+    (tmp_path / "guest.xml").write_text(GUEST.format(DISK.format(folder / "one", UUID, "vda", "virtio")))
+    assert "created" in daemon.virsh("create", str(tmp_path / "guest.xml"))
+    assert not list((tmp_path / "root" / "run" / "storage").iterdir()), "passphrases are in no file any more"

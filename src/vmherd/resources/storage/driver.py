@@ -23,9 +23,9 @@ from vmherd.errors import (
     VmherdError,
     VolumeNotFound,
 )
-from vmherd.resources.storage import folder, image
+from vmherd.resources.storage import folder, image, passphrase
 from vmherd.resources.storage.table import Entry, PoolRecord, PoolTable
-from vmherd.state.places import of_uri
+from vmherd.state.places import Places, of_uri
 from vmherd.util import paths
 from vmherd.util.process import boot_id
 
@@ -42,15 +42,16 @@ class _Content(msgspec.Struct):
 class LocalStorage(StorageDriver):
     """The pools of the system, or of a user's session."""
 
-    def __init__(self, uri: ConnectURI, database: Path) -> None:
+    def __init__(self, uri: ConnectURI, places: Places) -> None:
         super().__init__(uri)
-        self._table = PoolTable(database)
+        self._table = PoolTable(places.state / "state.db")
+        self._run = places.run
         self._content: dict[str, _Content] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
     @classmethod
     async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
-        driver = cls(uri, of_uri(uri, "storage").state / "state.db")
+        driver = cls(uri, of_uri(uri, "storage"))
         for entry in driver._table.all():
             if entry.record.autostart and entry.live is None:
                 await driver._autostart(entry)
@@ -237,17 +238,18 @@ class LocalStorage(StorageDriver):
         entry = self._active(pool)
         content = await self._known(entry)
         volume = parse_volume(xml, content.pool, need_capacity=source is None)
-        if volume.target.encryption is not None:
-            raise Unsupported("encrypted volumes are not made yet", place="volume/target/encryption")
         assert volume.name  # parse_volume refuses one without
         path = folder.volume_path(content.pool, volume.name)
-        if source:
-            _, original = await self._volume(*source)
-            assert original.target.path
-            kind = original.target.format.type if original.target.format else "raw"
-            await image.copy(Path(original.target.path), kind, path, volume)
-        else:
-            await image.create(path, volume)
+        if volume.target.format and volume.target.format.type == "qcow2":
+            # libvirt makes images for QEMU of 2011 unless told otherwise.
+            volume.target.compat = volume.target.compat or "1.1"
+        async with passphrase.of(volume, self.uri, self._run) as key:
+            if source:
+                _, original = await self._volume(*source)
+                volume.capacity = volume.capacity or original.capacity
+                await image.copy(*_content(original), path, volume, key)
+            else:
+                await image.create(path, volume, key)
         made = await asyncio.to_thread(folder.look, content.pool, volume.name)
         if made is None:
             raise HostError(f"{path} was made and is gone already")
@@ -273,6 +275,12 @@ class LocalStorage(StorageDriver):
     async def _path(self, pool: str, name: str) -> Path:
         await self._volume(pool, name)
         return folder.volume_path(self._content[pool].pool, name)
+
+
+def _content(volume: Volume) -> tuple[Path, str]:
+    """Where a volume that was found is, and its format."""
+    assert volume.target.path
+    return Path(volume.target.path), volume.target.format.type if volume.target.format else "raw"
 
 
 async def _look(pool: Pool) -> _Content:

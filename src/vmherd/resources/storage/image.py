@@ -15,8 +15,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from vmherd.conf.storage import Volume
+from vmherd.conf.storage.volume import VolumeFormat, VolumeTarget
 from vmherd.errors import AlreadyExists, Busy, HostError, InvalidArgument
 from vmherd.resources.storage.folder import UNFINISHED
+from vmherd.resources.storage.qemuimg import Image, commands
 from vmherd.util import command
 from vmherd.util.files import on_host
 
@@ -29,23 +31,29 @@ _LOCKS_FROM, _LOCKS = 100, 200
 _F_OFD_GETLK = 36
 
 
-async def create(path: Path, volume: Volume) -> None:
-    """Make an empty image.  Raises AlreadyExists, HostError."""
+async def create(path: Path, volume: Volume, passphrase: Path | None = None) -> None:
+    """Make an empty image; ``passphrase`` is a file with that of an encrypted one.  Raises AlreadyExists, HostError."""
     async with _unfinished(path, volume) as new:
-        if _format(volume) == "raw":
+        made = Image(volume=volume, path=str(new), secret=str(passphrase or ""))
+        if made.format == "raw":
             await asyncio.to_thread(_make_raw, new, volume)
         else:
-            argv = ["qemu-img", "create", "-q", "-f", _format(volume), *_options(volume), str(new)]
-            backed_without_size = volume.backing is not None and not volume.capacity
-            await command.run([*argv, *([] if backed_without_size else [str(volume.capacity)])], package=_PACKAGE)
+            await _run(commands(made))
 
 
-async def copy(source: Path, source_format: str, path: Path, volume: Volume) -> None:
+async def copy(source: Path, source_format: str, path: Path, volume: Volume, passphrase: Path | None = None) -> None:
     """Make an image with the content of another; it is enlarged where the volume is larger."""
+    original = Volume(name=source.name, target=VolumeTarget(format=VolumeFormat(type=source_format)))
     async with _unfinished(path, volume) as new:
-        argv = ["qemu-img", "convert", "-q", "-f", source_format, "-O", _format(volume), *_options(volume)]
-        await command.run([*argv, str(source), str(new)], patience=_COPY, package=_PACKAGE)
-        await _enlarge(new, _format(volume), volume.capacity or 0)
+        made = Image(volume=volume, path=str(new), secret=str(passphrase or ""))
+        await _run(commands(made, Image(volume=original, path=str(source))))
+        if made.encryption is None:
+            await _enlarge(new, made.format, volume.capacity or 0)
+
+
+async def _run(steps: list[list[str]]) -> None:
+    for program, what, *words in steps:
+        await command.run([program, what, "-q", *words], patience=_COPY, package=_PACKAGE)
 
 
 async def _enlarge(path: Path, format_: str, capacity: int) -> None:
@@ -148,28 +156,3 @@ def _make_raw(path: Path, volume: Volume) -> None:
         os.ftruncate(file.fileno(), capacity)
         if allocation:
             os.posix_fallocate(file.fileno(), 0, allocation)
-
-
-def _format(volume: Volume) -> str:
-    return volume.target.format.type if volume.target.format else "raw"
-
-
-def _options(volume: Volume) -> list[str]:
-    """The options of qemu-img for the volume's format, commas in values doubled as it wants them."""
-    target, found = volume.target, {}
-    if volume.backing and volume.backing.path:
-        if "\0" in volume.backing.path:
-            raise InvalidArgument("the path of the backing store has a NUL character")
-        found["backing_file"] = volume.backing.path
-        found["backing_fmt"] = volume.backing.format.type if volume.backing.format else "raw"
-    if _format(volume) == "qcow2":
-        found["compat"] = target.compat or "1.1"
-        if target.cluster_size:
-            found["cluster_size"] = str(target.cluster_size)
-        if target.features and target.features.lazy_refcounts:
-            found["lazy_refcounts"] = "on"
-        if target.features and target.features.extended_l2:
-            found["extended_l2"] = "on"
-    if target.no_cow:
-        found["nocow"] = "on"
-    return ["-o", ",".join(f"{name}={value.replace(',', ',,')}" for name, value in found.items())] if found else []
