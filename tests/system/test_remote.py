@@ -363,7 +363,7 @@ async def test_certificates_are_shown_and_asked_for(tmp_path: Path) -> None:
             await connect(f"{uri}{tmp_path}/nowhere")
 
 
-def test_libvirtd_is_reached_by_tls_and_tcp(tmp_path: Path) -> None:
+def test_libvirtd_is_reached_by_tls_by_tcp_and_at_its_own_place(tmp_path: Path) -> None:
     """In its network namespace; so the client is a process there."""
     if problem := missing():
         pytest.skip(f"libvirtd {problem}")
@@ -373,7 +373,11 @@ def test_libvirtd_is_reached_by_tls_and_tcp(tmp_path: Path) -> None:
     network = f'listen_tcp = 1\nauth_tcp = "none"\nca_file = "{ca}/cacert.pem"\n'
     network += f'cert_file = "{ca}/servercert.pem"\nkey_file = "{ca}/serverkey.pem"\n'
     with running(tmp_path / "libvirtd", network=network) as libvirtd:
-        for uri in (f"test+tls://127.0.0.1/default?pkipath={mine}", "test+tcp://127.0.0.1/default"):
+        for uri in (
+            f"test+tls://127.0.0.1/default?pkipath={mine}",
+            "test+tcp://127.0.0.1/default",
+            "test+unix:///default",
+        ):
             words = [*libvirtd.inside(), sys.executable, "-m", "vmherd", "-c", uri, "list", "--json"]
             done = subprocess.run(words, capture_output=True, text=True, timeout=60)
             assert UUID in done.stdout, done.stderr

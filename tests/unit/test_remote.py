@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from vmherd.remote.target import sockets, target
 from vmherd.rpc import failure, packet, protocol
 from vmherd.rpc.caller import Failure
 from vmherd.rpc.packet import Header, Packet, Status, Type, Unpacker
+from vmherd.util.sockets import connect_unix
 
 
 @pytest.mark.parametrize(
@@ -217,3 +219,19 @@ async def test_a_save_nobody_waits_for_is_aborted_there(tmp_path: Path) -> None:
             while "domain_abort_job" not in peer.asked:
                 await asyncio.sleep(0.01)
         assert await host.is_alive()
+
+
+async def test_a_daemon_with_many_at_its_door_is_waited_for(tmp_path: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "sock"))
+    listener.listen(0)
+    crowd = [connect_unix(tmp_path / "sock")]
+    with pytest.raises(BlockingIOError):
+        connect_unix(tmp_path / "sock")
+    waiting = asyncio.create_task(connect(f"qemu+unix:///system?socket={tmp_path}/sock"))
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    async with await asyncio.start_unix_server(Peer({}), sock=listener), await waiting as host:
+        assert host.driver_name == "QEMU"
+    for each in crowd:
+        each.close()

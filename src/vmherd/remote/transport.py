@@ -16,6 +16,8 @@ from vmherd.util.sockets import connect_unix
 
 #: Seconds for a connection to another machine to be made.
 _PATIENCE = 30.0
+#: Seconds between tries.
+_TURN = 0.05
 
 
 class Way:
@@ -44,21 +46,31 @@ async def open_way(target: Target, *, readonly: bool) -> Way:
 
 
 async def _unix(target: Target, readonly: bool) -> Way:
-    return Way(SocketChannel(_connected(target, readonly)), secure=True, encrypted=False, passes_fds=True)
+    while True:
+        try:
+            sock = _connected(target, readonly)
+        except BlockingIOError:  # so many want to be let in that the daemon has not come to us
+            await asyncio.sleep(_TURN)
+        else:
+            return Way(SocketChannel(sock), secure=True, encrypted=False, passes_fds=True)
 
 
 def _connected(target: Target, readonly: bool) -> socket.socket:
+    """The first socket somebody listens at; what keeps us from one is told if there is no other."""
     paths = sockets(target, readonly=readonly)
-    denied: OSError | None = None
+    trouble: OSError | None = None
     for path in paths:
         try:
             return connect_unix(path)
         except (FileNotFoundError, ConnectionRefusedError):
             continue
+        except BlockingIOError:
+            raise
         except OSError as problem:
-            denied = denied or problem
-    if denied:
-        raise ConnectFailed(f"cannot connect to the daemon: {denied.strerror}", hint="you may lack the rights")
+            trouble = trouble or problem
+    if trouble:
+        hint = "be root, or one of the group that may use it" if isinstance(trouble, PermissionError) else ""
+        raise ConnectFailed(f"cannot connect to the daemon: {trouble.strerror}", hint=hint)
     places = ", ".join(map(str, paths))
     raise ConnectFailed(f"no daemon listens at {places}", hint="start 'vmherd daemon' or libvirtd, or name its socket")
 
