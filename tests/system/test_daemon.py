@@ -216,9 +216,8 @@ def test_it_ends_when_what_is_under_way_is_done_and_guests_run_on(tmp_path: Path
         assert "defined" in daemon.virsh("define", str(tmp_path / "a.xml"))
         uri = f"qemu+unix:///system?socket={daemon.run}/libvirt-sock"
         with subprocess.Popen(["virsh", "-c", uri, "start", "a"], stdout=subprocess.PIPE, text=True) as start:
-            while not list((tmp_path / "run/guests").iterdir()):  # where a guest's sockets are, from its start on
+            while not any("guest=a" in line for line in processes(tmp_path).values()):
                 assert start.poll() is None
-                time.sleep(0.005)
             daemon.signal(signal.SIGTERM)
             assert daemon.wait() == 0
             assert start.communicate(timeout=20)[0].strip() == "Domain 'a' started"
