@@ -11,5 +11,6 @@ startup/                 what a start takes from the host and writes into the do
 host/                    this machine: accelerators, firmware, memory, devices, and the documents that describe it
 helpers/                 processes beside QEMU: swtpm, virtiofsd, passt, ...
 keeper, life, monitor    a guest that runs; ``agent``, ``console``, ``lines`` talk with it
+pulse, exchange          questions to guests that keep nobody waiting; statistics/ is made of the answers
 madeup/                  the same on the made-up host of conformance cases
 """

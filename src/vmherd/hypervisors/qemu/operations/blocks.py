@@ -93,7 +93,9 @@ class QemuBlocks(QemuConnection, LocalBlocks):
 
         entry = self.table.get(uuid)
         live, outline = self._alive(entry), self._outlines.of(entry)
-        disks = [outline.disk(disk)] if disk else outline.disks
+        # What goes through a disk that another process plays, QEMU does not see.
+        seen = [each for each in outline.disks if each.kind != "vhostuser"]
+        disks = [outline.disk(disk)] if disk else seen
         return block.added(disks, block.Answered(await self._pulse.ask(uuid, live, block.QUESTIONS[:1])))
 
     async def domain_disk_errors(self, uuid: str) -> dict[str, DiskError]:
