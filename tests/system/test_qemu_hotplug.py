@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,13 @@ from vmherd.api.aio import Domain, Host, connect
 from vmherd.conf.domain import parse_domain
 from vmherd.conf.domain.domain import devices_of
 from vmherd.driver.types import Scope
+from vmherd.driver.uri import parse_uri
 from vmherd.errors import HostError, HypervisorError, OperationUnsupported, Unsupported, VmherdError
 from vmherd.events import DeviceAddedEvent, DeviceRemovedEvent
 from vmherd.guest.demo import DemoGuest
 from vmherd.guest.session import Session
-from vmherd.hypervisors.qemu import helpers
+from vmherd.hypervisors.qemu import helpers, keeper
+from vmherd.hypervisors.qemu.folders import for_uri
 from vmherd.hypervisors.qemu.monitor import connected
 
 pytestmark = pytest.mark.qemu
@@ -100,8 +103,11 @@ async def leftovers(domain: Domain, root: Path) -> dict[str, set[str]]:
 
 async def opened(domain: Domain) -> list[str]:
     """The files that the guest's QEMU holds open."""
-    folder = Path(f"/proc/{(await domain.info()).pid}/fd")
-    return [str(link.readlink()) for link in folder.iterdir() if link.is_symlink()]
+    found = []
+    for link in Path(f"/proc/{(await domain.info()).pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.append(str(link.readlink()))
+    return found
 
 
 async def names(domain: Domain) -> list[str]:
@@ -335,6 +341,12 @@ async def test_a_manager_that_dies_when_qemu_has_the_device_leaves_it_to_the_gue
 ) -> None:
     domain = await host.create(GUEST.format(more=""), paused=True)
     image = sized(tmp_path / "image.raw")
+
+    async def is_kept() -> bool:
+        return keeper.is_present(for_uri(parse_uri(uri)))
+
+    await met(is_kept)
+    await asyncio.sleep(1)  # until the keeper has noted how the guest began, since nobody can write from now on
     database = sqlite3.connect(tmp_path / "state/state.db", isolation_level=None)
     database.execute("BEGIN IMMEDIATE")  # so that the manager cannot note the device
     try:
