@@ -84,9 +84,11 @@ async def test_every_operation_on_a_guest_with_all_common_devices(host: Host, tm
         await domain.undefine()
         await ear.hear(Lifecycle.UNDEFINED)
     assert ear.told() == [
+        (Lifecycle.RESUMED, "unpaused"),
         (Lifecycle.STARTED, "booted"),
         (Lifecycle.SUSPENDED, "paused"),
         (Lifecycle.RESUMED, "unpaused"),
+        (Lifecycle.SHUTDOWN, "host"),
         (Lifecycle.STOPPED, "destroyed"),
         (Lifecycle.UNDEFINED, "removed"),
     ]

@@ -61,11 +61,12 @@ async def test_a_guest_saved_to_a_file_goes_on_from_it(host: Host, tmp_path: Pat
         again = await host.restore(path)
         info = await again.info()
         assert (again.uuid, info.state, info.reason) == (domain.uuid, State.RUNNING, RunningReason.RESTORED)
-        await ear.hear(Lifecycle.STARTED)
+        await ear.hear(Lifecycle.RESUMED)
     assert ear.told() == [
         (Lifecycle.SUSPENDED, "paused"),
         (Lifecycle.STOPPED, "saved"),
         (Lifecycle.STARTED, "restored"),
+        (Lifecycle.RESUMED, "from snapshot"),
     ]
 
 

@@ -160,8 +160,12 @@ class Life:
             if paused:
                 set_state(live, State.PAUSED, PausedReason.MIGRATION if live.restored_from else PausedReason.USER)
                 return [begun, entry.event(Lifecycle.SUSPENDED, 4 if live.restored_from else 0)]
-            set_state(live, State.RUNNING, RunningReason.RESTORED if live.restored_from else RunningReason.BOOTED)
-            return [begun]
+            # libvirt tells, before or after, that the vCPUs were let go, too.
+            if live.restored_from:
+                set_state(live, State.RUNNING, RunningReason.RESTORED)
+                return [begun, entry.event(Lifecycle.RESUMED, 2)]
+            set_state(live, State.RUNNING, RunningReason.BOOTED)
+            return [entry.event(Lifecycle.RESUMED), begun]
 
         known = self.current(uuid, run)
         restored = known is not None and bool(known.restored_from)
@@ -313,9 +317,14 @@ class Life:
                 await reconcile.forget(self.table, self._folders, self.table.get(uuid), alias)
 
     async def reconcile(self, entry: Entry, live: Live, monitor: Monitor) -> None:
-        """Make the record tell what QEMU tells, after a time when nobody listened."""
+        """Make the record tell what QEMU tells, after a time when nobody listened.
+
+        Who holds the domain's job may be about to stop its vCPUs or to let them go, and notes that first.
+        """
         status = (await monitor.execute("query-status"))["status"]
         state, reason = _STATUS.get(status, (State.NOSTATE, 0))
+        if state in (State.RUNNING, State.PAUSED) and self._jobs.held(entry.uuid):
+            return
         match state:
             case State.RUNNING:
                 self.resumed(entry.uuid, live.id)
@@ -367,8 +376,11 @@ class Life:
 
 def _note_end(entry: Entry, live: Live) -> list[DomainEvent]:
     reason = _reason(live)
+    # libvirt tells that the host shut the machine down, as it hears from QEMU.
+    shut = reason is ShutoffReason.DESTROYED and live.ready and live.state is not State.SHUTDOWN
     mark_stopped(entry.record, reason)
-    return [entry.event(Lifecycle.STOPPED, _STOPPED[reason])]
+    before = [entry.event(Lifecycle.SHUTDOWN, 2)] if shut else []
+    return [*before, entry.event(Lifecycle.STOPPED, _STOPPED[reason])]
 
 
 def _clear(folders: Folders, entry: Entry, live: Live) -> None:

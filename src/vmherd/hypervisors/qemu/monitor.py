@@ -180,11 +180,12 @@ async def _greeted(path: Path, listener: EventListener | None) -> tuple[QMPClien
         client.logger.setLevel(logging.CRITICAL)
         if listener:
             client.register_listener(listener)
+        connection = connect_unix(path)
         try:
-            connection = connect_unix(path)
             await client.connect(connection)
         except BaseException as problem:
             await _leave(client)
+            connection.close()  # who was interrupted early has it still, and QEMU would wait for him
             if not isinstance(problem, ConnectError) or not isinstance(problem.exc, EOFError | QMPError):
                 raise
             await asyncio.sleep(0.05)

@@ -113,8 +113,8 @@ class Outgoing:
 
     async def _pause(self, reason: PausedReason) -> None:
         if self._running:
-            self._life.paused(self._uuid, self._live.id, reason)
             async with self._reach() as monitor:
+                self._life.paused(self._uuid, self._live.id, reason)
                 await monitor.execute("stop")
 
     async def _write(self, offset: int, compression: Compression, *, bypass_cache: bool) -> None:
