@@ -169,8 +169,8 @@ async def visible(call: Call, uuids: Sequence[str]) -> list[str] | None:
     """Those of the domains, by default of all, that the caller may read; None stands for all."""
     if call.client.holder.sees_all(reading=True):
         return list(uuids) or None
-    known = [info.uuid for info in await call.domains(reading=True)]
-    return [uuid for uuid in uuids if uuid in known] if uuids else known
+    known = dict.fromkeys(info.uuid for info in await call.domains(reading=True))
+    return [uuid for uuid in uuids if uuid in known] if uuids else list(known)
 
 
 #: What domains that do not change are told with, again and again.
