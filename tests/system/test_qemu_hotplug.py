@@ -421,6 +421,9 @@ async def bridged(uri: str) -> None:
         assert "<source bridge='br8'/>" in await domain.xml()
         with pytest.raises(HostError, match="no bridge 'br9'"):
             await domain.devices.update(card.format("br9"))
+        with pytest.raises(HostError, match="in use"):
+            await domain.devices.attach(card.format("br7").replace("00:07'", "00:08'"))
+        assert (net / "port7/master").readlink().name == "br8"
         usb = card.format("br7").replace("port7", "port9").replace("00:07'", "00:09'").replace("virtio", "usb-net")
         usb = usb.replace("<driver queues='2'/>", "")
         await domain.devices.attach(usb)

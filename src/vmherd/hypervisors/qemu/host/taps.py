@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _TUNSETIFF = 0x400454CA
 _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR, _IFF_MULTI_QUEUE = 0x0002, 0x1000, 0x4000, 0x0100
+#: Take no device that is there: one of several queues would let a second card in beside the first.
+_IFF_TUN_EXCL = 0x8000
 #: A name and its zero byte (IFNAMSIZ), and what the kernel replaces by a number.
 _NAME_SIZE = 15
 _PATTERN = "vnet%d"
@@ -93,11 +95,13 @@ def _open(interface: Interface) -> tuple[str, list[int]]:
     flags |= _IFF_VNET_HDR if is_virtio(interface) else 0
     flags |= _IFF_MULTI_QUEUE if count > 1 else 0
     path = interface.backend.tap if interface.backend and interface.backend.tap else "/dev/net/tun"
+    ours = count > 1 and not (interface.target and interface.target.managed is False)
     fds: list[int] = []
     try:
-        for _ in range(count):
+        for number in range(count):
             fds.append(os.open(path, os.O_RDWR | os.O_CLOEXEC))
-            told = fcntl.ioctl(fds[-1], _TUNSETIFF, struct.pack("16sH22x", os.fsencode(wanted), flags))
+            how = flags | (_IFF_TUN_EXCL if ours and number == 0 else 0)
+            told = fcntl.ioctl(fds[-1], _TUNSETIFF, struct.pack("16sH22x", os.fsencode(wanted), how))
             wanted = os.fsdecode(told[:16].rstrip(b"\0"))
     except OSError as problem:
         for fd in fds:

@@ -18,15 +18,10 @@ def arguments(text: str) -> dict[str, object]:
     """What ``chardev-add`` takes for the value of one ``-chardev``."""
     kind, *rest = (word.replace(",,", ",") for word in _WORD.findall(text))
     words = dict(word.split("=", 1) for word in rest)
-    data, kind = _data(kind, words), _KINDS.get(kind, kind)
-    for name, ours in (("logfile", "logfile"), ("logappend", "logappend")):
-        if ours in words:
-            data[name] = words[ours] if name == "logfile" else _switch(words[ours])
+    data = _data(kind, words)
+    data |= {"logfile": words["logfile"]} if "logfile" in words else {}
+    data |= {"logappend": _switch(words["logappend"])} if "logappend" in words else {}
     return {"id": words["id"], "backend": {"type": kind, "data": data}}
-
-
-#: Where the monitor has another word.
-_KINDS = {"spicevmc": "spicevmc", "spiceport": "spiceport"}
 
 
 def _data(kind: str, words: Words) -> dict[str, object]:
