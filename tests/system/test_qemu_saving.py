@@ -81,7 +81,8 @@ async def test_a_managed_image_is_used_by_the_next_start_and_gone_then(host: Hos
     assert (info.state, info.reason, info.managed_save) == (State.PAUSED, PausedReason.MIGRATION, False)
     assert not list((tmp_path / "state" / "save").iterdir())
     await domain.resume()
-    await domain.managed_save()
+    await domain.managed_save(xml=(await domain.xml()).replace("<memory", "<title>T</title><memory", 1))
+    assert "<title>T</title>" in await domain.managed_save_xml()
     await domain.start(force_boot=True)
     assert (await domain.info()).reason == RunningReason.BOOTED
 
@@ -200,6 +201,7 @@ async def test_an_image_counts_until_the_guest_goes_on_from_it(host: Host, uri: 
     code = "import sys, vmherd\nwith vmherd.connect(sys.argv[1]) as host:\n    host.domain('web').start()\n"
     with subprocess.Popen([sys.executable, "-c", code, uri]) as starter:
         await until(domain, State.PAUSED)
+        await asyncio.sleep(1)  # reading the image takes longer
         starter.kill()
     await until(domain, State.SHUTOFF)
     assert (await domain.info()).managed_save

@@ -56,7 +56,9 @@ class SavingOperations(Driver):
         """Replace the document in an image, and how its guest goes on.  OperationFailed if it has no room there."""
         self._unsupported("saved_define")
 
-    async def domain_managed_save(self, uuid: str, *, bypass_cache: bool = False, running: bool | None = None) -> None:
+    async def domain_managed_save(
+        self, uuid: str, *, xml: str = "", bypass_cache: bool = False, running: bool | None = None
+    ) -> None:
         """Save a running guest where the driver keeps such images, for its next start to go on from.
 
         Raises InvalidState for a transient one.

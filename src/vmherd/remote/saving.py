@@ -7,6 +7,7 @@ from pathlib import Path
 from vmherd.driver.saving import DumpFormat
 from vmherd.driver.types import DomainInfo
 from vmherd.remote.connection import RemoteConnection
+from vmherd.rpc.params import typed
 
 #: virDomainSaveRestoreFlags and virDomainCoreDumpFlags.
 _BYPASS_CACHE, _RUNNING, _PAUSED, _RESET_NVRAM = 1, 2, 4, 8
@@ -48,8 +49,14 @@ class RemoteSaving(RemoteConnection):
         self.require_writable()
         await self._call("domain_save_image_define_xml", str(path), xml, _goes_on(running))
 
-    async def domain_managed_save(self, uuid: str, *, bypass_cache: bool = False, running: bool | None = None) -> None:
-        await self._long(uuid, "domain_managed_save", _BYPASS_CACHE * bypass_cache | _goes_on(running))
+    async def domain_managed_save(
+        self, uuid: str, *, xml: str = "", bypass_cache: bool = False, running: bool | None = None
+    ) -> None:
+        flags = _BYPASS_CACHE * bypass_cache | _goes_on(running)
+        if xml:
+            await self._long(uuid, "domain_save_params", typed({"dxml": xml}), flags)
+        else:
+            await self._long(uuid, "domain_managed_save", flags)
 
     async def domain_managed_save_remove(self, uuid: str) -> None:
         await self._change(uuid, "domain_managed_save_remove", 0)

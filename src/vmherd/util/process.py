@@ -204,6 +204,8 @@ def is_stopped(pid: int) -> bool:
 
 def send_signal(process: ProcessId, number: signal.Signals) -> bool:
     """Signal that very process; whether it was there.  The pidfd makes sure that no other one is hit."""
+    if process.pid <= 0:
+        return False
     try:
         fd = os.pidfd_open(process.pid)
     except ProcessLookupError:

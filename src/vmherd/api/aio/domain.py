@@ -128,9 +128,9 @@ class Domain:
         """
         await self._driver.domain_save(self.uuid, absolute(path), xml=xml, bypass_cache=bypass_cache, running=running)
 
-    async def managed_save(self, *, bypass_cache: bool = False, running: bool | None = None) -> None:
+    async def managed_save(self, *, xml: str = "", bypass_cache: bool = False, running: bool | None = None) -> None:
         """Save the running guest where its next start finds it and goes on from.  For the rest see ``save``."""
-        await self._driver.domain_managed_save(self.uuid, bypass_cache=bypass_cache, running=running)
+        await self._driver.domain_managed_save(self.uuid, xml=xml, bypass_cache=bypass_cache, running=running)
 
     async def remove_managed_save(self) -> None:
         """Forget the managed image, so that the guest boots next time.  Raises HostError if there is none."""

@@ -120,9 +120,9 @@ class Domain:
         """
         self._loop.run(self._wrapped.save(path, xml=xml, bypass_cache=bypass_cache, running=running))
 
-    def managed_save(self, *, bypass_cache: bool = False, running: bool | None = None) -> None:
+    def managed_save(self, *, xml: str = "", bypass_cache: bool = False, running: bool | None = None) -> None:
         """Save the running guest where its next start finds it and goes on from.  For the rest see ``save``."""
-        self._loop.run(self._wrapped.managed_save(bypass_cache=bypass_cache, running=running))
+        self._loop.run(self._wrapped.managed_save(xml=xml, bypass_cache=bypass_cache, running=running))
 
     def remove_managed_save(self) -> None:
         """Forget the managed image, so that the guest boots next time.  Raises HostError if there is none."""

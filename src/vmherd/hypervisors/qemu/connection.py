@@ -73,8 +73,8 @@ class QemuConnection(LocalDriver):
         """Look after guests that nobody looked after: their keeper or their start may have been killed."""
         living = [entry for entry in self.table.all() if entry.live]
         kept = not living or keeper.is_present(self._folders)
-        tests = (self._life.abandoned, self._life.gone, self._life.interrupted)
-        lonely = [entry for entry in living if not kept or any(test(entry) for test in tests)]
+        life = self._life
+        lonely = [entry for entry in living if not kept or life.broken_off(entry) or life.gone(entry)]
         await asyncio.gather(*map(self._life.attend, lonely))  # at once: one that is silent takes its time
         if not kept and any(entry.live for entry in self.table.all()):
             keeper.ensure(self._folders, self.uri.text)

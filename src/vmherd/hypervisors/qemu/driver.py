@@ -230,6 +230,8 @@ class QemuDriver(
     async def domain_poweroff(self, uuid: str, *, graceful: bool = False) -> None:
         self.require_writable()
         live = self._alive(self.table.get(uuid))
+        if not live.pid and self._jobs.held(uuid):
+            raise Busy("its start has just begun", hint="try again in a moment, or end the start with 'vmherd abort'")
         # No job: pulling the plug must work whatever else hangs.
         if not await self._life.stop(uuid, live, ShutoffReason.DESTROYED, force=not graceful):
             raise Busy("QEMU did not end by itself", hint="without 'graceful' it is killed")

@@ -79,7 +79,7 @@ class Keeper:
             assert entry.live is not None
             key = (entry.uuid, entry.live.id)
             if key in self._watched:
-                if entry.uuid not in self._mending and self._life.interrupted(entry):
+                if entry.uuid not in self._mending and self._life.broken_off(entry):
                     self._mending[entry.uuid] = asyncio.create_task(self._mend(entry))
                 continue
             if self._life.abandoned(entry):

@@ -103,15 +103,17 @@ class Life:
         return None
 
     def resumed(self, uuid: str, run: int) -> None:
-        """The vCPUs run."""
+        """The vCPUs run.  While the guest's state is written, only who writes it says so (`put_right`)."""
 
         def step(entry: Entry, live: Live) -> list[DomainEvent]:
             woken = live.state is State.PMSUSPENDED
-            unpaused = live.writing.cancelled if live.writing else RunningReason.UNPAUSED
-            set_state(live, State.RUNNING, RunningReason.WAKEUP if woken else unpaused)
+            set_state(live, State.RUNNING, RunningReason.WAKEUP if woken else RunningReason.UNPAUSED)
             return [entry.event(Lifecycle.STARTED, 4) if woken else entry.event(Lifecycle.RESUMED)]
 
-        self.change(uuid, run, step, when=lambda live: live.ready and live.state is not State.RUNNING)
+        def when(live: Live) -> bool:
+            return live.ready and live.state is not State.RUNNING and live.writing is None
+
+        self.change(uuid, run, step, when=when)
 
     def paused(self, uuid: str, run: int, reason: PausedReason) -> None:
         """The vCPUs stand still; what is known of it already counts more than an unknown reason."""
@@ -267,6 +269,10 @@ class Life:
         if entry.live is None or not entry.live.ready or self._jobs.held(entry.uuid):
             return False
         return entry.live.writing is not None or journal.is_there(self._folders.guest(entry.uuid))
+
+    def broken_off(self, entry: Entry) -> bool:
+        """Whether somebody who is no more was starting the guest, or writing its state to a file."""
+        return self.abandoned(entry) or self.interrupted(entry)
 
     async def put_right(self, uuid: str) -> None:
         """Bring to an end what somebody left half-done: all of it, or nothing.

@@ -186,7 +186,8 @@ async def _greeted(path: Path, listener: EventListener | None) -> tuple[QMPClien
         except BaseException as problem:
             await _leave(client)
             connection.close()  # who was interrupted early has it still, and QEMU would wait for him
-            if not isinstance(problem, ConnectError) or not isinstance(problem.exc, EOFError | QMPError):
+            late = isinstance(problem, ConnectError) and isinstance(problem.exc, EOFError | QMPError | ConnectionError)
+            if not late:
                 raise
             await asyncio.sleep(0.05)
         else:

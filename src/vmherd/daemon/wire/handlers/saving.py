@@ -8,7 +8,7 @@ from vmherd.daemon.wire.client import Call
 from vmherd.daemon.wire.dispatch import remote
 from vmherd.daemon.wire.flags import DomainRef, not_both, only
 from vmherd.driver.saving import DumpFormat
-from vmherd.errors import InvalidArgument
+from vmherd.errors import ArgumentUnsupported, InvalidArgument
 from vmherd.rpc.xdr import TypedParam
 
 _BYPASS_CACHE, _RUNNING, _PAUSED, _RESET_NVRAM = 1, 2, 4, 8
@@ -29,10 +29,10 @@ def _running(flags: int) -> bool | None:
 
 
 def _texts(params: list[TypedParam]) -> dict[str, str]:
-    """The file and the document that were told by name.  Raises InvalidArgument for anything else."""
+    """The file and the document that were told by name.  Raises ArgumentUnsupported for anything else."""
     for param in params:
         if param.name not in (_FILE, _DXML) or not isinstance(param.value, str):
-            raise InvalidArgument(f"parameter '{param.name}' not supported")
+            raise ArgumentUnsupported(f"parameter '{param.name}' not supported")
     return {param.name: str(param.value) for param in params}
 
 
@@ -57,10 +57,8 @@ async def domain_save_params(call: Call, dom: DomainRef, params: list[TypedParam
     told = _texts(params)
     if _FILE in told:
         await _save(call, dom, told[_FILE], told.get(_DXML, ""), flags)
-        return
-    if _DXML in told:
-        raise InvalidArgument("a document can be replaced in a file that is named only", hint="name the file, too")
-    await domain_managed_save(call, dom, flags)
+    else:
+        await _managed_save(call, dom, told.get(_DXML, ""), flags)
 
 
 async def _restore(call: Call, path: str, xml: str, flags: int) -> None:
@@ -106,8 +104,13 @@ async def domain_save_image_define_xml(call: Call, path: str, xml: str, flags: i
 
 @remote
 async def domain_managed_save(call: Call, dom: DomainRef, flags: int) -> None:
+    await _managed_save(call, dom, "", flags)
+
+
+async def _managed_save(call: Call, dom: DomainRef, xml: str, flags: int) -> None:
     only(flags, _SAVE)
-    await call.driver.domain_managed_save(dom.uuid, bypass_cache=bool(flags & _BYPASS_CACHE), running=_running(flags))
+    bypass_cache, running = bool(flags & _BYPASS_CACHE), _running(flags)
+    await call.driver.domain_managed_save(dom.uuid, xml=xml, bypass_cache=bypass_cache, running=running)
 
 
 @remote

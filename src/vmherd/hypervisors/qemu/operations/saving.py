@@ -31,8 +31,10 @@ class QemuSaving(QemuConnection):
     ) -> None:
         await self._save(uuid, path, xml=xml, bypass_cache=bypass_cache, running=running)
 
-    async def domain_managed_save(self, uuid: str, *, bypass_cache: bool = False, running: bool | None = None) -> None:
-        await self._save(uuid, None, xml="", bypass_cache=bypass_cache, running=running)
+    async def domain_managed_save(
+        self, uuid: str, *, xml: str = "", bypass_cache: bool = False, running: bool | None = None
+    ) -> None:
+        await self._save(uuid, None, xml=xml, bypass_cache=bypass_cache, running=running)
 
     async def _save(self, uuid: str, path: Path | None, *, xml: str, bypass_cache: bool, running: bool | None) -> None:
         """To ``path``, or with None to the managed image."""

@@ -7,9 +7,10 @@ tell, and put it right: before ``Life.saved`` the guest goes on as it was, after
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from vmherd.driver.types import PausedReason, RunningReason, ShutoffReason, State
@@ -22,6 +23,8 @@ from vmherd.hypervisors.qemu.saved.image import Compression, Image
 from vmherd.state.domains import Entry, Live, Writing
 from vmherd.state.jobs import Job
 from vmherd.util.files import on_host
+
+log = logging.getLogger("vmherd.qemu")
 
 
 class Outgoing:
@@ -95,8 +98,10 @@ class Outgoing:
         try:
             yield
         except BaseException:
-            with suppress(HypervisorError):  # then whoever next looks after the guest tries again
+            try:
                 await self._life.put_right(self._uuid)
+            except HypervisorError as problem:  # whoever next looks after the guest tries again
+                log.warning("cannot let the guest %s go on yet: %s", self._uuid, problem)
             raise
 
     def _note(self, path: str, reason: RunningReason) -> None:
