@@ -144,7 +144,7 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "qemu.toml").write_text("save_image_format = 'gzip'\n")
     program = tmp_path / "bin" / "gzip"
     program.parent.mkdir()
-    lines = ["import os, time", "while data := os.read(0, 4096):", "    os.write(1, data)", "    time.sleep(0.05)"]
+    lines = ["import os, time", "while data := os.read(0, 8192):", "    os.write(1, data)", "    time.sleep(0.05)"]
     program.write_text("\n".join([f"#!{sys.executable}", *lines, ""]))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
@@ -201,7 +201,10 @@ async def test_an_image_counts_until_the_guest_goes_on_from_it(host: Host, uri: 
     code = "import sys, vmherd\nwith vmherd.connect(sys.argv[1]) as host:\n    host.domain('web').start()\n"
     with subprocess.Popen([sys.executable, "-c", code, uri]) as starter:
         await until(domain, State.PAUSED)
-        await asyncio.sleep(1)  # reading the image takes longer
+        async with asyncio.timeout(20):
+            while not (await domain.info()).pid:
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)  # reading the image takes longer
         starter.kill()
     await until(domain, State.SHUTOFF)
     assert (await domain.info()).managed_save
