@@ -95,6 +95,8 @@ def answers(program: str, *, early: bool = False) -> Callable[[Function], Functi
 
     def register(function: Function) -> Function:
         procedure = owner.by_name[function.__name__]
+        if (owner.number, procedure.number) in _handlers:
+            raise TypeError(f"{procedure.name} has two handlers")
         _handlers[owner.number, procedure.number] = Handler(procedure, function, early=early)
         return function
 
