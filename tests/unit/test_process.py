@@ -18,6 +18,7 @@ from vmherd.util.process import (
     identify,
     is_alive,
     resident_size,
+    send_signal,
     spawn,
     wait_exit,
 )
@@ -127,3 +128,9 @@ def test_cpu_and_memory_of_a_process_are_counted() -> None:
     assert sum(cpu_times(os.getpid())) > 0
     assert (resident_size(os.getpid()) or 0) > 1 << 20
     assert resident_size(2**22 - 3) is None
+
+
+async def test_a_process_that_never_began_is_ended_already() -> None:
+    nobody = ProcessId(0, 0, "")
+    assert not send_signal(nobody, signal.SIGTERM)
+    assert await end(nobody)
