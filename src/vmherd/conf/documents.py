@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from vmherd.conf import backup, checkpoint, domain, interface, nodedev, secret, snapshot, storage
+from vmherd.conf import backup, checkpoint, domain, interface, network, nodedev, secret, snapshot, storage
 from vmherd.conf.capabilities import HostCapabilities
 from vmherd.conf.domaincaps import DomainCapabilities
 from vmherd.conf.status import DomainStatus
@@ -60,6 +60,8 @@ KNOWN: dict[str, Known] = {
     "domainbackup": Known(backup.Backup, backup.parse_backup, backup.check),
     "pool": Known(storage.Pool, storage.parse_pool, _complete),
     "volume": Known(storage.Volume, _volume, _complete),
+    "network": Known(network.Network, network.parse_network, _complete),
+    "networkport": Known(network.NetworkPort, network.parse_port, _complete),
     "device": Known(nodedev.Device, nodedev.parse_device, _complete),
     "interface": Known(interface.Interface, interface.parse_interface, _complete),
     "secret": Known(secret.Secret, secret.parse_secret, _complete),

@@ -172,7 +172,7 @@ def _parse_float(text: str) -> float:
 _FLOAT = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
 
 
-def _parse_mac(text: str) -> str:
+def parse_mac(text: str) -> str:
     if not _MAC.fullmatch(text):
         raise BadValue(f"{shown(text)} is not a MAC address", "write it like 52:54:00:12:34:56")
     return ":".join(pair.zfill(2) for pair in text.lower().split(":"))
@@ -248,7 +248,7 @@ YesNo = Annotated[bool, words("yes", "no")]
 Size = Annotated[int, SizeCodec("KiB"), Meta(ge=0)]
 NaturalSize = Annotated[int, SizeCodec("KiB", natural=True), Meta(ge=0)]
 SizeInBytes = Annotated[int, SizeCodec("bytes"), Meta(ge=0)]
-Mac = Annotated[str, Codec(_parse_mac)]
+Mac = Annotated[str, Codec(parse_mac)]
 Uuid = Annotated[str, Codec(_parse_uuid)]
 CpuSet = Annotated[tuple[int, ...], Codec(parse_cpus, format_cpus)]
 
