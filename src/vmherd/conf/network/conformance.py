@@ -18,8 +18,7 @@ def networks(case: Case) -> str:
 def updates(case: Case) -> str:
     """A network with one of its sections updated."""
     command, section = (
-        kind[case.params[name].replace("-", "_").upper()]
-        for kind, name in ((Command, "command"), (Section, "section"))
+        kind[case.params[name].replace("-", "_").upper()] for kind, name in ((Command, "command"), (Section, "section"))
     )
     network = parse_network(case.input)
     return _written(case, update(network, command, section, case.params["parent_index"], case.aux["update"]))

@@ -73,6 +73,8 @@ class PortGroup(Element, tag="portgroup"):
             raise ValueError("a port group must have a name")
         if self.bandwidth == NetworkBandwidth():
             self.bandwidth = None
+        if self.virtualport == NetworkVirtualPort():
+            self.virtualport = None
 
 
 class DnsmasqOption(Element, tag=_DNSMASQ + "option", prefix="dnsmasq"):

@@ -110,11 +110,19 @@ def parse_port(text: str | bytes) -> NetworkPort:
     if not port.owner.name:
         raise DocumentError("the owner has no name", place="networkport/owner/name")
     port.group = port.group or None
-    for name, empty in (("bandwidth", PortBandwidth()), ("port", Isolation()), ("rxfilters", RxFilters())):
+    for name, empty in _EMPTY.items():
         if getattr(port, name) == empty:
             setattr(port, name, None)
     port.plug = _completed(port.plug) if port.plug and port.plug.type is not PlugType.NONE else None
     return port
+
+
+_EMPTY = {
+    "virtualport": NetworkVirtualPort(),
+    "bandwidth": PortBandwidth(),
+    "port": Isolation(),
+    "rxfilters": RxFilters(),
+}
 
 
 def _completed(plug: Plug) -> Plug:

@@ -6,8 +6,9 @@ Source: virNetworkDefParseXML and virNetworkForwardDefParseXML of libvirt 9.0
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from vmherd.conf.network.dns import Dns
+from vmherd.conf.network.dns import Dns, DnsHost, Srv, Txt
 from vmherd.conf.network.forward import Forward, ForwardInterface, ForwardMode
 from vmherd.conf.network.network import Bridge, DnsmasqOptions, Network
 from vmherd.conf.network.shared import Isolation, NetworkBandwidth
@@ -98,9 +99,9 @@ def _check_ips(network: Network) -> None:
     for number, ip in enumerate(network.ips, start=1):
         place = f"network/ip[{number}]/dhcp"
         for each in ip.dhcp.ranges if ip.dhcp else []:
-            located(f"{place}/range", lambda ip=ip, each=each: ip.check_range(each))
+            located(f"{place}/range", partial(ip.check_range, each))
         for host in ip.dhcp.hosts if ip.dhcp else []:
-            located(f"{place}/host", lambda ip=ip, host=host: host.check(ip))
+            located(f"{place}/host", partial(host.check, ip))
 
 
 def located(place: str, check: Callable[[], None]) -> None:
@@ -114,7 +115,8 @@ def located(place: str, check: Callable[[], None]) -> None:
 def _check_dns(dns: Dns | None) -> None:
     if dns is None:
         return
-    for each in (*dns.txts, *dns.srvs, *dns.hosts):
+    records: list[Txt | Srv | DnsHost] = [*dns.txts, *dns.srvs, *dns.hosts]
+    for each in records:
         located(f"network/dns/{each.__xml__.tag}", each.check)
     if not dns.wanted and (dns.forwarders or dns.txts or dns.srvs or dns.hosts):
         raise DocumentError("there are records although DNS is disabled", place="network/dns")
@@ -153,7 +155,9 @@ def _check_mode(network: Network) -> None:
     if bridge is None or mode in ROUTED:
         return
     if bridge.stp is not None or bridge.delay or bridge.zone is not None:
-        raise DocumentError(f"a bridge in mode '{mode}' is not ours: it has no stp, delay or zone", place="network/bridge")
+        raise DocumentError(
+            f"a bridge in mode '{mode}' is not ours: it has no stp, delay or zone", place="network/bridge"
+        )
     if mode is not _M.BRIDGE and (bridge.name is not None or bridge.mac_table_manager is not None):
         raise DocumentError(f"there is no bridge in mode '{mode}'", place="network/bridge", hint="remove it")
     if bridge.name is not None and forward and (forward.interfaces or forward.pf):

@@ -58,8 +58,17 @@ class NetworkVlanTag(VlanTag):
             raise ValueError(f"vlan tag id {self.id} is too large: the largest is 4095")
 
 
+def _trunk(text: str) -> bool:
+    if text.lower() not in ("yes", "no"):
+        raise ValueError(f"{text!r} is neither 'yes' nor 'no'")
+    return text.lower() == "yes"
+
+
+Trunk = Annotated[bool, Codec(_trunk, lambda value: "yes" if value else "no")]
+
+
 class NetworkVlan(Vlan):
-    trunk: LooseYes | None = attr()
+    trunk: Trunk | None = attr()
     tags: list[NetworkVlanTag] = children()  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
@@ -121,6 +130,8 @@ class NetworkVirtualPort(VirtualPort):
                 raise ValueError(f"a virtualport of type {self.type} has no {name}")
         if given == NetworkPortParameters():
             self.parameters = None
+        elif given and self.type is PortType.MIDONET:
+            given.profileid = None
 
 
 class NetworkRate(Rate):

@@ -54,8 +54,7 @@ def configuration(network: Network, folder: Path, *, pid_file: Path | None = Non
 
 def hosts_file(network: Network) -> str:
     """The text of the file of guests with a fixed address, empty if there is none."""
-    serving = [ip.dhcp for ip in _serving(network) if ip.dhcp]
-    return "".join(f"{_host(host, ip)}\n" for ip, dhcp in zip(_serving(network), serving) for host in dhcp.hosts)
+    return "".join(f"{_host(host, ip)}\n" for ip in _serving(network) if ip.dhcp for host in ip.dhcp.hosts)
 
 
 def additional_hosts_file(network: Network) -> str:
@@ -65,7 +64,7 @@ def additional_hosts_file(network: Network) -> str:
 
 
 def file_of(network: Network, folder: Path, kind: str) -> Path:
-    """A file beside the configuration.  libvirt writes the name as in XML: guests may rely on nothing else."""
+    """A file beside the configuration.  Its name is escaped as in XML, as libvirt does."""
     name = escape(network.name or "", {"'": "&apos;", '"': "&quot;"})
     return folder / f"{name}.{kind}"
 
