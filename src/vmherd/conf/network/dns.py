@@ -5,8 +5,11 @@ Source: virNetworkDNSDefParseXML of libvirt and what it calls
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from vmherd.conf.network.forward import PortNumber
 from vmherd.conf.network.shared import Address
-from vmherd.util.xmlmodel import Element, UInt, YesNo, attr, children, leaf
+from vmherd.util.xmlmodel import Element, YesNo, attr, children, leaf, whole
 
 
 class Forwarder(Element, tag="forwarder"):
@@ -15,7 +18,8 @@ class Forwarder(Element, tag="forwarder"):
     domain: str | None = attr()
     addr: Address | None = attr()
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises ValueError for one that says nothing."""
         if self.domain is None and self.addr is None:
             raise ValueError("a forwarder must have at least one of addr and domain")
 
@@ -26,16 +30,19 @@ class Txt(Element, tag="txt"):
     name: str = attr()
     value: str | None = attr()
 
-    def __post_init__(self) -> None:
+    def sound(self) -> None:
+        """Raises ValueError for a name that cannot be."""
         if " " in self.name:
             raise ValueError(f"the name {self.name!r} of a TXT record cannot have a blank")
 
     def check(self) -> None:
         """Raises ValueError unless it is complete."""
+        self.sound()
         if self.value is None:
             raise ValueError(f"the TXT record {self.name!r} has no value")
 
 
+ServicePort = Annotated[int, whole(1, 65535)]
 _SERVICE_SIZE = 482  # bytes: DNS_RECORD_LENGTH_SRV of libvirt
 
 
@@ -46,23 +53,24 @@ class Srv(Element, tag="srv"):
     protocol: str | None = attr()
     domain: str | None = attr()
     target: str | None = attr()
-    port: UInt | None = attr()
-    priority: UInt | None = attr()
-    weight: UInt | None = attr()
+    port: ServicePort | None = attr()
+    priority: PortNumber | None = attr()
+    weight: PortNumber | None = attr()
 
     def __post_init__(self) -> None:
+        self.priority, self.weight = self.priority or None, self.weight or None
+
+    def sound(self) -> None:
+        """Raises ValueError for parts that do not go together."""
         if len((self.service or "").encode()) > _SERVICE_SIZE:
             raise ValueError(f"the service of an SRV record has at most {_SERVICE_SIZE} bytes")
         for name in ("port", "priority", "weight"):
-            value = getattr(self, name)
-            if value is not None and self.target is None:
+            if getattr(self, name) is not None and self.target is None:
                 raise ValueError(f"{name} is not permitted without target")
-            if value is not None and not (name == "port") <= value <= 65535:
-                raise ValueError(f"{value} is not a {name} of an SRV record")
-        self.priority, self.weight = self.priority or None, self.weight or None
 
     def check(self) -> None:
         """Raises ValueError unless it is complete."""
+        self.sound()
         if self.service is None or self.protocol is None:
             raise ValueError("an SRV record must have service and protocol")
 
@@ -75,6 +83,9 @@ class DnsHost(Element, tag="host"):
 
     def __post_init__(self) -> None:
         self.names = [name for name in self.names if name]
+
+    def sound(self) -> None:
+        """Raises ValueError for one that says nothing."""
         if self.ip is None and not self.names:
             raise ValueError("a DNS host must have ip and hostname")
 

@@ -6,11 +6,18 @@ Source: virNetworkForwardDefParseXML and virNetworkForwardNatDefParseXML of libv
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 from vmherd.conf.network.shared import Address, DriverName, LooseYes
 from vmherd.errors import InvalidArgument
 from vmherd.util import addresses
-from vmherd.util.xmlmodel import Element, Hex, Hex2, Hex4, UInt, YesNo, attr, child, children
+from vmherd.util.xmlmodel import Element, UInt, YesNo, attr, child, children, hexadecimal, whole
+
+PortNumber = Annotated[int, whole(0, 65535)]
+PciDomain = Annotated[int, hexadecimal(4, 0xFFFF)]
+PciBus = Annotated[int, hexadecimal(2, 0xFF)]
+PciSlot = Annotated[int, hexadecimal(2, 0x1F)]
+PciFunction = Annotated[int, hexadecimal(1, 7)]
 
 
 class ForwardMode(StrEnum):
@@ -35,7 +42,8 @@ class NatAddresses(Element, tag="address"):
     start: Address = attr()
     end: Address = attr()
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises ValueError unless they are a range of IPv4."""
         try:
             addresses.range_size(addresses.parse(self.start, "inet"), addresses.parse(self.end, "inet"))
         except InvalidArgument as problem:
@@ -43,11 +51,12 @@ class NatAddresses(Element, tag="address"):
 
 
 class NatPorts(Element, tag="port"):
-    start: UInt = attr()
-    end: UInt = attr()
+    start: PortNumber = attr()
+    end: PortNumber = attr()
 
-    def __post_init__(self) -> None:
-        if not self.start <= self.end <= 65535:
+    def check(self) -> None:
+        """Raises ValueError for a range that falls."""
+        if self.start > self.end:
             raise ValueError(f"{self.start}-{self.end} is not a range of ports")
 
 
@@ -84,16 +93,10 @@ class ForwardAddress(Element, tag="address", json={"kind": "address"}):
     """A virtual function to hand to a guest."""
 
     type: AddressType = attr()
-    domain: Hex4 = attr(default=0, always=True)
-    bus: Hex2 = attr(default=0, always=True)
-    slot: Hex2 = attr(default=0, always=True)
-    function: Hex = attr(default=0, always=True)
-
-    def __post_init__(self) -> None:
-        for name, most in (("domain", 0xFFFF), ("bus", 0xFF), ("slot", 0x1F), ("function", 7)):
-            value = getattr(self, name)
-            if value > most:
-                raise ValueError(f"PCI address {name} {value:#x} is more than {most:#x}")
+    domain: PciDomain = attr(default=0, always=True)
+    bus: PciBus = attr(default=0, always=True)
+    slot: PciSlot = attr(default=0, always=True)
+    function: PciFunction = attr(default=0, always=True)
 
 
 class Forward(Element, tag="forward"):
@@ -106,13 +109,16 @@ class Forward(Element, tag="forward"):
     interfaces: list[ForwardInterface | ForwardAddress] = children()
 
     def __post_init__(self) -> None:
+        if self.driver and self.driver.name is None:
+            self.driver = None
+        self.managed = bool(self.managed) if self.mode is ForwardMode.HOSTDEV else None
+
+    def check(self) -> None:
+        """Raises ValueError for parts that exclude each other; an empty <nat> is dropped."""
         if self.nat and self.mode is not ForwardMode.NAT:
             raise ValueError("<nat> can only be used when mode is 'nat'")
         if self.nat == Nat():
             self.nat = None
-        if self.driver and self.driver.name is None:
-            self.driver = None
-        self.managed = bool(self.managed) if self.mode is ForwardMode.HOSTDEV else None
         if self.dev and not self.cards and (self.addresses or self.pf):
             raise ValueError("'dev' cannot be used beside <address> or <pf>")
 

@@ -20,6 +20,7 @@ class LeaseUnit(StrEnum):
     HOURS = "hours"
 
 
+#: dnsmasq gives nothing for less than two minutes.
 _SHORTEST = {LeaseUnit.SECONDS: 120, LeaseUnit.MINUTES: 2, LeaseUnit.HOURS: 1}
 
 
@@ -27,20 +28,18 @@ class Lease(Element, tag="lease"):
     """For how long an address is given; 0 is for ever."""
 
     expiry: ULong | None = attr()
-    unit: str | None = attr()
+    unit: LeaseUnit | None = attr()
 
     def __post_init__(self) -> None:
-        """dnsmasq gives nothing for less than two minutes."""
-        if self.expiry is None:
-            return
         if self.unit is None and self.expiry:
             self.unit = LeaseUnit.MINUTES
-        if self.unit is not None and self.unit not in list(LeaseUnit):
-            raise ValueError(f"{self.unit!r} is not one of: {', '.join(LeaseUnit)}")
-        if 0 < self.expiry < _SHORTEST[LeaseUnit(self.unit or LeaseUnit.MINUTES)]:
-            raise ValueError("a lease lasts at least 2 minutes")
         if self.expiry == 0:
             self.unit = None
+
+    def check(self) -> None:
+        """Raises ValueError for too short a time."""
+        if self.expiry and self.expiry < _SHORTEST[self.unit or LeaseUnit.MINUTES]:
+            raise ValueError("a lease lasts at least 2 minutes")
 
 
 class DhcpRange(Element, tag="range"):
@@ -63,6 +62,9 @@ class DhcpHost(Element, tag="host"):
 
     def __post_init__(self) -> None:
         self.lease = _told(self.lease)
+
+    def sound(self) -> None:
+        """Raises ValueError for values that cannot be."""
         if self.mac is not None and int(parse_mac(self.mac)[:2], 16) & 1:
             raise ValueError(f"{self.mac!r} is a multicast MAC address")
         if self.id is not None and set(self.id) - set("0123456789abcdefABCDEF:"):
@@ -73,8 +75,9 @@ class DhcpHost(Element, tag="host"):
     def same_mac(self, other: DhcpHost) -> bool:
         return bool(self.mac and other.mac) and parse_mac(self.mac or "") == parse_mac(other.mac or "")
 
-    def check(self, ip: Ip, *, partial: bool = False) -> None:
+    def check_in(self, ip: Ip, *, partial: bool = False) -> None:
         """Raises ValueError for a host of ``ip`` that says too little; one to be found may be ``partial``."""
+        self.sound()
         if self.mac is not None and ip.version == 6:
             raise ValueError(f"MAC address {self.mac!r} cannot be given to a host in an IPv6 network")
         if partial:
@@ -98,18 +101,7 @@ class Bootp(Element, tag="bootp"):
     """What guests load when they start from the network."""
 
     file: str | None = attr()
-    server: str | None = attr()
-
-    def __post_init__(self) -> None:
-        if self.file is not None and self.server is not None:
-            self.server = _server(self.server)
-
-
-def _server(text: str) -> str:
-    try:
-        return addresses.shown(addresses.parse(text))
-    except InvalidArgument as problem:
-        raise ValueError(str(problem)) from None
+    server: Address | None = attr()
 
 
 class Dhcp(Element, tag="dhcp"):
@@ -137,18 +129,21 @@ class Ip(Element, tag="ip"):
 
     def __post_init__(self) -> None:
         self.family, self.prefix = self.family or None, self.prefix or None
-        check_family("address", self.address, self.family)
-        if self.netmask is not None:
-            _check_netmask(self.address, self.netmask, self.prefix is not None)
-        most = 32 if self.version == 4 else 128
-        if (self.prefix or 0) > most:
-            raise ValueError(f"{self.prefix} is not a prefix of IPv{self.version}: the largest is {most}")
         if self.tftp and not self.tftp.root:
             self.tftp = None
         if self.dhcp and self.dhcp.bootp and (self.version == 6 or self.dhcp.bootp.file is None):
             self.dhcp.bootp = None
         if self.dhcp and not self.serves_dhcp:
             self.dhcp = None
+
+    def check(self) -> None:
+        """Raises ValueError for an address that contradicts itself."""
+        check_family("address", self.address, self.family)
+        if self.netmask is not None:
+            _check_netmask(self.address, self.netmask, self.prefix is not None)
+        most = 32 if self.version == 4 else 128
+        if (self.prefix or 0) > most:
+            raise ValueError(f"{self.prefix} is not a prefix of IPv{self.version}: the largest is {most}")
 
     @property
     def version(self) -> int:
@@ -196,7 +191,8 @@ class Route(Element, tag="route"):
     gateway: Address = attr()
     metric: UInt | None = attr()
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises ValueError for a route that leads to no network."""
         for name in ("address", "gateway"):
             check_family(name, getattr(self, name), self.family)
         if self.netmask is not None:

@@ -69,12 +69,13 @@ class PortGroup(Element, tag="portgroup"):
     bandwidth: NetworkBandwidth | None = child()
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise ValueError("a port group must have a name")
-        if self.bandwidth == NetworkBandwidth():
-            self.bandwidth = None
         if self.virtualport == NetworkVirtualPort():
             self.virtualport = None
+
+    def check(self) -> None:
+        """Raises ValueError for one without a name."""
+        if not self.name:
+            raise ValueError("a port group must have a name")
 
 
 class DnsmasqOption(Element, tag=_DNSMASQ + "option", prefix="dnsmasq"):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vmherd.conf.network.forward import ForwardDriver
+from vmherd.conf.network.checks import check_all
+from vmherd.conf.network.forward import ForwardDriver, PciBus, PciDomain, PciFunction, PciSlot
 from vmherd.conf.network.shared import (
     Isolation,
     MacTableManager,
@@ -16,7 +17,7 @@ from vmherd.conf.network.shared import (
     PortBandwidth,
 )
 from vmherd.errors import DocumentError
-from vmherd.util.xmlmodel import Element, Hex, Hex2, Hex4, Mac, Uuid, YesNo, attr, child, leaf, parse
+from vmherd.util.xmlmodel import Element, Mac, Uuid, YesNo, attr, child, leaf, parse
 
 
 class PlugType(StrEnum):
@@ -54,14 +55,10 @@ class RxFilters(Element, tag="rxfilters"):
 
 
 class PlugAddress(Element, tag="address"):
-    domain: Hex4 = attr(default=0, always=True)
-    bus: Hex2 = attr(default=0, always=True)
-    slot: Hex2 = attr(default=0, always=True)
-    function: Hex = attr(default=0, always=True)
-
-    def __post_init__(self) -> None:
-        if self.domain > 0xFFFF or self.bus > 0xFF or self.slot > 0x1F or self.function > 7:
-            raise ValueError("this is no PCI address")
+    domain: PciDomain = attr(default=0, always=True)
+    bus: PciBus = attr(default=0, always=True)
+    slot: PciSlot = attr(default=0, always=True)
+    function: PciFunction = attr(default=0, always=True)
 
 
 class Plug(Element, tag="plug"):
@@ -107,6 +104,9 @@ def parse_port(text: str | bytes) -> NetworkPort:
     Raises DocumentError.  Source: virNetworkPortDefParseXML
     """
     port = parse(NetworkPort, text)
+    check_all(port, "networkport")
+    if port.bandwidth:
+        port.bandwidth.tidy()
     if not port.owner.name:
         raise DocumentError("the owner has no name", place="networkport/owner/name")
     port.group = port.group or None

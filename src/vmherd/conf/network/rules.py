@@ -5,12 +5,12 @@ Source: virNetworkDefParseXML and virNetworkForwardDefParseXML of libvirt 9.0
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
-from vmherd.conf.network.dns import Dns, DnsHost, Srv, Txt
+from vmherd.conf.network.checks import check_all, located
+from vmherd.conf.network.dns import Dns
 from vmherd.conf.network.forward import Forward, ForwardInterface, ForwardMode
-from vmherd.conf.network.network import Bridge, DnsmasqOptions, Network
+from vmherd.conf.network.network import Bridge, DnsmasqOptions, Network, PortGroup
 from vmherd.conf.network.shared import Isolation, NetworkBandwidth
 from vmherd.errors import DocumentError, InvalidArgument
 from vmherd.util import addresses
@@ -66,6 +66,7 @@ def complete(network: Network) -> None:
         raise DocumentError("missing name information", place="network/name", hint="give the network a <name>")
     if "/" in network.name:
         raise DocumentError("a name cannot contain '/'", place="network/name")
+    check_all(network, "network")
     if network.virtualport and network.virtualport.type is None:
         raise DocumentError("missing required virtualport type", place="network/virtualport/@type")
     if network.forward:
@@ -101,23 +102,12 @@ def _check_ips(network: Network) -> None:
         for each in ip.dhcp.ranges if ip.dhcp else []:
             located(f"{place}/range", partial(ip.check_range, each))
         for host in ip.dhcp.hosts if ip.dhcp else []:
-            located(f"{place}/host", partial(host.check, ip))
-
-
-def located(place: str, check: Callable[[], None]) -> None:
-    """Do ``check``; a ValueError becomes a DocumentError about ``place``."""
-    try:
-        check()
-    except ValueError as problem:
-        raise DocumentError(str(problem), place=place) from None
+            located(f"{place}/host", partial(host.check_in, ip))
 
 
 def _check_dns(dns: Dns | None) -> None:
     if dns is None:
         return
-    records: list[Txt | Srv | DnsHost] = [*dns.txts, *dns.srvs, *dns.hosts]
-    for each in records:
-        located(f"network/dns/{each.__xml__.tag}", each.check)
     if not dns.wanted and (dns.forwarders or dns.txts or dns.srvs or dns.hosts):
         raise DocumentError("there are records although DNS is disabled", place="network/dns")
 
@@ -187,9 +177,15 @@ def tidy(network: Network) -> None:
         network.mac = None
     if network.domain and network.domain.name is None:
         network.domain = None
+    holders: list[Network | PortGroup] = [network, *network.portgroups]
+    for each in holders:
+        if each.bandwidth:
+            each.bandwidth.tidy()
+        if each.bandwidth == NetworkBandwidth():
+            each.bandwidth = None
     for name, empty in _EMPTY.items():
         if getattr(network, name) == empty:
             setattr(network, name, None)
 
 
-_EMPTY = {"dns": Dns(), "bandwidth": NetworkBandwidth(), "port": Isolation(), "dnsmasq": DnsmasqOptions()}
+_EMPTY = {"dns": Dns(), "port": Isolation(), "dnsmasq": DnsmasqOptions()}

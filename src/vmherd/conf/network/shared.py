@@ -11,7 +11,7 @@ from typing import Annotated
 from vmherd.conf.domain.net import Bandwidth, PortParameters, Rate, VirtualPort, Vlan, VlanTag
 from vmherd.errors import InvalidArgument
 from vmherd.util import addresses
-from vmherd.util.xmlmodel import Codec, Element, Mac, UInt, ULong, YesNo, attr, child, children, hexadecimal
+from vmherd.util.xmlmodel import Codec, Element, Mac, UInt, ULong, YesNo, attr, child, children, hexadecimal, whole
 
 
 def _address(text: str) -> str:
@@ -25,8 +25,10 @@ def _address(text: str) -> str:
 Address = Annotated[str, Codec(_address)]
 #: Yes only for that word, in any case; everything else is no.
 LooseYes = Annotated[bool, Codec(lambda text: text.lower() == "yes", lambda value: "yes" if value else "no")]
-#: A number written in decimal, read like C's strtoul with base 0.
-CNumber = Annotated[int, Codec(hexadecimal(1, 2**32 - 1).parse)]
+#: Numbers of 8 and 24 bits written in decimal, read like C's strtoul with base 0.
+Number8 = Annotated[int, Codec(hexadecimal(1, 0xFF).parse)]
+Number24 = Annotated[int, Codec(hexadecimal(1, 0xFFFFFF).parse)]
+VlanId = Annotated[int, whole(0, 4095)]
 
 
 class MacTableManager(StrEnum):
@@ -51,11 +53,8 @@ class DriverName(StrEnum):
 
 
 class NetworkVlanTag(VlanTag):
+    id: VlanId = attr()
     native_mode: NativeMode | None = attr("nativeMode")
-
-    def __post_init__(self) -> None:
-        if self.id > 4095:
-            raise ValueError(f"vlan tag id {self.id} is too large: the largest is 4095")
 
 
 def _trunk(text: str) -> bool:
@@ -72,7 +71,10 @@ class NetworkVlan(Vlan):
     tags: list[NetworkVlanTag] = children()  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        """Completes ``trunk``; a no beside a single tag is dropped."""
+        self.trunk = True if self.trunk is None and len(self.tags) > 1 else self.trunk
+
+    def check(self) -> None:
+        """Raises ValueError for tags that do not go together; a no beside a single tag is dropped."""
         if not self.tags:
             raise ValueError("a <vlan> must have at least one <tag id='n'/>")
         native = [each for each in self.tags if each.native_mode]
@@ -82,18 +84,16 @@ class NetworkVlan(Vlan):
             raise ValueError("trunk='yes' is required for more than one VLAN tag")
         if self.trunk is False and native:
             raise ValueError("trunk='no' is not allowed with a native VLAN")
-        self.trunk = True if self.trunk or len(self.tags) > 1 else None
+        self.trunk = self.trunk or None
 
 
 class NetworkPortParameters(PortParameters):
-    managerid: CNumber | None = attr()
-    typeid: CNumber | None = attr()
-    typeidversion: CNumber | None = attr()
+    managerid: Number8 | None = attr()
+    typeid: Number24 | None = attr()
+    typeidversion: Number8 | None = attr()
 
-    def __post_init__(self) -> None:
-        for name, most in (("managerid", 0xFF), ("typeid", 0xFFFFFF), ("typeidversion", 0xFF)):
-            if (getattr(self, name) or 0) > most:
-                raise ValueError(f"the value of {name} is out of range: {most} is the largest")
+    def check(self) -> None:
+        """Raises ValueError for a profile whose name is too long."""
         if len((self.profileid or "").encode()) >= _PROFILE_SIZE:
             raise ValueError(f"profileid is too long: it has at most {_PROFILE_SIZE - 1} bytes")
 
@@ -125,13 +125,17 @@ class NetworkVirtualPort(VirtualPort):
         given = self.parameters
         if given and not given.profileid:
             given.profileid = None
-        for name in _EXTRA.get(self.type, ()) if self.type and given else ():
-            if getattr(given, name) is not None:
-                raise ValueError(f"a virtualport of type {self.type} has no {name}")
         if given == NetworkPortParameters():
             self.parameters = None
         elif given and self.type is PortType.MIDONET:
             given.profileid = None
+
+    def check(self) -> None:
+        """Raises ValueError for parameters that the type does not have."""
+        given = self.parameters
+        for name in _EXTRA.get(self.type, ()) if self.type and given else ():
+            if getattr(given, name) is not None:
+                raise ValueError(f"a virtualport of type {self.type} has no {name}")
 
 
 class NetworkRate(Rate):
@@ -142,7 +146,8 @@ class NetworkRate(Rate):
     floor: ULong | None = attr()
     burst: ULong | None = attr()
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises ValueError for a rate that does not say how much."""
         if self.average is None and self.floor is None and self.burst is None and self.peak is None:
             raise ValueError("a rate needs average or floor")
         if self.average is None and (self.floor is None or self.peak is not None or self.burst is not None):
@@ -155,10 +160,14 @@ class NetworkBandwidth(Bandwidth):
     inbound: NetworkRate | None = child(alone=True)
     outbound: NetworkRate | None = child("outbound", alone=True)
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises ValueError for a floor where there is none."""
         if self.outbound and self.outbound.floor is not None:
             raise ValueError("the attribute floor is allowed only in <inbound>")
         self._refuse_floor()
+
+    def tidy(self) -> None:
+        """Drop zeros, which are as good as nothing."""
         self.inbound, self.outbound = _told(self.inbound), _told(self.outbound)
 
     def _refuse_floor(self) -> None:
@@ -195,6 +204,7 @@ class NetworkMac(Element, tag="mac"):
 
     address: Mac | None = attr()
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises ValueError for an address of many."""
         if self.address and int(self.address[:2], 16) & 1:
             raise ValueError(f"{self.address} is a multicast MAC address")

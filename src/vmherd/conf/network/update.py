@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import TypeVar
 
+from vmherd.conf.network.checks import check_all, located
 from vmherd.conf.network.dns import Dns, DnsHost, Srv, Txt
 from vmherd.conf.network.forward import Forward, ForwardInterface
 from vmherd.conf.network.ip import Dhcp, DhcpHost, DhcpRange, Ip
 from vmherd.conf.network.network import Network, PortGroup
-from vmherd.conf.network.rules import located, tidy
+from vmherd.conf.network.rules import tidy
 from vmherd.errors import InvalidState, OperationUnsupported
 from vmherd.util.xmlmodel import Element, parse
 
@@ -70,8 +71,9 @@ def _named(enum: type[IntEnum], number: int) -> str:
 
 def _dhcp_host(network: Network, command: Command, parent_index: int, xml: str | bytes) -> None:
     host = parse(DhcpHost, xml)
+    check_all(host, "host")
     ip = _ip_at(network, parent_index)
-    located("host", lambda: host.check(ip, partial=command is Command.DELETE))
+    located("host", lambda: host.check_in(ip, partial=command is Command.DELETE))
     dhcp = ip.dhcp = ip.dhcp or Dhcp()
     if command is Command.DELETE:
         found = [each for each in dhcp.hosts if _fits(host, each)][:1]
@@ -104,6 +106,7 @@ def _fits(host: DhcpHost, other: DhcpHost) -> bool:
 def _dhcp_range(network: Network, command: Command, parent_index: int, xml: str | bytes) -> None:
     _refuse_modify(command, "a DHCP range")
     given = parse(DhcpRange, xml)
+    check_all(given, "range")
     ip = _ip_at(network, parent_index)
     located("range", lambda: ip.check_range(given))
     dhcp = ip.dhcp = ip.dhcp or Dhcp()
@@ -151,6 +154,7 @@ def _interface(network: Network, command: Command, _: int, xml: str | bytes) -> 
 
 def _portgroup(network: Network, command: Command, _: int, xml: str | bytes) -> None:
     group = parse(PortGroup, xml)
+    check_all(group, "portgroup")
     found = [each for each in network.portgroups if each.name == group.name][:1]
     others = [each for each in network.portgroups if each.default and each not in found]
     if command is not Command.DELETE and group.default and others:
@@ -162,9 +166,8 @@ def _dns_host(network: Network, command: Command, _: int, xml: str | bytes) -> N
     _refuse_modify(command, "a DNS host")
     host, dns = parse(DnsHost, xml), _dns(network)
     found = [each for each in dns.hosts if host.ip is not None and each.ip == host.ip]
-    if command.adds:
-        located("host", host.check)
-    else:
+    located("host", host.check if command.adds else host.sound)
+    if not command.adds:
         found = [each for each in dns.hosts if each in found or set(each.names) & set(host.names)]
     _edit(dns.hosts, command, host, found)
 
@@ -172,8 +175,7 @@ def _dns_host(network: Network, command: Command, _: int, xml: str | bytes) -> N
 def _dns_txt(network: Network, command: Command, _: int, xml: str | bytes) -> None:
     _refuse_modify(command, "a TXT record")
     txt, dns = parse(Txt, xml), _dns(network)
-    if command.adds:
-        located("txt", txt.check)
+    located("txt", txt.check if command.adds else txt.sound)
     _edit(dns.txts, command, txt, [each for each in dns.txts if each.name == txt.name][:1])
 
 
@@ -183,8 +185,7 @@ _RECORD = ("domain", "service", "protocol", "target", "port", "priority", "weigh
 def _dns_srv(network: Network, command: Command, _: int, xml: str | bytes) -> None:
     _refuse_modify(command, "an SRV record")
     srv, dns = parse(Srv, xml), _dns(network)
-    if command.adds:
-        located("srv", srv.check)
+    located("srv", srv.check if command.adds else srv.sound)
     told = [name for name in _RECORD if getattr(srv, name) is not None]
     _edit(dns.srvs, command, srv, [each for each in dns.srvs if all(getattr(each, n) == getattr(srv, n) for n in told)])
 
