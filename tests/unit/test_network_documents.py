@@ -47,7 +47,8 @@ NAT = net(
     <host mac='52:54:0:0:0:2' name='h' ip='10.0.0.5'><lease expiry='0' unit='hours'/></host>
     <host name='m' ip='10.0.0.6'/><host mac='52:54:0:0:0:3' ip='10.0.0.7'/>
     <bootp file='pxe' server='10.0.0.1'/></dhcp></ip>
-  <ip family='ipv6' address='FC00::1' prefix='64'><dhcp><host id='0:1' name='s' ip='fc00::5'/></dhcp></ip>
+  <ip family='ipv6' address='FC00::1' prefix='64'><tftp root='/srv6'/>
+    <dhcp><host id='0:1' name='s' ip='fc00::5'/></dhcp></ip>
   <route family='ipv4' address='20.0.0.0' netmask='255.0.0.0' gateway='10.0.0.5' metric='3'/>
   <route family='ipv6' address='fd00::' prefix='64' gateway='fc00::5'/>
   <portgroup name='g' default='YES' trustGuestRxFilters='no'><vlan><tag id='1' nativeMode='tagged'/><tag id='2'/></vlan>
@@ -389,7 +390,7 @@ def test_dnsmasq_is_told_everything() -> None:
         *("domain-needed", "local=//", "pid-file=/run/n.pid", "except-interface=lo"),
         *("bind-dynamic", "interface=virbr0", "txt-record=t,v"),
         *("srv-host=_ldap._tcp.d,x,389,1,2", "srv-host=_late._udp,y,1,0,3", "srv-host=_no._tcp"),
-        *("enable-tftp", "tftp-root=/srv", "dhcp-range=10.0.0.2,10.0.0.9,255.0.0.0,3h"),
+        *("enable-tftp", "tftp-root=/srv", "tftp-root=/srv6", "dhcp-range=10.0.0.2,10.0.0.9,255.0.0.0,3h"),
         *("dhcp-no-override", "dhcp-authoritative", "dhcp-boot=pxe,,10.0.0.1", "dhcp-range=fc00::1,static,64"),
         *("dhcp-lease-max=8", "dhcp-hostsfile=/d/n.hostsfile", "addn-hosts=/d/n.addnhosts"),
         *("dhcp-option=option:mtu,9000", "enable-ra", "foo=bar"),
@@ -400,7 +401,7 @@ def test_dnsmasq_is_told_everything() -> None:
         "52:54:0:0:0:3,10.0.0.7",
         "id:0:1,s,[fc00::5]",
     ]
-    assert dnsmasq.additional_hosts_file(network) == "10.0.0.9\tp\tq\n"
+    assert dnsmasq.additional_hosts_file(network) == "10.0.0.9\tp\tq\t\n"
 
 
 def test_an_isolated_network_without_names_leads_nowhere() -> None:

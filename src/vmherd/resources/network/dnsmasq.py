@@ -60,7 +60,7 @@ def hosts_file(network: Network) -> str:
 def additional_hosts_file(network: Network) -> str:
     """The text of the file of DNS names, empty if there is none."""
     hosts = network.dns.hosts if network.dns else []
-    return "".join("\t".join([host.ip or "", *host.names]) + "\n" for host in hosts)
+    return "".join("\t".join([host.ip or "", *host.names, "\n"]) for host in hosts)
 
 
 def file_of(network: Network, folder: Path, kind: str) -> Path:
@@ -75,8 +75,8 @@ def _names(network: Network) -> Iterator[str]:
     if not dns.wanted:
         yield "port=0"
     for each in dns.forwarders:
-        yield "server=" + (f"/{each.domain}/" if each.domain else "") + (each.addr or "#")
-    if any(each.addr and not each.domain for each in dns.forwarders):
+        yield "server=" + ("" if each.domain is None else f"/{each.domain}/") + (each.addr or "#")
+    if any(each.addr and each.domain is None for each in dns.forwarders):
         yield "no-resolv"
     if network.domain:
         if network.domain.local_only:
@@ -131,9 +131,9 @@ def _service(record: Srv) -> str:
 
 
 def _tftp(network: Network) -> Iterator[str]:
-    for ip in network.ips:
-        if ip.tftp:
-            yield from ("enable-tftp", f"tftp-root={ip.tftp.root}")
+    """The folders of files that guests start from."""
+    roots = [f"tftp-root={ip.tftp.root}" for ip in network.ips if ip.tftp]
+    yield from ["enable-tftp", *roots] if roots else []
 
 
 def _serving(network: Network) -> list[Ip]:
