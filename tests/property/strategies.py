@@ -63,6 +63,10 @@ _FAMILIES: tuple[tuple[str, st.SearchStrategy[str]], ...] = (
     ("6a3d2f54-97a1-4ab4-8ac5-2f8f3c1c55a1", st.uuids().map(str)),
     ("0-3,^2", st.sets(st.integers(0, 300), min_size=1, max_size=5).map(lambda cpus: ",".join(map(str, cpus)))),
     ("2.10", st.tuples(_octets, _octets).map(".".join)),
+    ("$IP[@1]", st.integers(0, 1000).map("$IP[@{}]".format)),
+    ("10.1.2.3", st.ip_addresses(v=4).map(str)),
+    ("ff::1", st.ip_addresses(v=6).map(str)),
+    ("ipv4-x", st.sampled_from(["ipv4-x", "root", "stp"])),
     ("any-word", words),
 )
 

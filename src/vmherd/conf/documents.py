@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from vmherd.conf import backup, checkpoint, domain, interface, network, nodedev, secret, snapshot, storage
+from vmherd.conf import backup, checkpoint, domain, interface, network, nodedev, nwfilter, secret, snapshot, storage
 from vmherd.conf.capabilities import HostCapabilities
 from vmherd.conf.domaincaps import DomainCapabilities
 from vmherd.conf.status import DomainStatus
@@ -64,6 +64,8 @@ KNOWN: dict[str, Known] = {
     "networkport": Known(network.NetworkPort, network.parse_port, _complete),
     "device": Known(nodedev.Device, nodedev.parse_device, _complete),
     "interface": Known(interface.Interface, interface.parse_interface, _complete),
+    "filter": Known(nwfilter.Filter, nwfilter.parse_filter, _complete),
+    "filterbinding": Known(nwfilter.Binding, nwfilter.parse_binding, _complete),
     "secret": Known(secret.Secret, secret.parse_secret, _complete),
     "capabilities": Known(HostCapabilities, partial(parse, HostCapabilities), _reported),
     "domstatus": Known(DomainStatus, partial(parse, DomainStatus), _reported),

@@ -18,7 +18,8 @@ _COMMON_BITS = {4: 16, 6: 112}
 
 def parse(text: str, family: str = "unspec") -> Address:
     """A numeric address; ``family`` is "inet", "inet6", or "unspec" for either.  Raises InvalidArgument."""
-    if family in ("inet", "unspec") and text and ":" not in text:
+    # inet_aton(3) reads up to the first blank and takes that for all.
+    if family in ("inet", "unspec") and text and not set(text) & set(": \t\n\v\f\r"):
         try:
             return IPv4Address(socket.inet_aton(text))
         except OSError:

@@ -49,9 +49,12 @@ class Spec:
     cases: Mapping[str, type[Element]] = field(default_factory=dict)
 
 
-def attr(name: str = "", *, default: Any = MISSING, always: bool = False) -> Any:
-    """An attribute.  A value equal to ``default`` is written only with ``always``."""
-    return Spec(kind=Kind.ATTR, xml=name, default=default, always=always)
+def attr(name: str = "", *, default: Any = MISSING, always: bool = False, last: bool = False) -> Any:
+    """An attribute.  A value equal to ``default`` is written only with ``always``.
+
+    ``last`` writes it after the attributes of subclasses.
+    """
+    return Spec(kind=Kind.ATTR, xml=name, default=default, always=always, last=last)
 
 
 def text(*, default: Any = MISSING, always: bool = False) -> Any:
