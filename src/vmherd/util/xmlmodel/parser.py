@@ -95,7 +95,7 @@ def _bind_children(each: Field, scope: dict[str, Any]) -> None:
     table = scope if len(by_tag) == 1 else scope.setdefault("by_" + each.name, {})
     for tag, classes in by_tag.items():
         key = "parse_" + each.name if len(by_tag) == 1 else tag
-        if len(classes) == 1:
+        if len(classes) == 1 and classes[0].__xml__.when is None:
             _bind(classes[0], table, key)
         else:
             table[key] = _chooser(classes)
