@@ -94,7 +94,8 @@ def _reverse_domain(ip: Ip) -> str:
     step = 8 if address.version == 4 else 4
     bits = _bits(ip)
     if not 0 < bits < address.max_prefixlen or bits % step:
-        raise Unsupported(f"{address}/{bits} has no PTR domain", place="network/ip/@localPtr", hint=f"use /{step}*n")
+        hint = f"take a prefix that is a multiple of {step}"
+        raise Unsupported(f"{address}/{bits} has no PTR domain", place="network/ip/@localPtr", hint=hint)
     labels = address.reverse_pointer.split(".")
     return ".".join(labels[(address.max_prefixlen - bits) // step :])
 
