@@ -33,7 +33,7 @@ Record = tuple[DomainRef, list[TypedParam]]
 
 
 class TooLarge(VmherdError):
-    code = 47  # VIR_ERR_OVERFLOW
+    code = 82  # VIR_ERR_OVERFLOW
     http_status = 400
 
 
