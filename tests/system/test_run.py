@@ -284,7 +284,7 @@ def test_edit_changes_the_document_and_loses_no_mistake(shell: Shell, tmp_path: 
 
 def test_events_are_seen_from_another_process(shell: Shell) -> None:
     shell.run("create", "web", "--size", "1M")
-    watcher = shell.at_terminal("events", "--count", "2")
+    watcher = shell.at_terminal("events", "--count", "4")
     time.sleep(1.0)
     shell.run("start", "web")
     watcher.expect(r"web  started \(booted\)")

@@ -94,7 +94,8 @@ except libvirt.libvirtError as problem:
     assert problem.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN
 else:
     raise AssertionError("it is still there")
-wanted = [("p", 0, 0), ("p", 2, 0), ("p", 3, 0), ("p", 4, 0), ("p", 5, 1), ("p", 1, 0)]
+# Defined, resumed and started, suspended, resumed, shut down by the host and stopped, undefined: as libvirtd tells it.
+wanted = [("p", *each) for each in ((0, 0), (4, 0), (2, 0), (3, 0), (4, 0), (6, 2), (5, 1), (1, 0))]
 deadline = time.time() + 10
 while len(heard) < len(wanted) and time.time() < deadline:
     time.sleep(0.05)
