@@ -124,6 +124,48 @@ class VolumeNotFound(NotFound):
         super().__init__(f"no storage volume {key!r}", hint="a refresh of its pool finds what others made")
 
 
+class NetworkNotFound(NotFound):
+    code = 43  # VIR_ERR_NO_NETWORK
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"no network {key!r}", hint="'vmherd network list --all' shows those that there are")
+
+
+class NetworkPortNotFound(NotFound):
+    code = 107  # VIR_ERR_NO_NETWORK_PORT
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"no network port {key!r}", hint="'vmherd network ports' shows those that there are")
+
+
+class FilterNotFound(NotFound):
+    code = 62  # VIR_ERR_NO_NWFILTER
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"no network filter {key!r}", hint="'vmherd nwfilter list' shows those that there are")
+
+
+class BindingNotFound(NotFound):
+    code = 101  # VIR_ERR_NO_NWFILTER_BINDING
+
+    def __init__(self, device: str) -> None:
+        super().__init__(f"no network filter is applied to {device!r}")
+
+
+class InterfaceNotFound(NotFound):
+    code = 57  # VIR_ERR_NO_INTERFACE
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"no interface {key!r}", hint="'vmherd interface list --all' shows those that there are")
+
+
+class NodeDeviceNotFound(NotFound):
+    code = 53  # VIR_ERR_NO_NODE_DEVICE
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no node device {name!r}", hint="'vmherd device list' shows those that there are")
+
+
 class SecretNotFound(NotFound):
     code = 66  # VIR_ERR_NO_SECRET
 

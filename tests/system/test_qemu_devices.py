@@ -321,15 +321,14 @@ async def test_a_start_that_hangs_ends_with_a_cancel_and_leaves_no_process(host:
     await assert_clean(domain, tmp_path)
 
 
-async def test_a_qemu_that_answers_no_more_is_told_after_a_deadline_and_can_be_ended(
-    host: Host, tmp_path: Path
-) -> None:
+async def test_a_qemu_that_answers_no_more_is_told_and_can_be_ended(host: Host, tmp_path: Path) -> None:
     domain = await host.define(GUEST.format(name="web", disk=make_disk(tmp_path)))
     await domain.start()
     pid = (await domain.info()).pid
     assert pid
     os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(NotResponding, match="within") as caught:
+    # A signal takes its time: QEMU is found stopped, or is not heard within the deadline.
+    with pytest.raises(NotResponding, match="is stopped|within") as caught:
         await domain.reset()
     assert "poweroff" in caught.value.hint
     await domain.poweroff()

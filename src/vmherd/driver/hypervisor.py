@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from vmherd.driver.agent import AgentOperations
+from vmherd.driver.base import Driver
 from vmherd.driver.blocks import BlockOperations
 from vmherd.driver.control import ControlOperations
 from vmherd.driver.devices import DeviceOperations
@@ -31,6 +33,8 @@ from vmherd.driver.types import (
 )
 from vmherd.events import DomainEvent, Subscription
 
+R = TypeVar("R", bound=Driver)
+
 
 class HypervisorDriver(
     HostOperations,
@@ -43,6 +47,13 @@ class HypervisorDriver(
     ControlOperations,
 ):
     """Base of all drivers: connections and the lives of domains here, the rest by subject beside."""
+
+    async def resource(self, kind: type[R]) -> R:
+        """What guests need of the host: its ``StorageDriver``, ``NetworkDriver``, ...; open for as long as this is.
+
+        Raises NotSupported where there is none.
+        """
+        self._unsupported(kind.name)
 
     async def version(self) -> dict[str, str]:
         """Versions of what is behind the driver, such as {"QEMU": "7.2.22"}."""
@@ -201,6 +212,6 @@ class HypervisorDriver(
         """Ask the job that holds the domain to stop; InvalidState if none does."""
         self._unsupported("domain_abort_job")
 
-    async def events(self, *wanted: type[DomainEvent]) -> Subscription:
+    async def events(self, *wanted: type[DomainEvent]) -> Subscription[DomainEvent]:
         """The events of these classes from now on; all but those of QEMU's monitor where none is named."""
         self._unsupported("events")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from vmherd.driver.base import Driver
+from vmherd.driver.resource import ResourceDriver
+from vmherd.events import ResourceEvent
 
 
 class SecretInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +18,7 @@ class SecretInfo(msgspec.Struct, frozen=True, kw_only=True):
     private: bool = False
 
 
-class SecretDriver(Driver):
+class SecretDriver(ResourceDriver[ResourceEvent]):
     """Base of secret drivers."""
 
     name = "secret"

@@ -9,7 +9,8 @@ from enum import IntEnum
 
 import msgspec
 
-from vmherd.driver.base import Driver
+from vmherd.driver.resource import ResourceDriver
+from vmherd.events import ResourceEvent
 
 
 class PoolState(IntEnum):
@@ -70,7 +71,7 @@ class VolumeInfo(msgspec.Struct, frozen=True, kw_only=True):
     physical: int
 
 
-class StorageDriver(Driver):
+class StorageDriver(ResourceDriver[ResourceEvent]):
     """Base of storage drivers."""
 
     name = "storage"

@@ -1,7 +1,8 @@
-"""What everyone hears: the events of domains, with libvirt's numbers, and bounded subscriptions to them."""
+"""What everyone hears: events of domains and resources, with libvirt's numbers; bounded subscriptions to them."""
 
 from __future__ import annotations
 
+from vmherd.events.base import Event
 from vmherd.events.domain import (
     AgentLifecycleEvent,
     AnyEvent,
@@ -50,6 +51,21 @@ from vmherd.events.numbers import (
     TrayChangeReason,
     WatchdogAction,
 )
+from vmherd.events.resources import (
+    AnyResourceEvent,
+    DeviceLifecycle,
+    NetworkEvent,
+    NetworkLifecycle,
+    NodeDeviceEvent,
+    NodeDeviceUpdateEvent,
+    PoolEvent,
+    PoolLifecycle,
+    PoolRefreshEvent,
+    ResourceEvent,
+    SecretEvent,
+    SecretLifecycle,
+    SecretValueEvent,
+)
 from vmherd.events.subscription import BACKLOG, Subscription
 
 __all__ = [
@@ -60,6 +76,7 @@ __all__ = [
     "AgentReason",
     "AgentState",
     "AnyEvent",
+    "AnyResourceEvent",
     "BalloonChangeEvent",
     "BlockJobEvent",
     "BlockJobStatus",
@@ -67,11 +84,13 @@ __all__ = [
     "BlockThresholdEvent",
     "ControlErrorEvent",
     "DeviceAddedEvent",
+    "DeviceLifecycle",
     "DeviceRemovalFailedEvent",
     "DeviceRemovedEvent",
     "DiskChangeEvent",
     "DiskChangeReason",
     "DomainEvent",
+    "Event",
     "EventId",
     "GraphicsAddress",
     "GraphicsEvent",
@@ -88,12 +107,23 @@ __all__ = [
     "MetadataChangeEvent",
     "MetadataType",
     "MigrationIterationEvent",
+    "NetworkEvent",
+    "NetworkLifecycle",
+    "NodeDeviceEvent",
+    "NodeDeviceUpdateEvent",
     "PmsuspendDiskEvent",
     "PmsuspendEvent",
     "PmwakeupEvent",
+    "PoolEvent",
+    "PoolLifecycle",
+    "PoolRefreshEvent",
     "QemuMonitorEvent",
     "RebootEvent",
+    "ResourceEvent",
     "RtcChangeEvent",
+    "SecretEvent",
+    "SecretLifecycle",
+    "SecretValueEvent",
     "Subscription",
     "TrayChangeEvent",
     "TrayChangeReason",

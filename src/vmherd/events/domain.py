@@ -6,11 +6,11 @@ Sizes are in bytes.
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar
 
 import msgspec
 
+from vmherd.events.base import Event
 from vmherd.events.lifecycle import DETAILS, Lifecycle
 from vmherd.events.numbers import (
     AddressFamily,
@@ -30,28 +30,10 @@ from vmherd.events.numbers import (
 )
 
 
-def _kind(qualified_name: str) -> str:
-    """The word of a class: "device-removed" of DeviceRemovedEvent."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", qualified_name.removesuffix("Event")).lower()
-
-
-class DomainEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag=_kind):
-    """One thing that happened to one domain.
-
-    ``seq`` grows by one with each event of a store, ``time`` is seconds since the epoch.
-    """
+class DomainEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that happened to one domain."""
 
     ids: ClassVar[tuple[EventId, ...]] = ()
-
-    uuid: str
-    name: str
-    seq: int = 0
-    time: float = 0.0
-
-    @classmethod
-    def kind(cls) -> str:
-        """The word of the class: "lifecycle", "device-removed", ..."""
-        return _kind(cls.__name__)
 
 
 class LifecycleEvent(DomainEvent, frozen=True, kw_only=True):
@@ -300,7 +282,7 @@ class QemuMonitorEvent(DomainEvent, frozen=True, kw_only=True):
     details: str = ""
 
 
-#: Every kind there is.
+#: Every kind there is of domains.
 AnyEvent = (
     LifecycleEvent
     | RebootEvent

@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Self
+from typing import Generic, Self, TypeVar
 
-from vmherd.events.domain import DomainEvent, QemuMonitorEvent
+from vmherd.events.base import Event
+from vmherd.events.domain import QemuMonitorEvent
+
+E = TypeVar("E", bound=Event)
 
 BACKLOG = 1024
 
 
-class Subscription:
+class Subscription(Generic[E]):
     """The events of the classes ``wanted``; all but those of QEMU's monitor where none is named.
 
     A reader that lags BACKLOG events loses the oldest, and can see how many.
     """
 
-    def __init__(self, closed: Callable[[Subscription], None], wanted: tuple[type[DomainEvent], ...] = ()) -> None:
-        self._queue: asyncio.Queue[DomainEvent | None] = asyncio.Queue(BACKLOG)
-        self._closed: Callable[[Subscription], None] | None = closed
+    def __init__(self, closed: Callable[[Subscription[E]], None], wanted: tuple[type[E], ...] = ()) -> None:
+        self._queue: asyncio.Queue[E | None] = asyncio.Queue(BACKLOG)
+        self._closed: Callable[[Subscription[E]], None] | None = closed
         self._wanted = wanted
         self.lost = 0
 
-    def wants(self, event: DomainEvent) -> bool:
+    def wants(self, event: E) -> bool:
         """Whether the reader asked for events of this class."""
         if self._wanted:
             return isinstance(event, self._wanted)
         return not isinstance(event, QemuMonitorEvent)
 
-    def put(self, event: DomainEvent | None) -> None:
+    def put(self, event: E | None) -> None:
         """Hand the reader an event; None ends its loop."""
         if self._queue.full():
             self._queue.get_nowait()
@@ -43,10 +46,10 @@ class Subscription:
             self._closed = None
             self.put(None)
 
-    def __aiter__(self) -> AsyncIterator[DomainEvent]:
+    def __aiter__(self) -> AsyncIterator[E]:
         return self
 
-    async def __anext__(self) -> DomainEvent:
+    async def __anext__(self) -> E:
         event = await self._queue.get()
         if event is None:
             raise StopAsyncIteration

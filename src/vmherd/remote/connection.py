@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import ConnectFailed, Denied, OperationUnsupported, ReadOnly, VmherdError
-from vmherd.events import Subscription
+from vmherd.events import DomainEvent, Subscription
 from vmherd.remote.target import Target, target
 from vmherd.remote.transport import Way, open_way
 from vmherd.rpc import failure, protocol
@@ -48,7 +48,7 @@ class RemoteConnection(HypervisorDriver):
         self._names: dict[str, str] = {}
         self._gone = False
         self._tasks: set[asyncio.Future[Any]] = set()
-        self._subscriptions: list[Subscription] = []
+        self._subscriptions: list[Subscription[DomainEvent]] = []
         self._caller = Caller(way.channel, raises=failure.raised, told=self._told, lost=self._lost)
 
     @classmethod

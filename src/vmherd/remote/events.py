@@ -29,10 +29,10 @@ class RemoteEvents(RemoteConnection):
     _callbacks: Sequence[tuple[str, int]] = ()
     _turn: asyncio.Lock | None = None
 
-    async def events(self, *wanted: type[DomainEvent]) -> Subscription:
+    async def events(self, *wanted: type[DomainEvent]) -> Subscription[DomainEvent]:
         if self._turn is None:
             self._turn = asyncio.Lock()
-        subscription = Subscription(self._unsubscribe, wanted)
+        subscription: Subscription[DomainEvent] = Subscription(self._unsubscribe, wanted)
         self._subscriptions.append(subscription)
         try:
             async with self._turn:
@@ -66,7 +66,7 @@ class RemoteEvents(RemoteConnection):
                 raise
             return None
 
-    def _unsubscribe(self, subscription: Subscription) -> None:
+    def _unsubscribe(self, subscription: Subscription[DomainEvent]) -> None:
         self._subscriptions.remove(subscription)
         if not self._subscriptions and not self._gone and self._callbacks:
             callbacks, self._callbacks = self._callbacks, ()

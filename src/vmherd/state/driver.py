@@ -8,15 +8,18 @@ a document is read.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 from uuid import uuid4
 
+from vmherd.driver.base import Driver
 from vmherd.driver.hypervisor import HypervisorDriver
+from vmherd.driver.registry import lent
 from vmherd.driver.types import DomainInfo, Scope
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import AlreadyExists, DomainNotFound, InvalidState
@@ -30,6 +33,8 @@ from vmherd.state.store import Store
 
 if TYPE_CHECKING:
     from vmherd.conf.domain import Domain
+
+R = TypeVar("R", bound=Driver)
 
 # virDomainEventDefinedDetailType
 _ADDED, _UPDATED = 0, 1
@@ -49,10 +54,20 @@ class LocalDriver(LocalHost, LocalControl, HypervisorDriver):
     ) -> None:
         super().__init__(uri, readonly=readonly)
         self.store = Store(database)
-        self.hub = EventHub(self.store, listeners)
+        self.hub: EventHub[DomainEvent] = EventHub(self.store, listeners)
         self.table = DomainTable(self.store)
+        self._loans = AsyncExitStack()
+        self._lending = asyncio.Lock()
+        self._lent: dict[type[Driver], Driver] = {}
+
+    async def resource(self, kind: type[R]) -> R:
+        async with self._lending:
+            if kind not in self._lent:
+                self._lent[kind] = await self._loans.enter_async_context(lent(kind, self.uri))
+        return cast("R", self._lent[kind])
 
     async def close(self) -> None:
+        await self._loans.aclose()
         self.hub.close()
         self.store.close()
 
@@ -138,7 +153,7 @@ class LocalDriver(LocalHost, LocalControl, HypervisorDriver):
         self.table.change(uuid, switch)
         await self.store.synced()
 
-    async def events(self, *wanted: type[DomainEvent]) -> Subscription:
+    async def events(self, *wanted: type[DomainEvent]) -> Subscription[DomainEvent]:
         return self.hub.subscribe(*wanted)
 
     async def read(self, xml: str) -> Domain:

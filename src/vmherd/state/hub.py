@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Generic, TypeVar, cast
 
-from vmherd.events import DomainEvent, Subscription
+from vmherd.events import Event, Subscription
 from vmherd.state.notify import Listener, ping
 from vmherd.state.store import Store
 
+E = TypeVar("E", bound=Event)
 
-class EventHub:
-    """``folder`` is where the processes of this store listen for each other; None where there is just this one."""
+
+class EventHub(Generic[E]):
+    """The events of a store, which are all of class ``E``.
+
+    ``folder`` is where the processes of this store listen for each other; None where there is just this one."""
 
     def __init__(self, store: Store, folder: Path | None) -> None:
         self._store = store
         self._folder = folder
         self._listener: Listener | None = None
-        self._subscriptions: list[Subscription] = []
+        self._subscriptions: list[Subscription[E]] = []
         self._seq = 0
         store.committed = self._changed
 
-    def subscribe(self, *wanted: type[DomainEvent]) -> Subscription:
+    def subscribe(self, *wanted: type[E]) -> Subscription[E]:
         """The events of these classes from now on; all but those of QEMU's monitor where none is named."""
         if not self._subscriptions:
             self._seq = self._store.last_seq()
             if self._folder:
                 self._listener = Listener(self._folder, self._deliver)
-        subscription = Subscription(self._unsubscribe, wanted)
+        subscription: Subscription[E] = Subscription(self._unsubscribe, wanted)
         self._subscriptions.append(subscription)
         return subscription
 
@@ -45,10 +50,10 @@ class EventHub:
         for event in self._store.events_after(self._seq):
             self._seq = event.seq
             for subscription in self._subscriptions:
-                if subscription.wants(event):
-                    subscription.put(event)
+                if subscription.wants(told := cast("E", event)):
+                    subscription.put(told)
 
-    def _unsubscribe(self, subscription: Subscription) -> None:
+    def _unsubscribe(self, subscription: Subscription[E]) -> None:
         self._subscriptions.remove(subscription)
         if not self._subscriptions and self._listener:
             self._listener.close()

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from vmherd.errors import AlreadyExists, Busy, HostError, InvalidState, VmherdError
-from vmherd.events import AnyEvent, DomainEvent, Lifecycle, LifecycleEvent
+from vmherd.events import AnyEvent, AnyResourceEvent, Event, Lifecycle, LifecycleEvent
 from vmherd.state.durability import WriteAheadLog
 from vmherd.util.files import on_host
 
@@ -206,7 +206,7 @@ class Store:
                 above,
             )
 
-    def record_events(self, events: Sequence[DomainEvent]) -> None:
+    def record_events(self, events: Sequence[Event]) -> None:
         """Append to the event log; the newest EVENTS_KEPT stay."""
         if not events:
             return
@@ -221,7 +221,7 @@ class Store:
         """The number of the newest event, 0 if there was none."""
         return self._value("SELECT max(seq) FROM event")
 
-    def events_after(self, seq: int) -> list[DomainEvent]:
+    def events_after(self, seq: int) -> list[Event]:
         """The events numbered above ``seq``, oldest first."""
         with self._told:
             rows = self._db.execute(
@@ -231,20 +231,20 @@ class Store:
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(AnyEvent).decode
+_decode = msgspec.msgpack.Decoder(AnyEvent | AnyResourceEvent).decode
 
 
-def _columns(event: DomainEvent) -> tuple[int, int, bytes | None]:
+def _columns(event: Event) -> tuple[int, int, bytes | None]:
     """Lifecycle events as format 1 has them; the body of all others."""
     if isinstance(event, LifecycleEvent):
         return int(event.event), event.detail, None
     return 0, 0, _encode(event)
 
 
-def _event(seq: int, when: float, uuid: str, name: str, event: int, detail: int, body: bytes | None) -> DomainEvent:
+def _event(seq: int, when: float, uuid: str, name: str, event: int, detail: int, body: bytes | None) -> Event:
     if body is None:
         return LifecycleEvent(seq=seq, time=when, uuid=uuid, name=name, event=Lifecycle(event), detail=detail)
-    known: DomainEvent = _decode(body)
+    known: Event = _decode(body)
     return msgspec.structs.replace(known, seq=seq, time=when)
 
 

@@ -71,7 +71,7 @@ class Callbacks:
         if self._task:
             self._task.cancel()
 
-    async def _serve(self, subscription: Subscription) -> None:
+    async def _serve(self, subscription: Subscription[DomainEvent]) -> None:
         async with subscription:
             async for event in subscription:
                 if not self._client.holder.sees(event.name, event.uuid):

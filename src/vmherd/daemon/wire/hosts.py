@@ -7,11 +7,9 @@ import asyncio
 import msgspec
 
 from vmherd.driver.hypervisor import HypervisorDriver
-from vmherd.driver.registry import REMOTE, open_driver, open_secrets, open_storage
-from vmherd.driver.secret import SecretDriver
-from vmherd.driver.storage import StorageDriver
-from vmherd.driver.uri import ConnectURI, parse_uri
-from vmherd.errors import ConnectFailed, NotSupported
+from vmherd.driver.registry import REMOTE, open_driver
+from vmherd.driver.uri import parse_uri
+from vmherd.errors import ConnectFailed
 
 
 class _Shared(msgspec.Struct):
@@ -25,8 +23,6 @@ class Hosts:
     def __init__(self, main: str) -> None:
         self.main = main
         self._open: dict[str, _Shared] = {}
-        self._storage: StorageDriver | None = None
-        self._secrets: SecretDriver | None = None
         self._lock = asyncio.Lock()
         self._closing: set[asyncio.Future[None]] = set()
 
@@ -57,26 +53,6 @@ class Hosts:
             raise ConnectFailed(f"this daemon serves {self.main!r}, not {text!r}", hint=f"ask for {self.main}")
         return await open_driver(uri)
 
-    async def storage(self) -> StorageDriver:
-        """The storage of the main driver's guests.  Raises NotSupported where its guests need none."""
-        async with self._lock:
-            if self._storage is None:
-                self._storage = await open_storage(self._of_host("storage"))
-            return self._storage
-
-    async def secrets(self) -> SecretDriver:
-        """As ``storage``, the secrets."""
-        async with self._lock:
-            if self._secrets is None:
-                self._secrets = await open_secrets(self._of_host("secrets"))
-            return self._secrets
-
-    def _of_host(self, what: str) -> ConnectURI:
-        uri = parse_uri(self.main)
-        if uri.scheme == "test":
-            raise NotSupported(what, uri.scheme)
-        return uri
-
     def release(self, driver: HypervisorDriver) -> None:
         """One user less; the main driver stays open, for its guests and its next user."""
         shared = self._open.get(driver.uri.text)
@@ -93,5 +69,3 @@ class Hosts:
         for shared in self._open.values():
             await shared.driver.close()
         self._open.clear()
-        for resource in filter(None, (self._storage, self._secrets)):
-            await resource.close()

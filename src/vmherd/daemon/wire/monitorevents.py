@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from vmherd.daemon.wire.flags import DomainRef, only
 from vmherd.errors import DomainNotFound, InvalidArgument
-from vmherd.events import QemuMonitorEvent, Subscription
+from vmherd.events import DomainEvent, QemuMonitorEvent, Subscription
 from vmherd.rpc import protocol
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class MonitorCallbacks:
         if self._task:
             self._task.cancel()
 
-    async def _serve(self, subscription: Subscription) -> None:
+    async def _serve(self, subscription: Subscription[DomainEvent]) -> None:
         async with subscription:
             async for event in subscription:
                 assert isinstance(event, QemuMonitorEvent)  # no others were asked for

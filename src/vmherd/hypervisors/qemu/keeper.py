@@ -23,6 +23,7 @@ from qemu.qmp import Message
 from vmherd.driver.types import ShutoffReason
 from vmherd.driver.uri import parse_uri
 from vmherd.errors import HostError, HypervisorError, NotResponding, VmherdError
+from vmherd.events import Event
 from vmherd.hypervisors.qemu.folders import Folders, for_uri
 from vmherd.hypervisors.qemu.life import Life, pause_reason, process_of
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
@@ -345,7 +346,7 @@ def main(uri: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     folders = for_uri(parse_uri(uri))
     store = Store(folders.database)
-    EventHub(store, folders.listeners)  # wakes the other processes after each change of ours
+    EventHub[Event](store, folders.listeners)  # wakes the other processes after each change of ours
     table = DomainTable(store)
     # A guest that was noted after the last look, before the lock was gone, relied on us: hence once more.
     while (lock := _lock(folders.keeper_lock)) is not None:

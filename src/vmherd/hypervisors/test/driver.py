@@ -7,10 +7,11 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Self, TypeVar
 
 from vmherd import __version__
 from vmherd.conf.domain import Domain, check, complete
+from vmherd.driver.base import Driver
 from vmherd.driver.tuning import VcpuInfo
 from vmherd.driver.types import (
     BalloonStats,
@@ -35,6 +36,8 @@ from vmherd.hypervisors.test.saving import TestSaving
 from vmherd.hypervisors.test.screen import TestScreen
 from vmherd.state.domains import Entry, set_state
 from vmherd.state.tuning.operations import LocalTuning
+
+R = TypeVar("R", bound=Driver)
 
 
 class TestDriver(TestHost, TestDevices, TestBlocks, TestInside, TestSaving, TestScreen, LocalTuning):
@@ -62,6 +65,9 @@ class TestDriver(TestHost, TestDevices, TestBlocks, TestInside, TestSaving, Test
         shared = TestDriver._shared
         driver.store, driver.hub, driver.table = shared.store, shared.hub, shared.table
         return driver
+
+    async def resource(self, kind: type[R]) -> R:
+        self._unsupported(kind.name)  # those of the host are not its guests'
 
     async def close(self) -> None:
         shared = TestDriver._shared

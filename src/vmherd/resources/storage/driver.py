@@ -24,12 +24,16 @@ from vmherd.errors import (
     VolumeNotFound,
 )
 from vmherd.resources.storage import folder, image, passphrase
-from vmherd.resources.storage.table import Entry, PoolRecord, PoolTable
+from vmherd.state.objects import Definition, ObjectTable
+from vmherd.state.objects import Entry as AnyEntry
 from vmherd.state.places import Places, of_uri
+from vmherd.state.store import Store
 from vmherd.util import paths
 from vmherd.util.process import boot_id
 
 log = logging.getLogger("vmherd.storage")
+
+Entry = AnyEntry[Definition]
 
 
 class _Content(msgspec.Struct):
@@ -44,7 +48,8 @@ class LocalStorage(StorageDriver):
 
     def __init__(self, uri: ConnectURI, places: Places) -> None:
         super().__init__(uri)
-        self._table = PoolTable(places.state / "state.db")
+        self._store = Store(places.state / "state.db")
+        self._table = ObjectTable(self._store, "pool", Definition, PoolNotFound)
         self._run = places.run
         self._content: dict[str, _Content] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -64,7 +69,7 @@ class LocalStorage(StorageDriver):
             log.warning("cannot start pool %r by itself: %s", entry.name, problem)
 
     async def close(self) -> None:
-        self._table.store.close()
+        self._store.close()
 
     # Pools
 
@@ -96,7 +101,7 @@ class LocalStorage(StorageDriver):
         try:
             same = self._table.get(pool.uuid)
         except PoolNotFound:
-            return Entry(pool.uuid, pool.name, PoolRecord())
+            return Entry(pool.uuid, pool.name, Definition())
         if same.name != pool.name:
             raise AlreadyExists(f"pool '{same.name}' is already defined with uuid {same.uuid}", hint="leave <uuid> out")
         return same

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from vmherd.conf.storage import Volume
-from vmherd.driver.registry import open_secrets
+from vmherd.driver.registry import lent
+from vmherd.driver.secret import SecretDriver
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import Unsupported
 from vmherd.util.files import write_atomically
@@ -28,11 +29,8 @@ async def of(volume: Volume, uri: ConnectURI, folder: Path) -> AsyncIterator[Pat
     if uuid is None:
         place = "volume/target/encryption/secret/@uuid"
         raise Unsupported("the secret of a volume is named by its UUID", place=place, hint="add uuid='...'")
-    driver = await open_secrets(uri)
-    try:
+    async with lent(SecretDriver, uri) as driver:
         value = await driver.secret_value(uuid, internal=True)
-    finally:
-        await driver.close()
     file = folder / secrets.token_hex(8)
     try:
         write_atomically(file, value)

@@ -40,8 +40,7 @@ class PoolRef(NamedTuple):
 
 async def storage(call: Call) -> StorageDriver:
     """The storage behind the client's connection."""
-    _ = call.driver  # none without one
-    return await call.client.service.hosts.storage()
+    return await call.driver.resource(StorageDriver)
 
 
 def reference(info: PoolInfo) -> PoolRef:

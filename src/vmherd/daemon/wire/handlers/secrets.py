@@ -28,8 +28,7 @@ class SecretRef(NamedTuple):
 
 
 async def _secrets(call: Call) -> SecretDriver:
-    _ = call.driver  # none without a connection
-    return await call.client.service.hosts.secrets()
+    return await call.driver.resource(SecretDriver)
 
 
 def _reference(info: SecretInfo) -> SecretRef:

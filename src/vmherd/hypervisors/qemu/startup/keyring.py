@@ -8,7 +8,7 @@ from typing import Any
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.storage import Secret
 from vmherd.conf.secret import UsageType
-from vmherd.driver.registry import open_secrets
+from vmherd.driver.registry import lent
 from vmherd.driver.secret import SecretDriver, SecretInfo
 from vmherd.driver.uri import parse_uri
 from vmherd.errors import SecretNotFound
@@ -30,11 +30,8 @@ async def fetch(domain: Domain, config: Config, uri: str) -> Find:
     named = [*_named(domain), *map(_of_settings, filter(None, _in_settings(config)))]
     if not named:
         return no_secrets
-    driver = await open_secrets(parse_uri(uri))
-    try:
+    async with lent(SecretDriver, parse_uri(uri)) as driver:
         values = {_key(each): await _value(driver, each) for each in named}
-    finally:
-        await driver.close()
     return lambda secret: values[_key(secret)]
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.storage import DiskSource, StorageType
-from vmherd.driver.registry import open_storage
+from vmherd.driver.registry import lent
 from vmherd.driver.storage import StorageDriver
 from vmherd.driver.uri import parse_uri
 from vmherd.hypervisors.qemu.command.launch import no_volumes
@@ -25,11 +25,8 @@ async def fetch(domain: Domain, uri: str) -> Resolve:
     wanted = [disk.source for disk in domain.devices.disks if disk.type is StorageType.VOLUME and disk.source]
     if not wanted:
         return no_volumes
-    driver = await open_storage(parse_uri(uri))
-    try:
+    async with lent(StorageDriver, parse_uri(uri)) as driver:
         found = {(each.pool, each.volume): await _found(driver, each) for each in wanted}
-    finally:
-        await driver.close()
     return lambda source: resolve(source, *found[source.pool, source.volume])
 
 
