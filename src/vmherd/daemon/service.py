@@ -38,6 +38,8 @@ log = logging.getLogger("vmherd.daemon")
 PATIENCE = 15.0
 #: Seconds for those who waited for the daemon to ask what they want.
 _FIRST_CALLS = 0.3
+#: New objects after which garbage is looked for: a document is thousands, and goes without that when it is done with.
+_GARBAGE = 10_000
 #: Seconds between looks after guests whose keeper may have been killed.
 _TENDING = 5.0
 #: Open files, as the unit for systemd has it.
@@ -274,6 +276,7 @@ async def _warm_up(driver: HypervisorDriver) -> None:
         await driver.warm_up()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_GARBAGE)
 
 
 def run(place: Place, path: Path, read: Callable[[], Config]) -> None:

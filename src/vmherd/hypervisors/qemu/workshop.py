@@ -5,6 +5,7 @@ The driver imports this when a document is worked on first; listing and switchin
 
 from __future__ import annotations
 
+import time
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +27,9 @@ from vmherd.hypervisors.qemu.startup.start import Start
 from vmherd.hypervisors.qemu.tuning import groups
 from vmherd.state.domains import DomainTable, Live
 
+#: Seconds for which a QEMU is taken to be what it was.
+_FRESH = 0.1
+
 
 class Workshop:
     """The documents of one connection."""
@@ -36,6 +40,8 @@ class Workshop:
         self._folders = folders
         self._uri = uri
         self._caps: dict[Path, tuple[str, Capabilities]] = {}
+        #: The architecture and the emulator asked for last, until when what was found is believed, and that.
+        self._last: tuple[tuple[str, str | None], float, Capabilities | None] = ("", None), 0.0, None
 
     @cached_property
     def config(self) -> Config:
@@ -68,8 +74,14 @@ class Workshop:
         return await self._load(capabilities.find_binary(capabilities.host_arch(), None))
 
     async def _capabilities(self, domain: Domain) -> Capabilities:
-        arch = domain.os.type.arch or capabilities.host_arch()
-        return await self._load(capabilities.find_binary(arch, domain.devices.emulator))
+        """Those of the QEMU that a document is for; looked for once where documents come one after the other."""
+        wanted = domain.os.type.arch or capabilities.host_arch(), domain.devices.emulator
+        now = time.monotonic()
+        known, until, caps = self._last
+        if caps is None or known != wanted or now >= until:
+            caps = await self._load(capabilities.find_binary(*wanted))
+            self._last = wanted, now + _FRESH, caps
+        return caps
 
     async def _load(self, binary: Path) -> Capabilities:
         """What a binary can do.  It may be another one tomorrow: an upgrade does not end us."""
