@@ -328,7 +328,7 @@ async def test_a_qemu_that_answers_no_more_is_told_and_can_be_ended(host: Host, 
     assert pid
     os.kill(pid, signal.SIGSTOP)
     # A signal takes its time: QEMU is found stopped, or is not heard within the deadline.
-    with pytest.raises(NotResponding, match="is stopped|within") as caught:
+    with pytest.raises(NotResponding, match=r"is stopped|within") as caught:
         await domain.reset()
     assert "poweroff" in caught.value.hint
     await domain.poweroff()
