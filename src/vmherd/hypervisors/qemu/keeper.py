@@ -313,22 +313,35 @@ def is_present(folders: Folders) -> bool:
     return False
 
 
+#: When this process started a keeper last, by its folders, and its pid.
+_begun: dict[Path, tuple[float, int]] = {}
+
+
 def ensure(folders: Folders, uri: str) -> None:
     """Start a keeper unless there is one.  Call it after the guest was noted in the table.
 
     Raises HostError if it cannot be started.
     """
-    if is_present(folders):
+    if is_present(folders) or _is_beginning(folders):
         return
     argv = [sys.executable, "-m", "vmherd.hypervisors.qemu.keeper", uri]
     try:
         with (folders.log / "keeper.log").open("ab") as output:
-            process.spawn(argv, output=output.fileno())
+            _begun[folders.run] = time.monotonic(), process.spawn(argv, output=output.fileno())
     except OSError as problem:
         raise HostError(
             f"cannot start the process that looks after guests: {problem.strerror}: {problem.filename}",
             hint="vmherd and its Python must be readable for whoever uses them",
         ) from None
+
+
+def _is_beginning(folders: Folders) -> bool:
+    """Whether one that we have started has yet to look around, which it does for IDLE seconds at least.
+
+    Guests that start together need one keeper, not one each.
+    """
+    began, pid = _begun.get(folders.run, (-IDLE, 0))
+    return time.monotonic() - began < IDLE and process.identify(pid) is not None
 
 
 def _lock(path: Path) -> int | None:
