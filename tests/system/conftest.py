@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from namespaces import Host as OwnHost
+from namespaces import missing as lacking
+from namespaces import namespaces
 from parts import processes, stop_all
 
 from support.libvirtd import Libvirtd, missing, running
@@ -39,6 +42,15 @@ async def host(uri: str, tmp_path: Path) -> AsyncIterator[Host]:
     async with asyncio.timeout(20):
         while processes(tmp_path):  # the keeper leaves by itself
             await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+def own() -> Iterator[OwnHost]:
+    """Network and mount namespaces of one's own: a host to do to what one likes."""
+    if problem := lacking():
+        pytest.skip(problem)
+    with namespaces() as host:
+        yield host
 
 
 @pytest.fixture(scope="session")

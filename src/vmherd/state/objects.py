@@ -14,12 +14,22 @@ from vmherd.util.process import boot_id
 
 
 class Definition(msgspec.Struct, kw_only=True):
-    """``config`` is the definition, ``live`` the document it was started with, ``boot`` when (the kernel's boot id)."""
+    """``config`` is the definition, ``live`` the document it was started with, ``boot`` when (the kernel's boot id).
+
+    ``coming`` is the document of a start that has not come to its end: noted before anything is made, so that
+    whoever finds it after a kill knows what to take down.
+    """
 
     config: str | None = None
     autostart: bool = False
     live: str | None = None
     boot: str = ""
+    coming: str | None = None
+
+    @property
+    def is_void(self) -> bool:
+        """Whether there is nothing left to keep."""
+        return self.config is None and (self.boot != boot_id() or (self.live is None and self.coming is None))
 
 
 D = TypeVar("D", bound=Definition)
@@ -40,8 +50,8 @@ class Entry(msgspec.Struct, Generic[D], frozen=True):
     @property
     def document(self) -> str:
         """How it is, or would be started."""
-        text = self.live or self.record.config
-        assert text is not None  # a record without both leaves the table
+        text = self.live or self.record.config or self.record.coming
+        assert text is not None  # a record without all of them leaves the table
         return text
 
 
@@ -64,7 +74,7 @@ class ObjectTable(Generic[D]):
     def _forget_gone(self) -> None:
         """Objects without a definition ended with the host."""
         for entry in self.all():
-            if entry.record.config is None and entry.live is None:
+            if entry.record.is_void:
                 self.store.delete(self._kind, entry.uuid)
 
     def all(self) -> list[Entry[D]]:
@@ -92,7 +102,7 @@ class ObjectTable(Generic[D]):
         """
         with self.store.transaction(durable=True):
             known = self.store.get(self._kind, entry.uuid)
-            if entry.record.config is None and entry.live is None:
+            if entry.record.is_void:
                 self.store.delete(self._kind, entry.uuid)
             elif known is None:
                 self.store.insert(self._kind, entry.uuid, entry.name, _encode(entry.record))

@@ -7,19 +7,18 @@ libvirt.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import fcntl
 import os
 import socket
 import struct
-from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from vmherd.conf.domain.net import Interface, InterfaceTarget, InterfaceType
 from vmherd.errors import HostError
 from vmherd.hypervisors.qemu.command.netdev import queues
 from vmherd.hypervisors.qemu.command.nic import is_virtio
+from vmherd.util.netlink import with_links
 
 if TYPE_CHECKING:
     from pyroute2 import AsyncIPRoute
@@ -61,23 +60,6 @@ async def _replug(links: AsyncIPRoute, interface: Interface) -> None:
     (index,) = await links.link_lookup(ifname=interface.target.dev)
     await links.link("set", index=index, **await _port(links, interface))
     await links.brport("set", index=index, isolated=int(bool(interface.port and interface.port.isolated)))
-
-
-async def with_links(work: Callable[[AsyncIPRoute], Coroutine[Any, Any, None]]) -> None:
-    """Do something to the kernel's network devices; its complaints become HostError.
-
-    On a loop of its own: pyroute2's sockets are not for every other one, such as uvloop's.
-    """
-    from pyroute2 import AsyncIPRoute, NetlinkError  # takes longer than all of vmherd to import
-
-    async def connected() -> None:
-        async with AsyncIPRoute() as links:
-            await work(links)
-
-    try:
-        await asyncio.to_thread(asyncio.run, connected())
-    except NetlinkError as problem:
-        raise HostError(f"the network device cannot be set up: {problem.args[-1]}", hint=_RIGHTS) from None
 
 
 _RIGHTS = "root may; without rights there is <interface type='user'>"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vmherd.conf.domain.net import Interface, InterfaceType, Rate
 from vmherd.errors import HostError, OperationUnsupported
-from vmherd.hypervisors.qemu.host import taps
+from vmherd.util.netlink import with_links
 
 if TYPE_CHECKING:
     from pyroute2 import AsyncIPRoute
@@ -49,7 +49,7 @@ async def apply(interface: Interface) -> None:
 
     Raises HostError; the card has no limits then.
     """
-    await taps.with_links(lambda links: _apply(links, interface))
+    await with_links(lambda links: _apply(links, interface))
 
 
 async def _apply(links: AsyncIPRoute, interface: Interface) -> None:

@@ -1,0 +1,124 @@
+"""The virtual networks of this host."""
+
+from __future__ import annotations
+
+from typing import Self
+from uuid import uuid4
+
+from vmherd.conf.network import Network, parse_network, render_network
+from vmherd.driver.network import NetworkDriver, NetworkInfo
+from vmherd.driver.uri import ConnectURI
+from vmherd.errors import InvalidState, NetworkNotFound, OperationFailed
+from vmherd.events import NetworkEvent, NetworkLifecycle, ResourceEvent, Subscription
+from vmherd.resources.network import names, records, validate
+from vmherd.resources.network.records import Entry, Record
+from vmherd.state.hub import EventHub
+from vmherd.state.places import Places, of_uri
+from vmherd.state.store import Store
+
+
+class LocalNetworks(NetworkDriver):
+    """The networks of the system, or of a user's session, which cannot start any."""
+
+    def __init__(self, uri: ConnectURI, places: Places, *, readonly: bool = False) -> None:
+        super().__init__(uri, readonly=readonly)
+        self._places = places
+        self._store = Store(places.state / "state.db")
+        self._hub: EventHub[ResourceEvent] = EventHub(self._store, places.run / "listeners")
+        self._table = records.table(self._store)
+
+    @classmethod
+    async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
+        return cls(uri, of_uri(uri, "networks"), readonly=readonly)
+
+    async def close(self) -> None:
+        self._hub.close()
+        self._store.close()
+
+    async def events(self, *wanted: type[ResourceEvent]) -> Subscription[ResourceEvent]:
+        return self._hub.subscribe(*wanted)
+
+    async def network_list(self) -> list[NetworkInfo]:
+        return [records.info(entry) for entry in self._table.all()]
+
+    async def network_find(self, key: str) -> NetworkInfo:
+        return records.info(self._table.find(key))
+
+    async def network_xml(self, uuid: str, *, inactive: bool = False) -> str:
+        entry = self._table.get(uuid)
+        if inactive or entry.live is None:
+            return render_network(parse_network(entry.record.config or entry.document), inactive=inactive)
+        return render_network(records.active(entry))
+
+    async def network_validate(self, xml: str) -> str:
+        network = parse_network(xml)
+        validate.validate(network)
+        return render_network(network, inactive=True)
+
+    async def network_define(self, xml: str) -> NetworkInfo:
+        network = self._read(xml)
+
+        def keep() -> Entry:
+            entry = self._own(network)
+            names.choose(network, self._others(entry.uuid))
+            entry.record.config = render_network(network, inactive=True)
+            self._table.put(entry, [_event(entry, NetworkLifecycle.DEFINED)])
+            return entry
+
+        with self._store.transaction(durable=True):
+            return records.info(keep())
+
+    async def network_undefine(self, uuid: str) -> None:
+        def forget(entry: Entry) -> list[ResourceEvent]:
+            if entry.record.config is None:
+                raise InvalidState(f"network '{entry.name}' is not persistent", hint="stop it, and it is gone")
+            entry.record.config, entry.record.autostart = None, False
+            return [_event(entry, NetworkLifecycle.UNDEFINED)]
+
+        self.require_writable()
+        self._table.change(uuid, forget)
+
+    async def network_set_autostart(self, uuid: str, enabled: bool) -> None:
+        def note(entry: Entry) -> list[ResourceEvent]:
+            if entry.record.config is None:
+                raise InvalidState("cannot set autostart for transient network", hint="define it first")
+            entry.record.autostart = enabled
+            return []
+
+        self.require_writable()
+        self._table.change(uuid, note)
+
+    def _read(self, xml: str) -> Network:
+        """A document that somebody wants to keep or start."""
+        self.require_writable()
+        network = parse_network(xml)
+        validate.validate(network)
+        return network
+
+    def _own(self, network: Network) -> Entry:
+        """The entry that a document is about, a new one if there is none, whose UUID the document gets.
+
+        Raises OperationFailed where another network has the name or the UUID.
+        """
+        assert network.name  # parse_network refuses one without
+        same = next((each for each in self._table.all() if each.name == network.name), None)
+        if same and network.uuid in (None, same.uuid):
+            network.uuid = same.uuid
+            return same
+        if same:
+            problem = f"network '{same.name}' already exists with uuid {same.uuid}"
+            raise OperationFailed(problem, hint="leave <uuid> out, or choose another name")
+        network.uuid = network.uuid or str(uuid4())
+        try:
+            taken = self._table.get(network.uuid)
+        except NetworkNotFound:
+            return Entry(network.uuid, network.name, Record())
+        problem = f"network '{taken.name}' is already defined with uuid {taken.uuid}"
+        raise OperationFailed(problem, hint="leave <uuid> out")
+
+    def _others(self, uuid: str) -> list[Entry]:
+        return [entry for entry in self._table.all() if entry.uuid != uuid]
+
+
+def _event(entry: Entry, what: NetworkLifecycle) -> NetworkEvent:
+    return NetworkEvent(uuid=entry.uuid, name=entry.name, event=what)
