@@ -6,18 +6,20 @@ from typing import Self
 from uuid import uuid4
 
 from vmherd.conf.network import Network, parse_network, render_network
-from vmherd.driver.network import NetworkDriver, NetworkInfo
+from vmherd.driver.network import NetworkInfo
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import InvalidState, NetworkNotFound, OperationFailed
 from vmherd.events import NetworkEvent, NetworkLifecycle, ResourceEvent, Subscription
 from vmherd.resources.network import names, records, validate
+from vmherd.resources.network.ports import NetworkPorts
+from vmherd.resources.network.porttable import PortTable
 from vmherd.resources.network.records import Entry, Record
 from vmherd.state.hub import EventHub
 from vmherd.state.places import Places, of_uri
 from vmherd.state.store import Store
 
 
-class LocalNetworks(NetworkDriver):
+class LocalNetworks(NetworkPorts):
     """The networks of the system, or of a user's session, which cannot start any."""
 
     def __init__(self, uri: ConnectURI, places: Places, *, readonly: bool = False) -> None:
@@ -26,6 +28,7 @@ class LocalNetworks(NetworkDriver):
         self._store = Store(places.state / "state.db")
         self._hub: EventHub[ResourceEvent] = EventHub(self._store, places.run / "listeners")
         self._table = records.table(self._store)
+        self._ports = PortTable(self._store)
 
     @classmethod
     async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
@@ -48,7 +51,9 @@ class LocalNetworks(NetworkDriver):
         entry = self._table.get(uuid)
         if inactive or entry.live is None:
             return render_network(parse_network(entry.record.config or entry.document), inactive=inactive)
-        return render_network(records.active(entry))
+        network = records.active(entry)
+        network.connections = self._ports.count(uuid)
+        return render_network(network)
 
     async def network_validate(self, xml: str) -> str:
         network = parse_network(xml)
