@@ -20,6 +20,7 @@ from vmherd.errors import HostError
 from vmherd.hypervisors.qemu.helpers import passt
 from vmherd.hypervisors.qemu.host import hostpci, hostusb, rebind
 from vmherd.hypervisors.qemu.rules import cards, hostdevs
+from vmherd.util import pci
 from vmherd.util.xmlmodel import parse
 
 CARD = HostPciAddress(domain=0, bus=3, slot=7, function=1)
@@ -48,7 +49,7 @@ class Kernel:
             (device / "iommu_group").symlink_to(members.parent)
 
     def driver(self, name: str) -> str:
-        return rebind.driver(self.pci / "devices" / name)
+        return pci.driver(self.pci / "devices" / name)
 
     def _bind(self, name: str, driver: str) -> None:
         link = self.pci / "devices" / name / "driver"

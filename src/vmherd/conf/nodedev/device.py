@@ -86,8 +86,8 @@ class Device(Element, tag="device"):
     ) = child()
 
 
-def parse_device(text_: str | bytes) -> Device:
-    """A device.  Raises DocumentError, also for one that can do nothing.
+def parse_device(text_: str | bytes, *, new: bool = False) -> Device:
+    """A device, with ``new`` one that is to be made.  Raises DocumentError, also for one that can do nothing.
 
     Source: virNodeDeviceDefParseXML
     """
@@ -98,6 +98,8 @@ def parse_device(text_: str | bytes) -> Device:
             raise DocumentError("no device capabilities", place="device/capability", hint=hint)
         case Mdev() as mdev if mdev.iommu_group is None:
             mdev.iommu_group = IommuGroup(number=0)
+        case ScsiHost(host=None) if not new:
+            raise DocumentError("no SCSI host ID supplied", place="device/capability/host", hint="add <host>")
         case ScsiHost() as host:
             for ports in host.capabilities:
                 if isinstance(ports, VirtualPorts):

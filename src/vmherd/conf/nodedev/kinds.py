@@ -83,7 +83,9 @@ class VirtualPorts(Element, tag="capability", when={"type": "vport_ops"}):
 
 
 class ScsiHost(Element, tag="capability", when={"type": "scsi_host"}):
-    host: UInt = leaf()
+    """``host`` is its number; one that is to be made has none."""
+
+    host: UInt | None = leaf()
     unique_id: UInt | None = leaf("unique_id")
     capabilities: list[FibreChannel | VirtualPorts] = children()
 

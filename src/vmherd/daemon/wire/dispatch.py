@@ -76,7 +76,7 @@ class Handler:
 
     def encode(self, result: Any) -> bytes:
         """The content of the reply."""
-        if self._result is None or result is None:
+        if self._result is None:
             return b""
         return self._result.encode((result,) if self._single else result)
 

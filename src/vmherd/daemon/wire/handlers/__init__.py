@@ -13,6 +13,7 @@ _SUBJECTS = (
     "host",
     "lists",
     "native",
+    "nodedevs",
     "own",
     "pools",
     "saving",

@@ -11,7 +11,8 @@ from pathlib import Path
 from vmherd.conf.domain.address import HostPciAddress
 from vmherd.errors import HostError
 from vmherd.hypervisors.qemu.command.device import host_pci
-from vmherd.hypervisors.qemu.host.rebind import SYSFS, Taken, bind, driver, override
+from vmherd.hypervisors.qemu.host.rebind import SYSFS, Taken
+from vmherd.util.pci import bind, driver, override
 
 _VFIO = "vfio-pci"
 #: Bridges stay with the host: their driver gives nobody access to memory.

@@ -1,12 +1,11 @@
-"""PCI devices of this host that guests have: which driver each is bound to, and the note of what each had before.
+"""PCI devices of this host that guests have: the note of what each had before.
 
 The note is in the guest's folder before anything is changed, so that whoever sees the guest end can give the devices
-back, whatever became of who took them.  Source: Documentation/ABI/testing/sysfs-bus-pci of Linux.
+back, whatever became of who took them.
 """
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 
 from vmherd.errors import HostError
 from vmherd.util.files import write_atomically
+from vmherd.util.pci import bind
 
 SYSFS = Path("/sys")
 _NOTE = "taken.json"
@@ -56,32 +56,3 @@ def give_back(folder: Path, sysfs: Path = SYSFS) -> None:
         device = sysfs / "bus/pci/devices" / taken.address
         with suppress(OSError, HostError):
             bind(device, taken.override, sysfs, probe=bool(taken.driver))
-
-
-def bind(device: Path, override: str, sysfs: Path, *, probe: bool = True) -> None:
-    """Take a device from its driver, and let the one that is preferred have it.  Raises HostError without rights."""
-    old = driver(device)
-    try:
-        # A line break takes the preference away.
-        (device / "driver_override").write_text(f"{override}\n")
-        if old:
-            (sysfs / "bus/pci/drivers" / old / "unbind").write_text(device.name)
-        if probe:
-            (sysfs / "bus/pci/drivers_probe").write_text(device.name)
-    except OSError as problem:
-        if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            text = f"taking PCI device {device.name} from the host needs rights that we do not have"
-            raise HostError(text, hint="use qemu:///system as root") from None
-        raise
-
-
-def driver(device: Path) -> str:
-    """The driver that has a device, "" if none has."""
-    link = device / "driver"
-    return link.readlink().name if link.is_symlink() else ""
-
-
-def override(device: Path) -> str:
-    """The driver that is preferred for a device, "" if none is."""
-    told = (device / "driver_override").read_text().strip()
-    return "" if told == "(null)" else told
