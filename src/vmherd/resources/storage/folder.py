@@ -14,7 +14,7 @@ from pathlib import Path
 from vmherd.conf.storage import Pool, Volume, VolumeType
 from vmherd.conf.storage.permissions import Permissions
 from vmherd.conf.storage.volume import BackingStore, VolumeFormat, VolumeTarget
-from vmherd.errors import HostError, InvalidArgument, InvalidState
+from vmherd.errors import InvalidArgument, InvalidState
 from vmherd.util.files import on_host
 from vmherd.util.imageheader import ImageHeader, read_header
 
@@ -49,12 +49,9 @@ def build(pool: Pool) -> None:
             os.chown(path, wanted.owner, wanted.group)
 
 
-def check(pool: Pool) -> None:
-    """Raise HostError if the folder is not there; remove what a process that was killed has left."""
-    path = path_of(pool)
-    if not path.is_dir():
-        raise HostError(f"cannot open directory '{path}'", hint="build the pool first, or correct its <path>")
-    for leftover in path.glob(UNFINISHED + "*"):
+def tidy(pool: Pool) -> None:
+    """Remove what a process that was killed has left."""
+    for leftover in path_of(pool).glob(UNFINISHED + "*"):
         with contextlib.suppress(OSError):
             leftover.unlink()
 

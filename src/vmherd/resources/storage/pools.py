@@ -88,6 +88,7 @@ class Pools(Stock):
                 await backend.build(pool, Overwrite.UNSAID)
             if not await backend.ready(pool):
                 await backend.start(pool)
+            await backend.tidy(pool)
             self._content[entry.uuid] = await self._look(pool)
             entry.record.live, entry.record.boot = render_pool(parse_pool(render_pool(pool))), boot_id()
             self._table.put(entry, [lifecycle(entry, PoolLifecycle.STARTED)])

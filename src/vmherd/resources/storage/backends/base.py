@@ -69,6 +69,9 @@ class Backend:
     async def start(self, pool: Pool) -> None:
         """Make the content available; it was not ``ready``."""
 
+    async def tidy(self, pool: Pool) -> None:
+        """Remove what killed processes have left of volumes they made; nobody is at work when a pool starts."""
+
     async def stop(self, pool: Pool) -> None:
         """Take back what ``start`` did.  Raises HostError while something is in use."""
 

@@ -17,6 +17,9 @@ class FolderBackend(Backend):
     async def ready(self, pool: Pool) -> bool:
         return await asyncio.to_thread(folder.path_of(pool).is_dir)
 
+    async def tidy(self, pool: Pool) -> None:
+        await asyncio.to_thread(folder.tidy, pool)
+
     async def refresh(self, pool: Pool) -> dict[str, Volume]:
         return await asyncio.to_thread(_refresh, pool)
 
