@@ -100,7 +100,7 @@ def _public_fields(init: Method) -> Iterator[str]:
 def _function(node: ast.AsyncFunctionDef, target: str, loop: str, twins: set[str]) -> str:
     """A blocking function with the signature and the docstring of a coroutine of ``target``."""
     arguments, returns = ast.unparse(node.args), ast.unparse(node.returns) if node.returns else "None"
-    call = f"{target}.{node.name}({_passed_on(node.args)})"
+    call = f"{target}.{node.name}({_passed_on(node.args, twins)})"
     if returns.startswith("AsyncGenerator["):
         item = returns.removeprefix("AsyncGenerator[").partition(",")[0]
         returns, body = f"Generator[{item}, None, None]", f"return {loop}.iterate({call})"
@@ -111,10 +111,19 @@ def _function(node: ast.AsyncFunctionDef, target: str, loop: str, twins: set[str
     return f"def {node.name}({arguments}) -> {returns}:\n{_docstring(node, 4)}\n    {body}"
 
 
-def _passed_on(arguments: ast.arguments) -> str:
-    positional = [each.arg for each in arguments.args if each.arg != "self"]
+def _passed_on(arguments: ast.arguments, twins: set[str]) -> str:
+    positional = [_unwrapped(each, twins) for each in arguments.args if each.arg != "self"]
     rest = [f"*{arguments.vararg.arg}"] if arguments.vararg else []
-    return ", ".join([*positional, *rest, *(f"{each.arg}={each.arg}" for each in arguments.kwonlyargs)])
+    named = (f"{each.arg}={_unwrapped(each, twins)}" for each in arguments.kwonlyargs)
+    return ", ".join([*positional, *rest, *named])
+
+
+def _unwrapped(argument: ast.arg, twins: set[str]) -> str:
+    """An argument as the asynchronous API takes it."""
+    name, kind = argument.arg, ast.unparse(argument.annotation) if argument.annotation else ""
+    if kind.removesuffix(" | None") not in twins:
+        return name
+    return f"{name}._wrapped if {name} else None" if kind.endswith(" | None") else f"{name}._wrapped"
 
 
 def _docstring(node: ast.ClassDef | Method, indent: int) -> str:

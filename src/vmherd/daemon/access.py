@@ -202,6 +202,10 @@ class Holder:
             return True
         return not (self._reading if reading else self._seeing) & ~self._bits_for(name, uuid)
 
+    def has(self, name: str) -> bool:
+        """Whether the client has a permission that is not about a domain."""
+        return not self._names.bits[name] & ~self._everywhere
+
     def _bits_for(self, name: str, uuid: str) -> int:
         return self._everywhere | union(scope.bits for scope in self._scopes if scope.covers(name, uuid))
 

@@ -73,13 +73,18 @@ class NodeDeviceUpdateEvent(ResourceEvent, frozen=True, kw_only=True):
 
 
 class SecretEvent(ResourceEvent, frozen=True, kw_only=True):
-    """A secret is defined, or not any more; its ``name`` is its UUID."""
+    """A secret is defined, or not any more; its ``name`` is its UUID, ``usage_type`` a virSecretUsageType."""
 
     event: SecretLifecycle
+    usage_type: int = 0
+    usage_id: str = ""
 
 
 class SecretValueEvent(ResourceEvent, frozen=True, kw_only=True):
     """A secret has another value."""
+
+    usage_type: int = 0
+    usage_id: str = ""
 
 
 #: Every kind there is of resources.

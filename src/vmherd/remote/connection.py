@@ -114,6 +114,10 @@ class RemoteConnection(HypervisorDriver):
 
     # Calls
 
+    async def call(self, name: str, *arguments: Any) -> Any:
+        """Call a procedure of libvirt's main program: its result as a tuple, or the only field of that."""
+        return await self._caller.call(name, *arguments)
+
     async def _call(self, name: str, *arguments: Any, program: str = "remote") -> Any:
         return await self._caller.call(name, *arguments, program=program)
 
@@ -131,10 +135,10 @@ class RemoteConnection(HypervisorDriver):
         try:
             return await self._change(uuid, name, *arguments)
         except asyncio.CancelledError:
-            self._afterwards(self._ask(uuid, "domain_abort_job"))
+            self.afterwards(self._ask(uuid, "domain_abort_job"))
             raise
 
-    def _afterwards(self, work: Coroutine[Any, Any, Any]) -> None:
+    def afterwards(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do something that nobody waits for."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)

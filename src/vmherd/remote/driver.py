@@ -10,6 +10,7 @@ from vmherd.remote.domain import RemoteDomains
 from vmherd.remote.events import RemoteEvents
 from vmherd.remote.host import RemoteHost
 from vmherd.remote.own import RemoteOwn
+from vmherd.remote.resource import RemoteResources
 from vmherd.remote.saving import RemoteSaving
 from vmherd.remote.screen import RemoteScreen
 from vmherd.remote.tuning import RemoteTuning
@@ -17,6 +18,7 @@ from vmherd.remote.tuning import RemoteTuning
 
 class RemoteDriver(
     RemoteOwn,
+    RemoteResources,
     RemoteHost,
     RemoteDomains,
     RemoteDevices,

@@ -70,7 +70,7 @@ class RemoteEvents(RemoteConnection):
         self._subscriptions.remove(subscription)
         if not self._subscriptions and not self._gone and self._callbacks:
             callbacks, self._callbacks = self._callbacks, ()
-            self._afterwards(self._deregister(callbacks))
+            self.afterwards(self._deregister(callbacks))
 
     async def _deregister(self, callbacks: Sequence[tuple[str, int]]) -> None:
         for kind, number in callbacks:

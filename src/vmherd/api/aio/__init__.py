@@ -12,6 +12,8 @@ from vmherd.api.aio.domain import Domain
 from vmherd.api.aio.hardware import Hardware
 from vmherd.api.aio.host import Host, connect
 from vmherd.api.aio.screen import Screen
+from vmherd.api.aio.secrets import Secret, Secrets
+from vmherd.api.aio.storage import Pool, Pools, Volume
 from vmherd.api.aio.tuning import Tuning
 
 __all__ = [
@@ -23,7 +25,12 @@ __all__ = [
     "Domain",
     "Hardware",
     "Host",
+    "Pool",
+    "Pools",
     "Screen",
+    "Secret",
+    "Secrets",
     "Tuning",
+    "Volume",
     "connect",
 ]

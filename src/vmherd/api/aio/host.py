@@ -8,6 +8,8 @@ from typing import Self
 
 from vmherd.api.aio.domain import Domain
 from vmherd.api.aio.hardware import Hardware
+from vmherd.api.aio.secrets import Secrets
+from vmherd.api.aio.storage import Pools
 from vmherd.driver.blocks import DomainStats
 from vmherd.driver.host import SecurityModel
 from vmherd.driver.hypervisor import HypervisorDriver
@@ -46,6 +48,16 @@ class Host:
     def hardware(self) -> Hardware:
         """The machine that the guests run on."""
         return Hardware(self._driver)
+
+    @property
+    def pools(self) -> Pools:
+        """Its storage pools, and the volumes in them."""
+        return Pools(self._driver)
+
+    @property
+    def secrets(self) -> Secrets:
+        """Passphrases and keys that guests' disks and devices need."""
+        return Secrets(self._driver)
 
     async def close(self) -> None:
         """Let go of the connection; guests run on.  Closing it twice is no mistake."""

@@ -13,6 +13,8 @@ from vmherd.api.sync.domain import Domain
 from vmherd.api.sync.hardware import Hardware
 from vmherd.api.sync.host import Host, connect
 from vmherd.api.sync.screen import Screen
+from vmherd.api.sync.secrets import Secret, Secrets
+from vmherd.api.sync.storage import Pool, Pools, Volume
 from vmherd.api.sync.tuning import Tuning
 
 __all__ = [
@@ -24,7 +26,12 @@ __all__ = [
     "Domain",
     "Hardware",
     "Host",
+    "Pool",
+    "Pools",
     "Screen",
+    "Secret",
+    "Secrets",
     "Tuning",
+    "Volume",
     "connect",
 ]

@@ -12,6 +12,8 @@ from typing import Self
 from vmherd.api import aio, bridge
 from vmherd.api.sync.domain import Domain
 from vmherd.api.sync.hardware import Hardware
+from vmherd.api.sync.secrets import Secrets
+from vmherd.api.sync.storage import Pools
 from vmherd.driver.blocks import DomainStats
 from vmherd.driver.host import SecurityModel
 from vmherd.driver.types import CpuComparison, CpuModelInfo, DomainInfo, HostCheck, HostCpuInfo
@@ -46,6 +48,16 @@ class Host:
     def hardware(self) -> Hardware:
         """The machine that the guests run on."""
         return Hardware(self._wrapped.hardware)
+
+    @property
+    def pools(self) -> Pools:
+        """Its storage pools, and the volumes in them."""
+        return Pools(self._wrapped.pools)
+
+    @property
+    def secrets(self) -> Secrets:
+        """Passphrases and keys that guests' disks and devices need."""
+        return Secrets(self._wrapped.secrets)
 
     def close(self) -> None:
         """Let go of the connection; guests run on.  Closing it twice is no mistake."""

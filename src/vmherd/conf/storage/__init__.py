@@ -6,7 +6,7 @@ render(pool)                       text again
 """
 
 from vmherd.conf.storage.pool import Pool, PoolType, parse_pool, render_pool
-from vmherd.conf.storage.volume import Volume, VolumeType, parse_volume
+from vmherd.conf.storage.volume import Volume, VolumeType, parse_volume, renamed
 from vmherd.util.xmlmodel import render
 
-__all__ = ["Pool", "PoolType", "Volume", "VolumeType", "parse_pool", "parse_volume", "render", "render_pool"]
+__all__ = ["Pool", "PoolType", "Volume", "VolumeType", "parse_pool", "parse_volume", "render", "render_pool", "renamed"]

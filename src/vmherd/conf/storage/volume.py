@@ -13,7 +13,7 @@ from vmherd.conf.domain.storage import Encryption
 from vmherd.conf.storage.permissions import Permissions
 from vmherd.conf.storage.pool import Pool, PoolType
 from vmherd.errors import DocumentError
-from vmherd.util.xmlmodel import Element, SizeInBytes, attr, child, flag, leaf, parse
+from vmherd.util.xmlmodel import Element, SizeInBytes, attr, child, flag, leaf, parse, render
 
 
 class VolumeType(StrEnum):
@@ -144,3 +144,10 @@ def _check_format(format_: VolumeFormat | None, known: Sequence[str], place: str
         raise DocumentError(
             f"unknown volume format type {format_.type}", place=place, hint=f"it may be {', '.join(known)}"
         )
+
+
+def renamed(text: str, name: str) -> str:
+    """The document of a volume for another one that is made from it."""
+    volume = parse(Volume, text)
+    volume.name, volume.key, volume.target.path = name, None, None
+    return render(volume)

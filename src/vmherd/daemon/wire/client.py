@@ -27,6 +27,7 @@ from vmherd.rpc.xdr import BadMessage
 if TYPE_CHECKING:
     from vmherd.daemon.wire.events import Callbacks
     from vmherd.daemon.wire.monitorevents import MonitorCallbacks
+    from vmherd.daemon.wire.resourceevents import ResourceCallbacks
     from vmherd.daemon.wire.streams import Stream
     from vmherd.driver.hypervisor import HypervisorDriver
     from vmherd.driver.types import DomainInfo
@@ -115,6 +116,7 @@ class Client:
         self.opened = False
         self.callbacks: Callbacks | None = None
         self.monitor_callbacks: MonitorCallbacks | None = None
+        self.resource_callbacks: ResourceCallbacks | None = None
         self.streams: dict[int, Stream] = {}
         self._channel = channel
         self._unpacker = Unpacker(_FIRST)
@@ -400,7 +402,7 @@ class Client:
             task.cancel()
         for stream in list(self.streams.values()):
             stream.drop()
-        for callbacks in (self.callbacks, self.monitor_callbacks):
+        for callbacks in (self.callbacks, self.monitor_callbacks, self.resource_callbacks):
             if callbacks:
                 callbacks.close()
         if self.driver is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Self, TypedDict
 from uuid import uuid4
 
 import msgspec
@@ -12,7 +12,9 @@ from vmherd.conf.secret import Secret, Usage, UsageType, parse_secret
 from vmherd.driver.secret import SecretDriver, SecretInfo
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import AlreadyExists, Denied, InvalidArgument, SecretNotFound
+from vmherd.events import ResourceEvent, SecretEvent, SecretLifecycle, SecretValueEvent, Subscription
 from vmherd.resources.secret.safe import Safe
+from vmherd.state.hub import EventHub
 from vmherd.state.places import Places, of_uri
 from vmherd.state.store import Record, Store
 from vmherd.util.files import write_atomically
@@ -38,6 +40,7 @@ class LocalSecrets(SecretDriver):
         super().__init__(uri)
         self._store = Store(places.state / "state.db")
         self._run = places.run
+        self._hub: EventHub[ResourceEvent] = EventHub(self._store, places.run / "listeners")
         self._safe = Safe(places.state / "secrets.key")
 
     @classmethod
@@ -45,7 +48,11 @@ class LocalSecrets(SecretDriver):
         return cls(uri, of_uri(uri, "secrets"))
 
     async def close(self) -> None:
+        self._hub.close()
         self._store.close()
+
+    async def events(self, *wanted: type[ResourceEvent]) -> Subscription[ResourceEvent]:
+        return self._hub.subscribe(*wanted)
 
     async def secret_list(self) -> list[SecretInfo]:
         return sorted((_info(record) for record in self._store.all(_KIND)), key=lambda info: info.uuid)
@@ -82,7 +89,11 @@ class LocalSecrets(SecretDriver):
                 self._store.replace(_KIND, secret.uuid, _encode(kept))
             else:
                 self._store.insert(_KIND, secret.uuid, secret.uuid, _encode(kept))
+            self._note(secret, SecretLifecycle.DEFINED)
         return await self.secret_find(secret.uuid)
+
+    def _note(self, secret: Secret, what: SecretLifecycle) -> None:
+        self._store.record_events([SecretEvent(**_named(secret), event=what)])
 
     def _require_free(self, secret: Secret) -> None:
         """Raises AlreadyExists where another secret is for the same use."""
@@ -98,21 +109,24 @@ class LocalSecrets(SecretDriver):
                 )
 
     async def secret_undefine(self, uuid: str) -> None:
-        self._get(uuid)
-        self._file(uuid).unlink(missing_ok=True)
-        self._store.delete(_KIND, uuid)
+        with self._store.transaction(durable=True):
+            secret = parse_secret(_decode(self._get(uuid).body).config)
+            self._file(uuid).unlink(missing_ok=True)
+            self._store.delete(_KIND, uuid)
+            self._note(secret, SecretLifecycle.UNDEFINED)
 
     async def secret_set_value(self, uuid: str, value: bytes) -> None:
         if len(value) > _MOST:
             raise InvalidArgument(f"the value has {len(value)} bytes, {_MOST} are allowed")
         with self._store.transaction(durable=True):
             kept = _decode(self._get(uuid).body)
-            locked = self._safe.lock(value, uuid)
-            if parse_secret(kept.config).ephemeral:
+            secret, locked = parse_secret(kept.config), self._safe.lock(value, uuid)
+            if secret.ephemeral:
                 write_atomically(self._file(uuid), locked)
-                return
-            kept.value = locked
-            self._store.replace(_KIND, uuid, _encode(kept))
+            else:
+                kept.value = locked
+                self._store.replace(_KIND, uuid, _encode(kept))
+            self._store.record_events([SecretValueEvent(**_named(secret))])
 
     async def secret_value(self, uuid: str, *, internal: bool = False) -> bytes:
         kept = _decode(self._get(uuid).body)
@@ -133,6 +147,25 @@ class LocalSecrets(SecretDriver):
 
 _decode = msgspec.msgpack.Decoder(_Kept).decode
 _encode = msgspec.msgpack.Encoder().encode
+
+
+class _Named(TypedDict):
+    uuid: str
+    name: str
+    usage_type: int
+    usage_id: str
+
+
+def _named(secret: Secret) -> _Named:
+    """What events tell of a secret."""
+    assert secret.uuid  # it has one once it is kept
+    usage = secret.usage or Usage(type=UsageType.NONE)
+    return {
+        "uuid": secret.uuid,
+        "name": secret.uuid,
+        "usage_type": _TYPES.index(usage.type),
+        "usage_id": usage.id,
+    }
 
 
 def _info(record: Record) -> SecretInfo:

@@ -22,6 +22,7 @@ _SUBJECTS = (
     "security",
     "tuning",
     "volumes",
+    "watching",
 )
 
 

@@ -1,0 +1,164 @@
+"""Storage pools, and the volumes in them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+
+from vmherd.api.resource import changing
+from vmherd.driver.hypervisor import HypervisorDriver
+from vmherd.driver.storage import PoolInfo, StorageDriver, VolumeInfo
+from vmherd.events import ResourceEvent
+
+
+class Pools:
+    """The storage pools of a host."""
+
+    def __init__(self, driver: HypervisorDriver) -> None:
+        self._driver = driver
+
+    async def list(self) -> Sequence[PoolInfo]:
+        """A summary of every pool, active or not, ordered by name."""
+        return await (await self._driver.resource(StorageDriver)).pool_list()
+
+    async def find(self, key: str) -> Pool:
+        """The pool with this name or UUID; raises PoolNotFound."""
+        return Pool(self._driver, await (await self._driver.resource(StorageDriver)).pool_find(key))
+
+    async def define(self, xml: str) -> Pool:
+        """Keep a pool, or replace the kept definition of the one with the same UUID and name."""
+        return Pool(self._driver, await (await changing(self._driver, StorageDriver)).pool_define(xml))
+
+    async def create(self, xml: str, *, build: bool = False) -> Pool:
+        """Start a transient pool: it is gone when it stops.  ``build`` makes what it needs before."""
+        storage = await changing(self._driver, StorageDriver)
+        return Pool(self._driver, await storage.pool_create(xml, build=build))
+
+    async def volume_by_path(self, path: str) -> Volume:
+        """The volume of any active pool that is there, or has this key; raises VolumeNotFound."""
+        return Volume(self._driver, await (await self._driver.resource(StorageDriver)).volume_by_path(path))
+
+    async def events(self, *wanted: type[ResourceEvent]) -> AsyncGenerator[ResourceEvent, None]:
+        """The events of these classes, PoolEvent or PoolRefreshEvent, while the loop lasts; all where none is named."""
+        storage = await self._driver.resource(StorageDriver)
+        async with await storage.events(*wanted) as subscription:
+            async for event in subscription:
+                yield event
+
+
+class Pool:
+    """A storage pool: a place with volumes, or its definition, or both."""
+
+    def __init__(self, driver: HypervisorDriver, info: PoolInfo) -> None:
+        self._driver = driver
+        self.uuid = info.uuid
+        self.name = info.name
+
+    async def _storage(self) -> StorageDriver:
+        return await self._driver.resource(StorageDriver)
+
+    async def _changing(self) -> StorageDriver:
+        return await changing(self._driver, StorageDriver)
+
+    async def info(self) -> PoolInfo:
+        """State and sizes as they are now."""
+        return await (await self._storage()).pool_find(self.uuid)
+
+    async def xml(self, *, inactive: bool = False) -> str:
+        """The document; of an active pool with its sizes, unless ``inactive``."""
+        return await (await self._storage()).pool_xml(self.uuid, inactive=inactive)
+
+    async def build(self) -> None:
+        """Make what an inactive pool needs, such as its folder."""
+        await (await self._changing()).pool_build(self.uuid)
+
+    async def start(self, *, build: bool = False) -> None:
+        """Make the volumes available; ``build`` makes what the pool needs before."""
+        await (await self._changing()).pool_start(self.uuid, build=build)
+
+    async def stop(self) -> None:
+        """Make the volumes unavailable; nothing in them is lost (libvirt: destroy)."""
+        await (await self._changing()).pool_stop(self.uuid)
+
+    async def refresh(self) -> None:
+        """Look again which volumes there are."""
+        await (await self._changing()).pool_refresh(self.uuid)
+
+    async def delete(self) -> None:
+        """Remove what ``build`` made, of an inactive pool that is empty."""
+        await (await self._changing()).pool_delete(self.uuid)
+
+    async def undefine(self) -> None:
+        """Forget the definition of an inactive pool.  Its volumes stay where they are."""
+        await (await self._changing()).pool_undefine(self.uuid)
+
+    async def set_autostart(self, enabled: bool) -> None:
+        """Start the pool with the host, or no more."""
+        await (await self._changing()).pool_set_autostart(self.uuid, enabled)
+
+    async def volumes(self) -> list[VolumeInfo]:
+        """A summary of every volume of an active pool, ordered by name."""
+        return await (await self._storage()).volume_list(self.uuid)
+
+    async def volume(self, name: str) -> Volume:
+        """Raises VolumeNotFound."""
+        return Volume(self._driver, await (await self._storage()).volume_find(self.uuid, name))
+
+    async def create_volume(self, xml: str, *, source: Volume | None = None) -> Volume:
+        """Make a volume, empty or with the content of ``source``; it is there as a whole or not at all.
+
+        Raises AlreadyExists for a name that is taken.
+        """
+        storage = await self._changing()
+        copied = (source.pool_uuid, source.name) if source else None
+        return Volume(self._driver, await storage.volume_create(self.uuid, xml, source=copied))
+
+
+class Volume:
+    """An image, a disk or a folder in a pool."""
+
+    def __init__(self, driver: HypervisorDriver, info: VolumeInfo) -> None:
+        self._driver = driver
+        self.pool = info.pool
+        self.pool_uuid = info.pool_uuid
+        self.name = info.name
+        self.key = info.key
+        self.path = info.path
+
+    async def _storage(self) -> StorageDriver:
+        return await self._driver.resource(StorageDriver)
+
+    async def _changing(self) -> StorageDriver:
+        return await changing(self._driver, StorageDriver)
+
+    async def info(self) -> VolumeInfo:
+        """Format and sizes as they are now."""
+        return await (await self._storage()).volume_find(self.pool_uuid, self.name)
+
+    async def xml(self) -> str:
+        """The document, with what is so now."""
+        return await (await self._storage()).volume_xml(self.pool_uuid, self.name)
+
+    async def resize(self, capacity: int, *, shrink: bool = False, allocate: bool = False) -> None:
+        """Give it ``capacity`` bytes; fewer than it has only with ``shrink``.
+
+        ``allocate`` takes the room on the disk at once.  Raises Busy while a guest has it open.
+        """
+        storage = await self._changing()
+        await storage.volume_resize(self.pool_uuid, self.name, capacity, shrink=shrink, allocate=allocate)
+
+    async def wipe(self) -> None:
+        """Overwrite the content with zeros.  Raises Busy while a guest has it open."""
+        await (await self._changing()).volume_wipe(self.pool_uuid, self.name)
+
+    async def delete(self) -> None:
+        """Remove it.  Raises Busy while a guest has it open."""
+        await (await self._changing()).volume_delete(self.pool_uuid, self.name)
+
+    async def clone(self, name: str) -> Volume:
+        """Copy it to a volume of another name in the same pool."""
+        from vmherd.conf.storage import renamed
+
+        storage = await self._changing()
+        xml = renamed(await storage.volume_xml(self.pool_uuid, self.name), name)
+        made = await storage.volume_create(self.pool_uuid, xml, source=(self.pool_uuid, self.name))
+        return Volume(self._driver, made)

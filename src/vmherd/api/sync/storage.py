@@ -1,0 +1,145 @@
+"""Storage pools, and the volumes in them.
+
+Generated from aio/storage.py by tools/gensync.py; do not edit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from vmherd.api import aio, bridge
+from vmherd.driver.storage import PoolInfo, VolumeInfo
+from vmherd.events import ResourceEvent
+
+
+class Pools:
+    """The storage pools of a host."""
+
+    def __init__(self, wrapped: aio.Pools) -> None:
+        self._wrapped = wrapped
+        self._loop = bridge.loop()
+
+    def list(self) -> Sequence[PoolInfo]:
+        """A summary of every pool, active or not, ordered by name."""
+        return self._loop.run(self._wrapped.list())
+
+    def find(self, key: str) -> Pool:
+        """The pool with this name or UUID; raises PoolNotFound."""
+        return Pool(self._loop.run(self._wrapped.find(key)))
+
+    def define(self, xml: str) -> Pool:
+        """Keep a pool, or replace the kept definition of the one with the same UUID and name."""
+        return Pool(self._loop.run(self._wrapped.define(xml)))
+
+    def create(self, xml: str, *, build: bool = False) -> Pool:
+        """Start a transient pool: it is gone when it stops.  ``build`` makes what it needs before."""
+        return Pool(self._loop.run(self._wrapped.create(xml, build=build)))
+
+    def volume_by_path(self, path: str) -> Volume:
+        """The volume of any active pool that is there, or has this key; raises VolumeNotFound."""
+        return Volume(self._loop.run(self._wrapped.volume_by_path(path)))
+
+    def events(self, *wanted: type[ResourceEvent]) -> Generator[ResourceEvent, None, None]:
+        """The events of these classes, PoolEvent or PoolRefreshEvent, while the loop lasts; all where none is named."""
+        return self._loop.iterate(self._wrapped.events(*wanted))
+
+
+class Pool:
+    """A storage pool: a place with volumes, or its definition, or both."""
+
+    def __init__(self, wrapped: aio.Pool) -> None:
+        self._wrapped = wrapped
+        self._loop = bridge.loop()
+        self.uuid = wrapped.uuid
+        self.name = wrapped.name
+
+    def info(self) -> PoolInfo:
+        """State and sizes as they are now."""
+        return self._loop.run(self._wrapped.info())
+
+    def xml(self, *, inactive: bool = False) -> str:
+        """The document; of an active pool with its sizes, unless ``inactive``."""
+        return self._loop.run(self._wrapped.xml(inactive=inactive))
+
+    def build(self) -> None:
+        """Make what an inactive pool needs, such as its folder."""
+        self._loop.run(self._wrapped.build())
+
+    def start(self, *, build: bool = False) -> None:
+        """Make the volumes available; ``build`` makes what the pool needs before."""
+        self._loop.run(self._wrapped.start(build=build))
+
+    def stop(self) -> None:
+        """Make the volumes unavailable; nothing in them is lost (libvirt: destroy)."""
+        self._loop.run(self._wrapped.stop())
+
+    def refresh(self) -> None:
+        """Look again which volumes there are."""
+        self._loop.run(self._wrapped.refresh())
+
+    def delete(self) -> None:
+        """Remove what ``build`` made, of an inactive pool that is empty."""
+        self._loop.run(self._wrapped.delete())
+
+    def undefine(self) -> None:
+        """Forget the definition of an inactive pool.  Its volumes stay where they are."""
+        self._loop.run(self._wrapped.undefine())
+
+    def set_autostart(self, enabled: bool) -> None:
+        """Start the pool with the host, or no more."""
+        self._loop.run(self._wrapped.set_autostart(enabled))
+
+    def volumes(self) -> list[VolumeInfo]:
+        """A summary of every volume of an active pool, ordered by name."""
+        return self._loop.run(self._wrapped.volumes())
+
+    def volume(self, name: str) -> Volume:
+        """Raises VolumeNotFound."""
+        return Volume(self._loop.run(self._wrapped.volume(name)))
+
+    def create_volume(self, xml: str, *, source: Volume | None = None) -> Volume:
+        """Make a volume, empty or with the content of ``source``; it is there as a whole or not at all.
+
+        Raises AlreadyExists for a name that is taken.
+        """
+        return Volume(self._loop.run(self._wrapped.create_volume(xml, source=source._wrapped if source else None)))
+
+
+class Volume:
+    """An image, a disk or a folder in a pool."""
+
+    def __init__(self, wrapped: aio.Volume) -> None:
+        self._wrapped = wrapped
+        self._loop = bridge.loop()
+        self.pool = wrapped.pool
+        self.pool_uuid = wrapped.pool_uuid
+        self.name = wrapped.name
+        self.key = wrapped.key
+        self.path = wrapped.path
+
+    def info(self) -> VolumeInfo:
+        """Format and sizes as they are now."""
+        return self._loop.run(self._wrapped.info())
+
+    def xml(self) -> str:
+        """The document, with what is so now."""
+        return self._loop.run(self._wrapped.xml())
+
+    def resize(self, capacity: int, *, shrink: bool = False, allocate: bool = False) -> None:
+        """Give it ``capacity`` bytes; fewer than it has only with ``shrink``.
+
+        ``allocate`` takes the room on the disk at once.  Raises Busy while a guest has it open.
+        """
+        self._loop.run(self._wrapped.resize(capacity, shrink=shrink, allocate=allocate))
+
+    def wipe(self) -> None:
+        """Overwrite the content with zeros.  Raises Busy while a guest has it open."""
+        self._loop.run(self._wrapped.wipe())
+
+    def delete(self) -> None:
+        """Remove it.  Raises Busy while a guest has it open."""
+        self._loop.run(self._wrapped.delete())
+
+    def clone(self, name: str) -> Volume:
+        """Copy it to a volume of another name in the same pool."""
+        return Volume(self._loop.run(self._wrapped.clone(name)))

@@ -1,0 +1,190 @@
+"""Storage pools and volumes over the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from vmherd.driver.storage import PoolInfo, PoolState, StorageDriver, VolumeInfo, VolumeKind
+from vmherd.errors import NotFound, PoolNotFound
+from vmherd.remote.connection import RemoteConnection
+from vmherd.remote.names import by_uuid_or_name
+from vmherd.remote.resource import Resource
+
+if TYPE_CHECKING:
+    from vmherd.conf.storage import Volume
+
+_INACTIVE = 1  # VIR_STORAGE_XML_INACTIVE
+_BUILD = 1  # VIR_STORAGE_POOL_CREATE_WITH_BUILD
+_ALLOCATE, _SHRINK = 1, 4  # virStorageVolResizeFlags
+
+
+class _PoolRef(NamedTuple):
+    name: str
+    uuid: str
+
+
+class _VolumeRef(NamedTuple):
+    pool: str
+    name: str
+    key: str
+
+
+class RemoteStorage(Resource, StorageDriver):
+    """virStoragePool* and virStorageVol* of libvirt."""
+
+    word = "storage_pool"
+
+    def __init__(self, connection: RemoteConnection) -> None:
+        super().__init__(connection)
+        self._names: dict[str, str] = {}
+
+    def _pool(self, uuid: str) -> _PoolRef:
+        """How the protocol names a pool.  libvirt goes by the UUID, but compares names to know two pools for one."""
+        return _PoolRef(self._names.get(uuid, ""), uuid)
+
+    # Pools
+
+    async def pool_list(self) -> list[PoolInfo]:
+        refs = (await self._call("connect_list_all_storage_pools", 1, 0))[0]
+        found = await asyncio.gather(*map(self._pool_info, refs), return_exceptions=True)
+        infos = []
+        for info in found:
+            if isinstance(info, PoolInfo):
+                infos.append(info)
+            elif not isinstance(info, PoolNotFound):  # it was undefined meanwhile
+                raise info
+        return sorted(infos, key=lambda info: info.name)
+
+    async def _pool_info(self, ref: Any) -> PoolInfo:
+        from vmherd.conf.storage import parse_pool
+
+        self._names[ref.uuid] = ref.name
+        told, text, persistent, autostart = await asyncio.gather(
+            self._call("storage_pool_get_info", ref),
+            self._call("storage_pool_get_xml_desc", ref, 0),
+            self._call("storage_pool_is_persistent", ref),
+            self._call("storage_pool_get_autostart", ref),
+        )
+        pool = parse_pool(text)
+        return PoolInfo(
+            uuid=ref.uuid,
+            name=ref.name,
+            type=str(pool.type),
+            state=PoolState(told.state),
+            persistent=bool(persistent),
+            autostart=bool(autostart),
+            path=(pool.target.path if pool.target else "") or "",
+            capacity=told.capacity,
+            allocation=told.allocation,
+            available=told.available,
+        )
+
+    async def pool_find(self, key: str) -> PoolInfo:
+        return await self._pool_info(await by_uuid_or_name(self._call, "storage_pool", key, PoolNotFound))
+
+    async def pool_xml(self, uuid: str, *, inactive: bool = False) -> str:
+        return str(await self._call("storage_pool_get_xml_desc", self._pool(uuid), _INACTIVE * inactive))
+
+    async def pool_define(self, xml: str) -> PoolInfo:
+        return await self._pool_info(await self._change("storage_pool_define_xml", xml, 0))
+
+    async def pool_create(self, xml: str, *, build: bool = False) -> PoolInfo:
+        return await self._pool_info(await self._change("storage_pool_create_xml", xml, _BUILD * build))
+
+    async def pool_undefine(self, uuid: str) -> None:
+        await self._change("storage_pool_undefine", self._pool(uuid))
+
+    async def pool_build(self, uuid: str) -> None:
+        await self._change("storage_pool_build", self._pool(uuid), 0)
+
+    async def pool_start(self, uuid: str, *, build: bool = False) -> None:
+        await self._change("storage_pool_create", self._pool(uuid), _BUILD * build)
+
+    async def pool_stop(self, uuid: str) -> None:
+        await self._change("storage_pool_destroy", self._pool(uuid))
+
+    async def pool_delete(self, uuid: str) -> None:
+        await self._change("storage_pool_delete", self._pool(uuid), 0)
+
+    async def pool_refresh(self, uuid: str) -> None:
+        await self._change("storage_pool_refresh", self._pool(uuid), 0)
+
+    async def pool_set_autostart(self, uuid: str, enabled: bool) -> None:
+        await self._change("storage_pool_set_autostart", self._pool(uuid), int(enabled))
+
+    # Volumes
+
+    async def volume_list(self, pool: str) -> list[VolumeInfo]:
+        refs = (await self._call("storage_pool_list_all_volumes", self._pool(pool), 1, 0))[0]
+        found = await asyncio.gather(*(self._volume_info(pool, ref) for ref in refs), return_exceptions=True)
+        infos = []
+        for info in found:
+            if isinstance(info, VolumeInfo):
+                infos.append(info)
+            elif not isinstance(info, NotFound):  # it was deleted meanwhile
+                raise info
+        return sorted(infos, key=lambda info: info.name)
+
+    async def _volume_info(self, pool: str, ref: Any) -> VolumeInfo:
+        from vmherd.conf.storage import Volume
+        from vmherd.util.xmlmodel import parse
+
+        return _info(pool, ref, parse(Volume, await self._call("storage_vol_get_xml_desc", ref, 0)))
+
+    async def volume_find(self, pool: str, name: str) -> VolumeInfo:
+        return await self._volume_info(pool, await self._volume(pool, name))
+
+    async def _volume(self, pool: str, name: str) -> Any:
+        """How the protocol names a volume; its pool goes by name there."""
+        return await self._call("storage_vol_lookup_by_name", self._pool(pool), name)
+
+    async def volume_by_path(self, path: str) -> VolumeInfo:
+        try:
+            ref = await self._call("storage_vol_lookup_by_path", path)
+        except NotFound:
+            ref = await self._call("storage_vol_lookup_by_key", path)
+        pool = await self._call("storage_pool_lookup_by_volume", ref)
+        return await self._volume_info(pool.uuid, ref)
+
+    async def volume_xml(self, pool: str, name: str) -> str:
+        return str(await self._call("storage_vol_get_xml_desc", await self._volume(pool, name), 0))
+
+    async def volume_create(self, pool: str, xml: str, *, source: tuple[str, str] | None = None) -> VolumeInfo:
+        self.require_writable()
+        if source is None:
+            made = await self._call("storage_vol_create_xml", self._pool(pool), xml, 0)
+        else:
+            if pool not in self._names:
+                await self.pool_find(pool)
+            original = await self._volume(*source)
+            made = await self._call("storage_vol_create_xml_from", self._pool(pool), xml, original, 0)
+        return await self._volume_info(pool, made)
+
+    async def volume_delete(self, pool: str, name: str) -> None:
+        await self._change("storage_vol_delete", await self._volume(pool, name), 0)
+
+    async def volume_wipe(self, pool: str, name: str) -> None:
+        await self._change("storage_vol_wipe", await self._volume(pool, name), 0)
+
+    async def volume_resize(
+        self, pool: str, name: str, capacity: int, *, shrink: bool = False, allocate: bool = False
+    ) -> None:
+        flags = _SHRINK * shrink | _ALLOCATE * allocate
+        await self._change("storage_vol_resize", await self._volume(pool, name), capacity, flags)
+
+
+def _info(pool: str, ref: Any, volume: Volume) -> VolumeInfo:
+    target = volume.target
+    return VolumeInfo(
+        pool=ref.pool,
+        pool_uuid=pool,
+        name=ref.name,
+        key=ref.key,
+        path=target.path or "",
+        kind=VolumeKind[volume.type.name] if volume.type else VolumeKind.FILE,
+        format=target.format.type if target.format else "",
+        capacity=volume.capacity or 0,
+        allocation=volume.allocation or 0,
+        physical=volume.physical or volume.allocation or 0,
+    )
