@@ -37,7 +37,7 @@ class Secrets:
         return Secret(self._driver, await (await changing(self._driver, SecretDriver)).secret_define(xml))
 
     async def events(self, *wanted: type[ResourceEvent]) -> AsyncGenerator[ResourceEvent, None]:
-        """The events of these classes, SecretEvent or SecretValueEvent, while the loop lasts; all where none is named."""
+        """The events of these classes, SecretEvent or SecretValueEvent, while the loop lasts; all if none is named."""
         secrets = await self._driver.resource(SecretDriver)
         async with await secrets.events(*wanted) as subscription:
             async for event in subscription:

@@ -38,7 +38,7 @@ class Pools:
         return Volume(self._driver, await (await self._driver.resource(StorageDriver)).volume_by_path(path))
 
     async def events(self, *wanted: type[ResourceEvent]) -> AsyncGenerator[ResourceEvent, None]:
-        """The events of these classes, PoolEvent or PoolRefreshEvent, while the loop lasts; all where none is named."""
+        """The events of these classes, PoolEvent or PoolRefreshEvent, while the loop lasts; all if none is named."""
         storage = await self._driver.resource(StorageDriver)
         async with await storage.events(*wanted) as subscription:
             async for event in subscription:

@@ -39,7 +39,7 @@ class Secrets:
         return Secret(self._loop.run(self._wrapped.define(xml)))
 
     def events(self, *wanted: type[ResourceEvent]) -> Generator[ResourceEvent, None, None]:
-        """The events of these classes, SecretEvent or SecretValueEvent, while the loop lasts; all where none is named."""
+        """The events of these classes, SecretEvent or SecretValueEvent, while the loop lasts; all if none is named."""
         return self._loop.iterate(self._wrapped.events(*wanted))
 
 

@@ -40,7 +40,7 @@ class Pools:
         return Volume(self._loop.run(self._wrapped.volume_by_path(path)))
 
     def events(self, *wanted: type[ResourceEvent]) -> Generator[ResourceEvent, None, None]:
-        """The events of these classes, PoolEvent or PoolRefreshEvent, while the loop lasts; all where none is named."""
+        """The events of these classes, PoolEvent or PoolRefreshEvent, while the loop lasts; all if none is named."""
         return self._loop.iterate(self._wrapped.events(*wanted))
 
 

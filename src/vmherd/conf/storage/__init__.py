@@ -9,4 +9,4 @@ from vmherd.conf.storage.pool import Pool, PoolType, parse_pool, render_pool
 from vmherd.conf.storage.volume import Volume, VolumeType, parse_volume, renamed
 from vmherd.util.xmlmodel import render
 
-__all__ = ["Pool", "PoolType", "Volume", "VolumeType", "parse_pool", "parse_volume", "render", "render_pool", "renamed"]
+__all__ = ["Pool", "PoolType", "Volume", "VolumeType", "parse_pool", "parse_volume", "renamed", "render", "render_pool"]

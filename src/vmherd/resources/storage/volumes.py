@@ -17,7 +17,7 @@ class Volumes(Stock):
     async def volume_list(self, pool: str) -> list[VolumeInfo]:
         entry = self._active(pool)
         content = await self._known(entry)
-        return [_info(entry, volume) for volume in content.volumes.values()]
+        return [_info(entry, content.volumes[name]) for name in sorted(content.volumes)]
 
     async def volume_find(self, pool: str, name: str) -> VolumeInfo:
         entry, _, volume = await self._volume(pool, name)
