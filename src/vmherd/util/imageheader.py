@@ -17,6 +17,8 @@ HEADER = 1024
 _SECTOR = 512
 #: The longest name that QEMU accepts for a backing file.
 _LONGEST_NAME = 1023
+#: The header extension of qcow2 that names the format of the backing file.
+_BACKING_FORMAT = 0xE2792ACA
 
 
 class ImageHeader(msgspec.Struct, frozen=True):
@@ -27,6 +29,8 @@ class ImageHeader(msgspec.Struct, frozen=True):
     backing: str | None = None
     #: The version of the format, 0 where it has none.
     version: int = 0
+    #: The format of what it is based on, as it is written; "" where the image leaves it open.
+    backing_format: str = ""
 
 
 class _Format(msgspec.Struct, frozen=True):
@@ -66,10 +70,24 @@ def read_header(path: Path) -> ImageHeader:
         found = next((each for each in _FORMATS if each.matches(head)), None)
         if found is None:
             return ImageHeader("raw")
-        backing, version = None, 0
+        backing, backing_format, version = None, "", 0
         if found.name in ("qcow", "qcow2") and len(head) >= 20:
             version, offset, length = struct.unpack_from(">IQI", head, 4)
             if 0 < length <= _LONGEST_NAME and offset < 1 << 32:
                 file.seek(offset)
                 backing = file.read(length).decode(errors="surrogateescape")
-        return ImageHeader(found.name, found.size(head), backing, version)
+                backing_format = _backing_format(head, version) if found.name == "qcow2" else ""
+        return ImageHeader(found.name, found.size(head), backing, version, backing_format)
+
+
+def _backing_format(head: bytes, version: int) -> str:
+    """What the header extension for it says; extensions come after the header, in the first sectors."""
+    place = struct.unpack_from(">I", head, 100)[0] if version > 2 and len(head) >= 104 else 72
+    while place + 8 <= len(head):
+        kind, length = struct.unpack_from(">II", head, place)
+        if kind == 0:
+            break
+        if kind == _BACKING_FORMAT:
+            return head[place + 8 : place + 8 + length].decode(errors="replace")
+        place += 8 + (length + 7) // 8 * 8
+    return ""

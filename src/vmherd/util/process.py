@@ -13,12 +13,13 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
 import msgspec
 
+from vmherd.util.apart import apart
 from vmherd.util.descriptors import readable
 
 _PROC = Path("/proc")
@@ -106,22 +107,30 @@ def spawn(
     pass_fds: Sequence[int] = (),
     env: dict[str, str] | None = None,
     cwd: Path = Path("/"),
+    before: Callable[[], None] | None = None,
 ) -> int:
     """Start a program in a session of its own, with nothing on stdin and both outputs in ``output``; its pid.
 
     It gets no descriptor but ``pass_fds``, and outlives us.  While the running loop lasts, it leaves no zombie.
+    ``before`` is done in a thread of its own, whose namespaces, rights and labels the program gets.
     Raises OSError if it cannot be started.
     """
-    child = subprocess.Popen(
-        list(argv),
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        pass_fds=pass_fds,
-        env=env,
-        cwd=cwd,
-        start_new_session=True,
-    )
+
+    def start() -> subprocess.Popen[bytes]:
+        if before:
+            before()
+        return subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=pass_fds,
+            env=env,
+            cwd=cwd,
+            start_new_session=True,
+        )
+
+    child = apart(start) if before else start()
     reaper = asyncio.get_running_loop().create_task(_reap(child))
     _reapers.add(reaper)
     reaper.add_done_callback(_reapers.discard)

@@ -58,7 +58,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     daemon's QEMU_AUDIO_DRV and SDL_AUDIODRIVER.  ``deprecation`` is what QEMU does when a deprecated feature is used.
     ``channels`` and ``guests`` are folders below which sockets of channels and displays have been generated; documents
     do not keep those.  ``save_image_format`` and ``dump_image_format`` are how saved guests and dumps are compressed:
-    raw, gzip, bzip2, xz, lzop or zstd.
+    raw, gzip, bzip2, xz, lzop or zstd.  ``namespaces`` are those that each guest of qemu:///system has of its own:
+    "mount" gives it a /dev with nothing but its own devices; where nothing is told it has one if the host allows it.
     """
 
     vnc: Display = Display()
@@ -72,6 +73,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     guests: str = "/var/lib/libvirt/qemu"
     save_image_format: ImageFormat = "raw"
     dump_image_format: ImageFormat = "raw"
+    namespaces: tuple[Literal["mount"], ...] | None = None
 
 
 #: What holds where nobody decided anything.

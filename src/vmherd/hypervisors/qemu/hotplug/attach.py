@@ -15,6 +15,7 @@ from vmherd.conf.domain.plug import insert
 from vmherd.conf.domain.plug.persistent import drop_generated_alias
 from vmherd.errors import HostError
 from vmherd.events import DeviceAddedEvent
+from vmherd.hypervisors.qemu import grants
 from vmherd.hypervisors.qemu.command import blockdev, disk, override
 from vmherd.hypervisors.qemu.helpers import storagehelpers
 from vmherd.hypervisors.qemu.hotplug import detach, journal, launching, media, place, removal
@@ -85,6 +86,7 @@ class _Plug:
         opened, log = launching.resources(self._running, ours)
         launch = await launching.launch(self._running, self._view, self._means, opened, log, self._monitor)
         self._require_present()
+        grants.give(self._running, self._view, launch, self._alias)
         argv = family(self._device, "attach").arguments(self._view, self._device, self._caps, launch)
         if disk.leaves_reservations(self._view) and not disk.leaves_reservations(self._running.domain):
             argv = [*disk.reservations(self._view, launch), *argv]
@@ -113,7 +115,7 @@ class _Plug:
         if self._executor.lost:
             return
         if self._alias not in await removal.present(self._monitor):
-            await removal.let_go_host_side(self._running.folder, self._device)
+            await removal.let_go_host_side(self._running, self._device)
             journal.clear(self._running.folder)
 
     async def _finish(self) -> None:

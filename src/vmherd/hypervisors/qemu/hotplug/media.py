@@ -13,6 +13,7 @@ from vmherd.conf.domain import Domain
 from vmherd.conf.domain.disk import Disk
 from vmherd.conf.domain.plug import replace
 from vmherd.errors import OperationFailed
+from vmherd.hypervisors.qemu import grants
 from vmherd.hypervisors.qemu.command import blockdev
 from vmherd.hypervisors.qemu.command.device import alias
 from vmherd.hypervisors.qemu.hotplug import launching, place, removal
@@ -69,10 +70,13 @@ class _Change:
         self._means = means
         self._monitor = monitor
         self._view = alone(running.domain, changed)
+        self._given: frozenset[str] = frozenset()
 
     async def run(self, *, force: bool) -> None:
         state = await self._state()
+        had = grants.paths_of(self._running, self._id)
         async with AsyncExitStack() as undo:
+            undo.callback(self._take_back_all_but, had)
             node = None if self._changed.is_empty else await self._open_image(undo)
             if "tray_open" in state and not state["tray_open"]:
                 undo.push_async_callback(self._close)
@@ -89,6 +93,11 @@ class _Change:
             self._note()
             undo.pop_all()
         await removal.remove_unused_images(self._monitor)
+        self._take_back_all_but(self._given)
+
+    def _take_back_all_but(self, paths: frozenset[str]) -> None:
+        """What the drive may reach is these alone."""
+        grants.take_back(self._running, self._id, grants.paths_of(self._running, self._id) - paths)
 
     async def _state(self) -> dict[str, Any]:
         """What QEMU tells of the drive."""
@@ -104,6 +113,7 @@ class _Change:
         with ExitStack() as ours:
             opened, log = launching.resources(self._running, ours)
             launch = await launching.launch(self._running, self._view, self._means, opened, log, self._monitor)
+            self._given = grants.give(self._running, self._view, launch, self._id)
             images = blockdev.plan(self._view, launch).chains[0]
             argv = [word for image in reversed(images) for word in blockdev.arguments(image, launch)]
             executor = Executor(self._monitor)

@@ -39,7 +39,7 @@ async def _finish_or_take_back(running: Running, note: journal.Note, monitor: Mo
         running.note(lambda domain: insert(domain, device.copy()), [event])
     else:
         await removal.let_go(note.alias, monitor)
-        await removal.let_go_host_side(running.folder, device)
+        await removal.let_go_host_side(running, device)
 
 
 async def forget(table: DomainTable, folders: Folders, entry: Entry, alias: str = "") -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from vmherd.conf.domain import Domain
@@ -16,7 +15,7 @@ from vmherd.conf.domain.domain import devices_of
 from vmherd.conf.domain.hostdev import Hostdev, PciSource
 from vmherd.conf.domain.plug import take_out
 from vmherd.events import DeviceRemovedEvent, DomainEvent
-from vmherd.hypervisors.qemu import helpers
+from vmherd.hypervisors.qemu import grants, helpers
 from vmherd.hypervisors.qemu.command import blockdev, disk
 from vmherd.hypervisors.qemu.command.device import host_pci
 from vmherd.hypervisors.qemu.host import rebind
@@ -29,7 +28,7 @@ async def finish(running: Running, alias: str, monitor: Monitor) -> None:
     device = named(running.domain, alias)
     await let_go(alias, monitor)
     if device is not None:
-        await let_go_host_side(running.folder, device)
+        await let_go_host_side(running, device)
 
     told: list[DomainEvent] = []
 
@@ -114,9 +113,10 @@ async def _try(monitor: Monitor, command: str, **arguments: Any) -> bool:
     return True
 
 
-async def let_go_host_side(folder: Path, device: Device) -> None:
-    """End the helpers of a device, and give the host back what it is."""
+async def let_go_host_side(running: Running, device: Device) -> None:
+    """End the helpers of a device, and give the host back what it is and what it used."""
     assert device.alias is not None  # it was plugged in under that name
-    await asyncio.to_thread(helpers.end_some, folder, f"{device.alias.name}-*")
+    await asyncio.to_thread(helpers.end_some, running.folder, f"{device.alias.name}-*")
+    await asyncio.to_thread(grants.take_back, running, device.alias.name)
     if isinstance(device, Hostdev) and isinstance(device.source, PciSource):
-        await asyncio.to_thread(rebind.give_back_one, folder, host_pci(device.source.address))
+        await asyncio.to_thread(rebind.give_back_one, running.folder, host_pci(device.source.address))

@@ -25,6 +25,7 @@ class Running:
         self.uuid = entry.uuid
         self.name = entry.name
         self.run = live.id
+        self.pid = live.pid
         self.folders = folders
         self.domain: Domain = parse_domain(live.xml)
         self._table = table

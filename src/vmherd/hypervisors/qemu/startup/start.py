@@ -21,7 +21,7 @@ from typing import IO, Any
 from vmherd.conf.domain import Domain, parse_domain, render
 from vmherd.driver.types import ShutoffReason
 from vmherd.errors import HypervisorError
-from vmherd.hypervisors.qemu import command, keeper, memory
+from vmherd.hypervisors.qemu import command, keeper, memory, namespace, uses
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import backing, blockdev, security
 from vmherd.hypervisors.qemu.command.secrets import KEY_SIZE, Vault
@@ -113,7 +113,8 @@ class Start:
                 env = command.environment(self._domain, launch, os.environ)
                 argv = self._arguments(launch, resources)
                 await self._start_helpers(launch, log.fileno())
-                await self._spawn(argv, env, resources.inherited, undo, log)
+                private = self._own_namespace(launch)
+                await self._spawn(argv, env, resources.inherited, undo, log, private)
             keeper.ensure(self._folders, self._uri)
             async with self._greeted() as monitor:
                 await readback.ptys(self._domain, monitor)
@@ -213,13 +214,25 @@ class Start:
         await dbusdaemon.start(self._domain, launch.folder, log)
         await swtpm.start(self._domain, launch, self._folders.tpm(self._uuid), log)
 
+    def _own_namespace(self, launch: command.Launch) -> namespace.Private | None:
+        """A /dev with the guest's own devices alone, unless the administrator or the host does not want that."""
+        if not self._folders.privileged or not namespace.wanted(self._config):
+            return None
+        return namespace.Private(launch.folder, uses.of(self._domain, launch))
+
     async def _spawn(
-        self, argv: list[str], env: dict[str, str], fds: list[int], undo: AsyncExitStack, log: IO[bytes]
+        self,
+        argv: list[str],
+        env: dict[str, str],
+        fds: list[int],
+        undo: AsyncExitStack,
+        log: IO[bytes],
+        private: namespace.Private | None,
     ) -> None:
         log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} starting: {' '.join(argv)}\n".encode())
         log.flush()
         self._log_start = log.tell()
-        pid = spawn(argv, output=log.fileno(), pass_fds=fds, env=env)
+        pid = spawn(argv, output=log.fileno(), pass_fds=fds, env=env, before=private.build if private else None)
         self._process = identify(pid) or ProcessId(pid, 0, "")
         undo.push_async_callback(end, self._process)
         self._note_process(self._process)
