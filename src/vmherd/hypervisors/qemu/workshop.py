@@ -27,7 +27,7 @@ from vmherd.hypervisors.qemu.startup.start import Start
 from vmherd.hypervisors.qemu.tuning import groups
 from vmherd.state.domains import DomainTable, Live
 
-#: Seconds for which a QEMU is taken to be what it was.
+#: Seconds for which a QEMU is taken to be what it was, as long as nothing is started.
 _FRESH = 0.1
 
 
@@ -41,7 +41,7 @@ class Workshop:
         self._uri = uri
         self._caps: dict[Path, tuple[str, Capabilities]] = {}
         #: The architecture and the emulator asked for last, until when what was found is believed, and that.
-        self._last: tuple[tuple[str, str | None], float, Capabilities | None] = ("", None), 0.0, None
+        self._last: tuple[tuple[str | None, str | None], float, Capabilities | None] = (None, None), 0.0, None
 
     @cached_property
     def config(self) -> Config:
@@ -74,12 +74,15 @@ class Workshop:
         return await self._load(capabilities.find_binary(capabilities.host_arch(), None))
 
     async def _capabilities(self, domain: Domain) -> Capabilities:
-        """Those of the QEMU that a document is for; looked for once where documents come one after the other."""
-        wanted = domain.os.type.arch or capabilities.host_arch(), domain.devices.emulator
-        now = time.monotonic()
+        arch = domain.os.type.arch or capabilities.host_arch()
+        return await self._load(capabilities.find_binary(arch, domain.devices.emulator))
+
+    async def _recent(self, domain: Domain) -> Capabilities:
+        """The same, looked for once where documents come one after the other."""
+        wanted, now = (domain.os.type.arch, domain.devices.emulator), time.monotonic()
         known, until, caps = self._last
         if caps is None or known != wanted or now >= until:
-            caps = await self._load(capabilities.find_binary(*wanted))
+            caps = await self._capabilities(domain)
             self._last = wanted, now + _FRESH, caps
         return caps
 
@@ -93,7 +96,7 @@ class Workshop:
 
     async def accept(self, domain: Domain) -> None:
         """Complete a document in place and check that this host's QEMU can run it; raises DocumentError."""
-        caps = await self._capabilities(domain)
+        caps = await self._recent(domain)
         complete.complete(domain, caps, new=True, nvram=self._folders.nvram, config=self.config)
         validate.check(domain, caps)
 
