@@ -143,6 +143,7 @@ class FilterNotFound(NotFound):
 
     def __init__(self, key: str) -> None:
         super().__init__(f"no network filter {key!r}", hint="'vmherd nwfilter list' shows those that there are")
+        self.key = key
 
 
 class BindingNotFound(NotFound):

@@ -188,6 +188,9 @@ _OPCODES = {
     "ARP_NAK": 9,
 }
 
+#: The numbers that all these names stand for; each is of one table only, or the same in two.
+NAMED = _ETHERTYPES | _PROTOCOLS | _OPCODES
+
 UInt8 = Annotated[str, _value(_number(2**8 - 1))]
 UInt16 = Annotated[str, _value(_number(2**16 - 1))]
 UInt32 = Annotated[str, _value(_number(2**32 - 1))]

@@ -14,6 +14,7 @@ _SUBJECTS = (
     "lists",
     "native",
     "nodedevs",
+    "nwfilters",
     "own",
     "pools",
     "saving",

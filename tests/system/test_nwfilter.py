@@ -1,0 +1,117 @@
+"""Network filters, by the frames that pass and those that do not: guests are namespaces with cables into a bridge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from daemons import RunningDaemon
+from frames import BROADCAST, Wire, arp, ethernet, passes, udp
+from namespaces import Host, missing
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(bool(missing("nft", "virsh")), reason=missing("nft", "virsh")),
+]
+
+ONE, TWO, OTHER = (f"52:54:00:00:00:0{number}" for number in (1, 2, 3))
+OWNER = str(UUID(int=1))
+BINDING = """<filterbinding><owner><name>guest</name><uuid>{owner}</uuid></owner><portdev name='{device}'/>
+<mac address='{mac}'/><filterref filter='{filter}'>{parameters}</filterref></filterbinding>"""
+
+
+class Ground:
+    """A bridge with two guests, and a daemon beside them."""
+
+    def __init__(self, own: Host, folder: Path) -> None:
+        self.own = own
+        self.folder = folder
+        own.run("ip", "link", "add", "br0", "up", "type", "bridge")
+        self.one, self.two = own.guest("vnet1", "br0", ONE), own.guest("vnet2", "br0", TWO)
+        self.wires = Wire(self.one, "eth0"), Wire(self.two, "eth0")
+        self.daemon = RunningDaemon(folder, uri=f"qemu:///embed?root={folder / 'root'}")
+        self.daemon.start(words=own.words)
+
+    def __enter__(self) -> Ground:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.daemon.__exit__()
+        for wire in self.wires:
+            wire.close()
+
+    def virsh(self, *words: str) -> str:
+        return self.daemon.virsh(*words)
+
+    def document(self, text: str) -> str:
+        path = self.folder / "document.xml"
+        path.write_text(text)
+        return str(path)
+
+    def bind(self, device: str, filter_: str, *, mac: str = ONE, **values: str | list[str]) -> str:
+        told = (
+            (name, each) for name, value in values.items() for each in ([value] if isinstance(value, str) else value)
+        )
+        parameters = "".join(f"<parameter name='{name}' value='{value}'/>" for name, value in told)
+        text = BINDING.format(owner=OWNER, device=device, mac=mac, filter=filter_, parameters=parameters)
+        return self.virsh("nwfilter-binding-create", self.document(text))
+
+    def define(self, name: str, rules: str, *, uuid: int = 7, chain: str = "root") -> str:
+        text = f"<filter name='{name}' chain='{chain}'><uuid>{UUID(int=uuid)}</uuid>{rules}</filter>"
+        return self.virsh("nwfilter-define", self.document(text))
+
+    def sent(self, frame: bytes, last: bytes) -> bool:
+        """Whether the other guest gets what the first one sends."""
+        return passes(*self.wires, frame, last)
+
+    def received(self, frame: bytes, last: bytes) -> bool:
+        return passes(*reversed(self.wires), frame, last)
+
+
+@pytest.fixture
+def ground(own: Host, tmp_path: Path) -> Iterator[Ground]:
+    with Ground(own, tmp_path) as ground:
+        yield ground
+
+
+#: What a guest with 52:54:00:00:00:01 and 10.0.0.1 may send under clean-traffic.
+HONEST = {
+    "datagram": udp(ONE, TWO, "10.0.0.1", "10.0.0.2"),
+    "question": arp(ONE, "10.0.0.1"),
+    "dhcp": udp(ONE, BROADCAST, "0.0.0.0", "255.255.255.255", ports=(68, 67)),
+    "announcement": arp(ONE, "0.0.0.0", wanted="0.0.0.0", told=ONE, operation=3, kind=0x8035),
+    "old announcement": ethernet(ONE, BROADCAST, 0x0835, b"x"),
+}
+SPOOFED = {
+    "MAC": udp(OTHER, TWO, "10.0.0.1", "10.0.0.2"),
+    "MAC of a broadcast": udp(OTHER, BROADCAST, "0.0.0.0", "255.255.255.255", ports=(68, 67)),
+    "IP": udp(ONE, TWO, "10.0.0.9", "10.0.0.2"),
+    "IP of the peer": udp(ONE, TWO, "10.0.0.2", "10.0.0.2"),
+    "ARP address": arp(ONE, "10.0.0.2"),
+    "ARP MAC": arp(OTHER, "10.0.0.1", source=ONE),
+    "ARP answer": arp(ONE, "10.0.0.9", operation=2, target=TWO),
+    "ARP of other lengths": arp(ONE, "10.0.0.1")[:18] + b"\5\5" + arp(ONE, "10.0.0.1")[20:],
+    "IPv6": udp(ONE, TWO, "fe80::1", "fe80::2"),
+    "a VLAN": ethernet(ONE, TWO, 0x8100, b"\0\5" + HONEST["datagram"][12:]),
+    "another protocol": ethernet(ONE, TWO, 0x88B5, b"x"),
+    "RARP of another": arp(OTHER, "0.0.0.0", wanted="0.0.0.0", told=OTHER, operation=3, kind=0x8035, source=ONE),
+}
+
+
+def test_clean_traffic_lets_a_guest_be_nobody_else(ground: Ground) -> None:
+    last = udp(ONE, TWO, "10.0.0.1", "10.0.0.2", ports=(9, 9))
+    assert ground.sent(SPOOFED["IP"], last), "it could, without a filter"
+    assert "created" in ground.bind("vnet1", "clean-traffic", IP="10.0.0.1")
+    for what, frame in HONEST.items():
+        assert ground.sent(frame, last), what
+    for what, frame in SPOOFED.items():
+        assert not ground.sent(frame, last), what
+    answer = udp(TWO, ONE, "10.0.0.2", "10.0.0.1")
+    assert ground.received(arp(TWO, "10.0.0.2", wanted="10.0.0.1"), answer)
+    assert not ground.received(udp(TWO, ONE, "fe80::2", "fe80::1"), answer)
+    assert ground.virsh("nwfilter-binding-list").split()[-2:] == ["vnet1", "clean-traffic"]
+    assert "deleted" in ground.virsh("nwfilter-binding-delete", "vnet1")
+    assert ground.sent(SPOOFED["IP"], last)
+    assert "vmherd" not in ground.own.run("nft", "list", "ruleset"), "with the last card all is gone"
