@@ -165,10 +165,9 @@ def test_what_cannot_run_is_refused_with_its_place(text: str, place: str, caps: 
         (machine("").replace("<os>", "<blkiotune><weight>9</weight></blkiotune><os>"), "domain/blkiotune"),
         (machine(f"{NIC}<bandwidth><inbound average='9'/></bandwidth></interface>"),
          "domain/devices/interface[1]/bandwidth"),
-        (machine(f"{BRIDGE}<filterref filter='clean-traffic'/></interface>"), "domain/devices/interface[1]/filterref"),
+        (machine(f"{BRIDGE}<coalesce><rx><frames max='7'/></rx></coalesce></interface>"),
+         "domain/devices/interface[1]/coalesce"),
         (machine(f"{BRIDGE}<script path='/bin/up'/></interface>"), "domain/devices/interface[1]/script"),
-        (machine("<interface type='network'><source network='default'/></interface>"),
-         "domain/devices/interface[1]/@type"),
         (machine("<interface type='vhostuser'><source type='unix' path='/a' mode='client'/><model type='virtio'/>"
                  "</interface>"), "domain/devices/interface[1]/@type"),
         (machine("<hostdev mode='subsystem' type='scsi' rawio='yes'><source><adapter name='scsi_host1'/>"

@@ -69,9 +69,10 @@ class InterfaceSource(Element, tag="source"):
     """What the card is plugged into.  Which attributes count depends on the card's ``type``."""
 
     network: str | None = attr()
-    portid: Uuid | None = attr()
     portgroup: str | None = attr()
+    portid: Uuid | None = attr()
     bridge: str | None = attr()
+    mac_table_manager: str | None = attr("macTableManager")
     name: str | None = attr()
     type: str | None = attr()
     address: str | None = attr()  # server, client, mcast, udp

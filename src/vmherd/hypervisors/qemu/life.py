@@ -14,6 +14,7 @@ from pathlib import Path
 from vmherd.driver.types import CrashedReason, PausedReason, RunningReason, ShutdownReason, ShutoffReason, State
 from vmherd.errors import Busy, DomainNotFound, HypervisorError
 from vmherd.events import DomainEvent, Lifecycle
+from vmherd.hypervisors.qemu.cards import notes
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.hotplug import journal
 from vmherd.hypervisors.qemu.monitor import Monitor, connected
@@ -216,6 +217,10 @@ class Life:
             live = self.current(uuid, run)
             if live is None:
                 return
+            if notes.is_there(self._folders.guest(uuid)):
+                from vmherd.hypervisors.qemu.cards import release  # most guests have nothing of it
+
+                await release.all_of(self._folders.guest(uuid))
             with on_host("clear away what the guest leaves"):
                 await asyncio.to_thread(_clear, self._folders, self.table.get(uuid), live)
             self.change(uuid, run, _note_end)

@@ -1,4 +1,4 @@
-"""Network devices of the host whose other end is a guest's card: tap devices, alone or in a bridge.
+"""Network devices of the host whose other end is a guest's card: tap devices, alone or in a bridge of the kernel's.
 
 A tap device is gone once nobody holds a descriptor of it, so it ends with QEMU.  Source: tun(4),
 Documentation/networking/tuntap.rst of Linux; virNetDevTapCreateInBridgePort and qemuInterfaceEthernetConnect of
@@ -12,12 +12,14 @@ import fcntl
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vmherd.conf.domain.net import Interface, InterfaceTarget, InterfaceType
 from vmherd.errors import HostError
 from vmherd.hypervisors.qemu.command.netdev import queues
 from vmherd.hypervisors.qemu.command.nic import is_virtio
+from vmherd.hypervisors.qemu.host import bridging, names
 from vmherd.util.netlink import with_links
 
 if TYPE_CHECKING:
@@ -27,22 +29,25 @@ _TUNSETIFF = 0x400454CA
 _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR, _IFF_MULTI_QUEUE = 0x0002, 0x1000, 0x4000, 0x0100
 #: Take no device that is there: one of several queues would let a second card in beside the first.
 _IFF_TUN_EXCL = 0x8000
-#: A name and its zero byte (IFNAMSIZ), and what the kernel replaces by a number.
+#: A name and its zero byte (IFNAMSIZ), and what those begin with that we choose.
 _NAME_SIZE = 15
-_PATTERN = "vnet%d"
+_PREFIX = "vnet"
+#: How many names that others have taken are passed over.
+_TRIES = 1000
 #: First byte of the host's end's address.  Higher than that of any card, so that a bridge, which has the lowest
 #: address of its ports, does not change its own when guests come and go.
 _TAP_MAC = "fe"
 
 
-async def connect(interface: Interface) -> list[int]:
+async def connect(interface: Interface, numbers: Path, *, up: bool = True) -> list[int]:
     """A tap device for the card: a descriptor for each of its queues; its name is noted in the document.
 
-    Raises HostError where we may not, or the bridge is not there.
+    One that has no name gets the next number of those that are counted in ``numbers``.  Packets pass once it is
+    ``up``.  Raises HostError where we may not, or the bridge is not there.
     """
-    name, fds = _open(interface)
+    name, fds = _open(interface, numbers)
     try:
-        await with_links(lambda links: _configure(links, interface, name))
+        await with_links(lambda links: _configure(links, interface, name, up=up))
     except BaseException:
         for fd in fds:
             os.close(fd)
@@ -50,46 +55,76 @@ async def connect(interface: Interface) -> list[int]:
     return fds
 
 
+async def switch_on(interface: Interface) -> None:
+    """Let packets pass through the tap device of a card."""
+
+    async def work(links: AsyncIPRoute) -> None:
+        await _switch_on(links, interface, await _index(links, interface))
+
+    await with_links(work)
+
+
 async def move(interface: Interface) -> None:
     """Plug the tap device of a card into the bridge that it names now.  Raises HostError if there is none."""
-    await with_links(lambda links: _replug(links, interface))
+
+    async def work(links: AsyncIPRoute) -> None:
+        await bridging.plug(links, interface, await _index(links, interface))
+
+    await with_links(work)
 
 
-async def _replug(links: AsyncIPRoute, interface: Interface) -> None:
+async def _index(links: AsyncIPRoute, interface: Interface) -> int:
     assert interface.target is not None  # the card has its device
-    (index,) = await links.link_lookup(ifname=interface.target.dev)
-    await links.link("set", index=index, **await _port(links, interface))
-    await links.brport("set", index=index, isolated=int(bool(interface.port and interface.port.isolated)))
+    found = await links.link_lookup(ifname=interface.target.dev)
+    if not found:
+        raise HostError(f"there is no network device {interface.target.dev!r} on this host")
+    return int(found[0])
 
 
 _RIGHTS = "root may; without rights there is <interface type='user'>"
 
 
-def _open(interface: Interface) -> tuple[str, list[int]]:
+def _open(interface: Interface, numbers: Path) -> tuple[str, list[int]]:
     """The device's name and its queues."""
-    wanted = interface.target.dev if interface.target and interface.target.dev else _PATTERN
+    wanted = names.wanted(interface)
     if len(os.fsencode(wanted)) > _NAME_SIZE:
         raise HostError(f"{wanted!r} is too long for a network device", hint=f"at most {_NAME_SIZE} letters")
     if interface.target and interface.target.managed is False:
         _require(wanted)
+        return wanted, _queues(interface, wanted)
+    if wanted:
+        return wanted, _queues(interface, wanted, new=(queues(interface) or 1) > 1)
+    for _ in range(_TRIES):
+        try:
+            name = names.following(numbers, _PREFIX)
+            return name, _queues(interface, name, new=True)
+        except _Taken:
+            continue  # whoever else makes such devices does not count with us
+    raise HostError(f"{_TRIES} names in a row are taken", hint="choose one: <target dev=''/>")
+
+
+class _Taken(HostError):
+    """There is such a device."""
+
+
+def _queues(interface: Interface, name: str, *, new: bool = False) -> list[int]:
+    """Descriptors of a device, one for each queue; only of a ``new`` one."""
     count = queues(interface) or 1
     flags = _IFF_TAP | _IFF_NO_PI
     flags |= _IFF_VNET_HDR if is_virtio(interface) else 0
     flags |= _IFF_MULTI_QUEUE if count > 1 else 0
     path = interface.backend.tap if interface.backend and interface.backend.tap else "/dev/net/tun"
-    ours = count > 1 and not (interface.target and interface.target.managed is False)
     fds: list[int] = []
     try:
         for number in range(count):
             fds.append(os.open(path, os.O_RDWR | os.O_CLOEXEC))
-            how = flags | (_IFF_TUN_EXCL if ours and number == 0 else 0)
-            told = fcntl.ioctl(fds[-1], _TUNSETIFF, struct.pack("16sH22x", os.fsencode(wanted), how))
-            wanted = os.fsdecode(told[:16].rstrip(b"\0"))
+            how = flags | (_IFF_TUN_EXCL if new and number == 0 else 0)
+            fcntl.ioctl(fds[-1], _TUNSETIFF, struct.pack("16sH22x", os.fsencode(name), how))
     except OSError as problem:
         for fd in fds:
             os.close(fd)
-        raise _refusal(problem, path, wanted) from None
-    return wanted, fds
+        raise _refusal(problem, path, name) from None
+    return fds
 
 
 def _require(name: str) -> None:
@@ -105,7 +140,7 @@ def _refusal(problem: OSError, path: str, name: str) -> HostError:
     if problem.errno in (errno.EPERM, errno.EACCES):
         return HostError("making a network device takes rights that we do not have", hint=_RIGHTS)
     if problem.errno in (errno.EBUSY, errno.EINVAL):
-        return HostError(
+        return _Taken(
             f"the network device {name} is in use, or of another kind", hint="choose another <target dev=''/>"
         )
     if problem.errno in (errno.ENOENT, errno.ENODEV):
@@ -113,39 +148,39 @@ def _refusal(problem: OSError, path: str, name: str) -> HostError:
     return HostError(f"{path}: {problem.strerror}")
 
 
-async def _configure(links: AsyncIPRoute, interface: Interface, name: str) -> None:
+async def _configure(links: AsyncIPRoute, interface: Interface, name: str, *, up: bool) -> None:
     """Give the device its address and its place; one that is not ours to manage stays as it is."""
     interface.target = interface.target or InterfaceTarget()
     interface.target.dev = name
     if interface.target.managed is False:
         return
-    (index,) = await links.link_lookup(ifname=name)
-    assert interface.mac is not None  # completion gives one to each
-    first, _, rest = interface.mac.address.partition(":")
-    if first == _TAP_MAC:
-        text = f"the address {interface.mac.address} begins with what the host's end has"
-        raise HostError(text, hint="choose a MAC address that does not begin with 'fe'")
-    settings: dict[str, Any] = {"address": f"{_TAP_MAC}:{rest}"}
-    if interface.type is InterfaceType.BRIDGE:
-        settings |= await _port(links, interface)
-    if interface.mtu:
-        settings["mtu"] = interface.mtu.size
-    await links.link("set", index=index, **settings)
-    if interface.port and interface.port.isolated:
-        await links.brport("set", index=index, isolated=1)
+    index = await _index(links, interface)
+    await links.link("set", index=index, address=_own_address(interface))
+    if bridging.is_bridged(interface):
+        await bridging.plug(links, interface, index)
+    longest = interface.mtu.size if interface.mtu else 0
+    if not longest and bridging.is_switched(interface):
+        longest = await bridging.mtu(links, interface)
+    if longest:
+        await links.link("set", index=index, mtu=longest)
+    if up:
+        await _switch_on(links, interface, index)
+
+
+async def _switch_on(links: AsyncIPRoute, interface: Interface, index: int) -> None:
     await links.link("set", index=index, state="up")
     if interface.type is InterfaceType.ETHERNET:
         await _addresses(links, interface, index)
 
 
-async def _port(links: AsyncIPRoute, interface: Interface) -> dict[str, Any]:
-    """A bridge refuses packets that are longer than its own, so that a port's are as long."""
-    bridge = interface.source.bridge if interface.source else None
-    found = await links.link_lookup(ifname=bridge)
-    if not found:
-        raise HostError(f"there is no bridge {bridge!r} on this host", hint=f"ip link add {bridge} type bridge")
-    (link,) = [each async for each in await links.get_links(found[0])]
-    return {"mtu": link.get("mtu"), "master": found[0]}
+def _own_address(interface: Interface) -> str:
+    """That of the host's end."""
+    assert interface.mac is not None  # completion gives one to each
+    first, _, rest = interface.mac.address.partition(":")
+    if first == _TAP_MAC:
+        text = f"the address {interface.mac.address} begins with what the host's end has"
+        raise HostError(text, hint="choose a MAC address that does not begin with 'fe'")
+    return f"{_TAP_MAC}:{rest}"
 
 
 async def _addresses(links: AsyncIPRoute, interface: Interface, index: int) -> None:

@@ -28,8 +28,8 @@ def resources(running: Running, ours: ExitStack) -> tuple[Resources, int]:
 async def launch(running: Running, view: Domain, means: Means, opened: Resources, log: int, monitor: Monitor) -> Launch:
     """Take from the host what the devices of ``view`` need.  Raises HostError."""
     folders, folder = running.folders, running.folder
-    host = Prepared(view, folder, folders.ports, opened)
-    await host.prepare(log)
+    host = Prepared(view, folder, folders.ports, opened, means.uri)
+    await host.prepare(log, starting=False)
     memory = hostmemory.find(files=folders.ram(running.uuid), name=running.uuid)
     for needed in backing.folders(view, memory):
         needed.mkdir(parents=True, exist_ok=True, mode=0o700)

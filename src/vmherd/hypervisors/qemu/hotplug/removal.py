@@ -16,6 +16,7 @@ from vmherd.conf.domain.hostdev import Hostdev, PciSource
 from vmherd.conf.domain.plug import take_out
 from vmherd.events import DeviceRemovedEvent, DomainEvent
 from vmherd.hypervisors.qemu import grants, helpers
+from vmherd.hypervisors.qemu.cards import release
 from vmherd.hypervisors.qemu.command import blockdev, disk
 from vmherd.hypervisors.qemu.command.device import host_pci
 from vmherd.hypervisors.qemu.host import rebind
@@ -118,5 +119,6 @@ async def let_go_host_side(running: Running, device: Device) -> None:
     assert device.alias is not None  # it was plugged in under that name
     await asyncio.to_thread(helpers.end_some, running.folder, f"{device.alias.name}-*")
     await asyncio.to_thread(grants.take_back, running, device.alias.name)
+    await release.one(running.folder, device.alias.name)
     if isinstance(device, Hostdev) and isinstance(device.source, PciSource):
         await asyncio.to_thread(rebind.give_back_one, running.folder, host_pci(device.source.address))

@@ -51,17 +51,12 @@ def unstartable(domain: Domain) -> Iterator[Problem]:
 
 #: Settings of a card that take more than QEMU and a network device.
 _NOT_YET = {
-    "filterref": "filterref",
-    "virtualport": "virtualport",
-    "vlan": "vlan",
     "coalesce": "coalesce",
     "script": "script",
     "downscript": "downscript",
     "trust_guest_rx_filters": "@trustGuestRxFilters",
 }
 _KINDS_NOT_YET = {
-    _T.NETWORK: "there are no virtual networks yet: use type='bridge' with a bridge of the host, or type='user'",
-    _T.DIRECT: "macvtap devices are not made yet: use type='bridge' with a bridge of the host",
     _T.HOSTDEV: "its MAC address is not set yet: use <hostdev mode='subsystem' type='pci'>",
 }
 
@@ -75,9 +70,9 @@ def not_here_yet(domain: Domain) -> Iterator[Problem]:
                 yield Problem(
                     f"{place}/{tag}", f"{tag.lstrip('@')} is not enforced by the QEMU driver yet", "remove it"
                 )
-        if interface.bandwidth and interface.type not in (_T.BRIDGE, _T.ETHERNET):
+        if interface.bandwidth and interface.type not in (*_TAPS, _T.DIRECT):
             text = f"the bandwidth of cards of type {str(interface.type)!r} is not limited"
-            yield Problem(f"{place}/bandwidth", text, "use type='bridge' with a bridge of the host, or remove it")
+            yield Problem(f"{place}/bandwidth", text, "use type='network' or 'bridge', or remove it")
         if hint := _KINDS_NOT_YET.get(interface.type):
             yield Problem(f"{place}/@type", f"cards of type {str(interface.type)!r} cannot be started yet", hint)
         if interface.type is _T.VHOSTUSER and not _shares_memory(domain):

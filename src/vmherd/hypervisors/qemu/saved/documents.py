@@ -10,6 +10,7 @@ from vmherd.conf.domain.abi import check_same_hardware
 from vmherd.conf.domain.graphics import ListenType
 from vmherd.conf.saved import SaveCookie
 from vmherd.errors import DocumentError, InvalidState
+from vmherd.hypervisors.qemu.cards import hostend
 from vmherd.hypervisors.qemu.saved.image import Compression, Image
 from vmherd.util import xmlmodel
 
@@ -23,7 +24,9 @@ async def content(live_xml: str, folder: Path, xml: str, accept: Accept, compres
     Sockets in ``folder``, the guest's own, are not kept: the next run makes up others.
     Raises InvalidState for a guest that could not be restored, Unsupported for a document of other hardware.
     """
-    domain = stored(parse_domain(live_xml))
+    live = parse_domain(live_xml)
+    hostend.told(folder, live)
+    domain = stored(live)
     _forget_sockets(domain, folder)
     if any(disk.transient for disk in domain.devices.disks):
         raise InvalidState("a guest with <transient/> disks cannot be saved", hint="their changes go with its process")

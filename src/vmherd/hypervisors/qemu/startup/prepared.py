@@ -13,46 +13,60 @@ from pathlib import Path
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.hostdev import MdevSource, PciSource, ScsiSource, UsbSource
-from vmherd.conf.domain.net import Interface
+from vmherd.conf.domain.net import Interface, InterfaceType
 from vmherd.errors import HostError
+from vmherd.hypervisors.qemu import alias as names
 from vmherd.hypervisors.qemu import hostdevs
+from vmherd.hypervisors.qemu.cards import hostend
+from vmherd.hypervisors.qemu.cards.hostend import HostEnds
 from vmherd.hypervisors.qemu.command.device import alias, host_pci
 from vmherd.hypervisors.qemu.command.netdev import TAPS, is_passt, queues
 from vmherd.hypervisors.qemu.helpers import passt
-from vmherd.hypervisors.qemu.host import hostpci, hostusb, rebind, taps
+from vmherd.hypervisors.qemu.host import hostpci, hostusb, rebind
 from vmherd.hypervisors.qemu.startup.resources import Resources
-from vmherd.hypervisors.qemu.tuning import bandwidth
 
 _SCSI = Path("/sys/class/scsi_device")
 
 
 class Prepared:
-    """``locks`` is the folder with the marks of devices that a guest uses."""
+    """``locks`` is the folder with the marks of devices that a guest uses, ``uri`` leads to its networks."""
 
-    def __init__(self, domain: Domain, folder: Path, locks: Path, resources: Resources) -> None:
+    def __init__(self, domain: Domain, folder: Path, locks: Path, resources: Resources, uri: str) -> None:
         self._domain = domain
         self._folder = folder
         self._locks = locks
         self._inherit = resources.inherit
         self._reach = resources.reach
+        self._ends = HostEnds(domain, folder, locks, uri)
         self._taps: dict[str, list[int]] = {}
         self._taken = rebind.noted(folder)
 
-    async def prepare(self, log: int) -> None:
-        """Take devices from the host, make network devices, start routers.  Raises HostError.
+    async def prepare(self, log: int, *, starting: bool = True) -> None:
+        """Take devices from the host, make network devices, start routers.
 
-        ``log`` is the descriptor of the guest's log.
+        Raises HostError, and what speaks against a card's place in a network.  ``log`` is the descriptor of the guest's
+        log; the names of devices may change while the guest is ``starting`` only.
         """
+        for interface in self._domain.devices.interfaces:
+            await self._ends.plug(interface)
+            if starting and interface.type is InterfaceType.HOSTDEV:
+                self._name_anew(interface)
         self._take_devices()
         for interface in self._domain.devices.interfaces:
             if interface.type in TAPS:
-                self._taps[alias(interface)] = [self._inherit(fd) for fd in await taps.connect(interface)]
-                if interface.bandwidth:
-                    await bandwidth.apply(interface)
+                self._taps[alias(interface)] = [self._inherit(fd) for fd in await self._ends.connect(interface)]
             elif is_passt(interface):
                 await passt.start(interface, self._folder, log)
             elif interface.type == "vhostuser":
                 _check_vhost_user(interface)
+
+    def _name_anew(self, interface: Interface) -> None:
+        """A card that is a device of the host after all is named as such."""
+        before = alias(interface)
+        if before.startswith("net"):
+            interface.alias = None
+            names.assign(self._domain)
+            hostend.renamed(self._folder, before, alias(interface))
 
     def _take_devices(self) -> None:
         self._find_usb()

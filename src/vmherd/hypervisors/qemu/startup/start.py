@@ -170,7 +170,7 @@ class Start:
 
     async def _prepare(self, resources: Resources, log: int) -> command.Launch:
         folder = self._folders.guest(self._uuid)
-        host = Prepared(self._domain, folder, self._folders.ports, resources)
+        host = Prepared(self._domain, folder, self._folders.ports, resources, self._uri)
         await host.prepare(log)
         return command.Launch(
             folder=folder,
