@@ -12,16 +12,20 @@ from vmherd.util import paths
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
-    """``state`` outlives a reboot of the host, ``run`` does not.  Both are there, for their owner alone."""
+    """``state`` outlives a reboot of the host, ``run`` does not.  Both are there, for their owner alone.
+
+    ``settings`` is where the owner of the host says how things shall be; it may be missing.
+    """
 
     state: Path
     run: Path
+    settings: Path
 
 
 def of_uri(uri: ConnectURI, what: str) -> Places:
     """The places of ``what`` beside the guests of a URI.  Raises HostError where they cannot be made."""
-    state, run = _roots(uri)
-    places = Places(state=state / what, run=run / what)
+    state, run, settings = _roots(uri)
+    places = Places(state=state / what, run=run / what, settings=settings)
     try:
         for folder in (places.state, places.run):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -31,11 +35,12 @@ def of_uri(uri: ConnectURI, what: str) -> Places:
     return places
 
 
-def _roots(uri: ConnectURI) -> tuple[Path, Path]:
+def _roots(uri: ConnectURI) -> tuple[Path, Path, Path]:
     match uri.path:
         case "/system":
-            return Path("/var/lib/vmherd"), Path("/run/vmherd")
+            return Path("/var/lib/vmherd"), Path("/run/vmherd"), Path("/etc/vmherd")
         case "/embed" if uri.params.get("root"):
             root = Path(uri.params["root"]).absolute()
-            return root / "state", root / "run"
-    return paths.state_home() / "vmherd", paths.runtime_home() / "vmherd"
+            return root / "state", root / "run", root
+    state, run, settings = paths.state_home(), paths.runtime_home(), paths.config_home()
+    return state / "vmherd", run / "vmherd", settings / "vmherd"

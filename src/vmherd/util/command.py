@@ -6,6 +6,7 @@ import asyncio
 import os
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from vmherd.errors import HostError
@@ -21,8 +22,9 @@ async def run(
     package: str = "",
     cwd: Path | None = None,
     env: dict[str, str] | None = None,
+    feed: str = "",
 ) -> str:
-    """What a program writes to its standard output.  It reads nothing, and speaks English.
+    """What a program writes to its standard output.  It reads ``feed``, and speaks English.
 
     It is killed after ``patience`` seconds, and when we are cancelled.  Raises HostError if it is missing (the
     hint names ``package``), too slow, or ends with an error, with its own last words.
@@ -30,7 +32,12 @@ async def run(
     name = os.fspath(argv[0])
     try:
         child = await asyncio.create_subprocess_exec(
-            *argv, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, cwd=cwd, env=(env or dict(os.environ)) | {"LC_ALL": "C"}
+            *argv,
+            stdin=PIPE if feed else DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+            cwd=cwd,
+            env=(env or dict(os.environ)) | {"LC_ALL": "C"},
         )
     except FileNotFoundError:
         hint = f"apt install {package}" if package else f"install {name}"
@@ -39,7 +46,9 @@ async def run(
         raise HostError(f"cannot start {name}: {problem.strerror}") from None
     try:
         async with asyncio.timeout(patience):
-            output, complaint = await asyncio.gather(_read(child.stdout, name), _read(child.stderr, name))
+            output, complaint, _ = await asyncio.gather(
+                _read(child.stdout, name), _read(child.stderr, name), _feed(child.stdin, feed)
+            )
             status = await child.wait()
     except TimeoutError:
         raise HostError(f"{name} did not end within {patience:g} s") from None
@@ -48,8 +57,16 @@ async def run(
             child.kill()
             await child.wait()
     if status:
-        raise HostError(f"{name} failed: {_last_line(complaint) or f'exit status {status}'}")
+        raise HostError(f"{name} failed: {_complaint(complaint) or f'exit status {status}'}")
     return output
+
+
+async def _feed(stream: asyncio.StreamWriter | None, text: str) -> None:
+    if stream:
+        with suppress(ConnectionError):  # it has read enough; its exit status tells whether that was so
+            stream.write(text.encode())
+            await stream.drain()
+        stream.close()
 
 
 async def _read(stream: asyncio.StreamReader | None, name: str) -> str:
@@ -62,6 +79,7 @@ async def _read(stream: asyncio.StreamReader | None, name: str) -> str:
     return found.decode(errors="replace")
 
 
-def _last_line(text: str) -> str:
+def _complaint(text: str) -> str:
+    """The line that says what is wrong: some programs show where below it."""
     lines = text.strip().splitlines()
-    return lines[-1] if lines else ""
+    return next((line for line in lines if "rror: " in line), lines[-1] if lines else "")

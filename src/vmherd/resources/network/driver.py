@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from importlib import import_module
 from typing import Self
 from uuid import uuid4
 
 from vmherd.conf.network import Network, parse_network, render_network
-from vmherd.driver.network import NetworkInfo
+from vmherd.driver.network import Lease, NetworkInfo, UpdateCommand, UpdateSection
+from vmherd.driver.types import CURRENT, Scope
 from vmherd.driver.uri import ConnectURI
-from vmherd.errors import InvalidState, NetworkNotFound, OperationFailed
-from vmherd.events import NetworkEvent, NetworkLifecycle, ResourceEvent, Subscription
-from vmherd.resources.network import names, records, validate
+from vmherd.errors import InvalidState, NetworkNotFound, OperationFailed, VmherdError
+from vmherd.events import NetworkLifecycle, ResourceEvent, Subscription
+from vmherd.resources.network import default, leases, names, records, server, updates, validate
+from vmherd.resources.network.hooks import Hooks
+from vmherd.resources.network.life import Life, event
 from vmherd.resources.network.ports import NetworkPorts
 from vmherd.resources.network.porttable import PortTable
 from vmherd.resources.network.records import Entry, Record
+from vmherd.resources.network.server import Files
 from vmherd.state.hub import EventHub
+from vmherd.state.jobs import Jobs
 from vmherd.state.places import Places, of_uri
 from vmherd.state.store import Store
+from vmherd.util.process import boot_id
+
+log = logging.getLogger("vmherd.network")
 
 
 class LocalNetworks(NetworkPorts):
-    """The networks of the system, or of a user's session, which cannot start any."""
+    """The networks of the system, or of a user's session, which has no rights to start most of them."""
 
     def __init__(self, uri: ConnectURI, places: Places, *, readonly: bool = False) -> None:
         super().__init__(uri, readonly=readonly)
@@ -29,10 +40,38 @@ class LocalNetworks(NetworkPorts):
         self._hub: EventHub[ResourceEvent] = EventHub(self._store, places.run / "listeners")
         self._table = records.table(self._store)
         self._ports = PortTable(self._store)
+        self._files = Files(places.run.parent / "dnsmasq", places.state / "leases")
+        hooks = Hooks(places.settings / "hooks")
+        self._life = Life(self._table, self._ports, Jobs(places.run / "jobs"), self._files, hooks)
 
     @classmethod
     async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
-        return cls(uri, of_uri(uri, "networks"), readonly=readonly)
+        driver = cls(uri, of_uri(uri, "networks"), readonly=readonly)
+        if not readonly:
+            if uri.path == "/system":
+                default.define_once(driver._store, driver._table)
+            await driver._life.recover()
+            await driver._autostart()
+        return driver
+
+    async def _autostart(self) -> None:
+        """Start what shall start with the host; the first who opens the networks after its boot does it."""
+        try:
+            (self._places.run / f"autostarted-{boot_id()}").touch(exist_ok=False)
+        except FileExistsError:
+            return
+        for entry in self._table.all():
+            if entry.record.autostart and entry.live is None:
+                try:
+                    await self.network_start(entry.uuid)
+                except VmherdError as problem:
+                    log.warning("cannot start network %r by itself: %s", entry.name, problem)
+
+    async def warm_up(self) -> None:
+        import_module("pyroute2")  # a quarter of a second
+
+    async def attend(self) -> None:
+        await self._life.attend()
 
     async def close(self) -> None:
         self._hub.close()
@@ -67,7 +106,7 @@ class LocalNetworks(NetworkPorts):
             entry = self._own(network)
             names.choose(network, self._others(entry.uuid))
             entry.record.config = render_network(network, inactive=True)
-            self._table.put(entry, [_event(entry, NetworkLifecycle.DEFINED)])
+            self._table.put(entry, [event(entry, NetworkLifecycle.DEFINED)])
             return entry
 
         with self._store.transaction(durable=True):
@@ -78,10 +117,46 @@ class LocalNetworks(NetworkPorts):
             if entry.record.config is None:
                 raise InvalidState(f"network '{entry.name}' is not persistent", hint="stop it, and it is gone")
             entry.record.config, entry.record.autostart = None, False
-            return [_event(entry, NetworkLifecycle.UNDEFINED)]
+            return [event(entry, NetworkLifecycle.UNDEFINED)]
 
         self.require_writable()
-        self._table.change(uuid, forget)
+        before = self._table.get(uuid)
+        if self._table.change(uuid, forget).live is None:
+            server.forget_leases(parse_network(before.document), self._files)
+
+    async def network_create(self, xml: str) -> NetworkInfo:
+        network = self._read(xml)
+        entry = self._own(network)
+        if entry.live is not None:
+            raise InvalidState(f"network is already active as '{entry.name}'")
+        await self._life.start(entry, network)
+        return records.info(self._table.get(entry.uuid))
+
+    async def network_start(self, uuid: str) -> None:
+        self.require_writable()
+        entry = self._table.get(uuid)
+        await self._life.start(entry, parse_network(entry.record.config or entry.document))
+
+    async def network_stop(self, uuid: str) -> None:
+        self.require_writable()
+        await self._life.stop(uuid)
+
+    async def network_update(
+        self,
+        uuid: str,
+        command: UpdateCommand,
+        section: UpdateSection,
+        parent: int,
+        xml: str,
+        scope: Scope = CURRENT,
+    ) -> None:
+        self.require_writable()
+        change = updates.Change(command, section, parent, xml)
+        await updates.apply(uuid, change, scope, table=self._table, ports=self._ports, life=self._life)
+
+    async def network_leases(self, uuid: str, mac: str = "") -> list[Lease]:
+        network = records.active(self._table.get(uuid))
+        return await asyncio.to_thread(leases.read, self._files.of(network, "leases"), network, mac)
 
     async def network_set_autostart(self, uuid: str, enabled: bool) -> None:
         def note(entry: Entry) -> list[ResourceEvent]:
@@ -123,7 +198,3 @@ class LocalNetworks(NetworkPorts):
 
     def _others(self, uuid: str) -> list[Entry]:
         return [entry for entry in self._table.all() if entry.uuid != uuid]
-
-
-def _event(entry: Entry, what: NetworkLifecycle) -> NetworkEvent:
-    return NetworkEvent(uuid=entry.uuid, name=entry.name, event=what)

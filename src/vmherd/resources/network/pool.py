@@ -5,13 +5,16 @@ Source: networkCreateInterfacePool of libvirt; Documentation/PCI/pci-iov-howto.r
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
 from vmherd.conf.network import Network
-from vmherd.conf.network.forward import AddressType, ForwardAddress
+from vmherd.conf.network.forward import AddressType, ForwardAddress, ForwardInterface, ForwardMode
 from vmherd.conf.network.port import PlugAddress
 from vmherd.errors import HostError
+
+log = logging.getLogger("vmherd.network")
 
 SYSFS = Path("/sys")
 
@@ -42,6 +45,25 @@ def functions(network: Network, sysfs: Path = SYSFS) -> list[ForwardAddress]:
     if forward.addresses or not forward.pf:
         return forward.addresses
     return [_address(each) for each in _virtual_functions(forward.pf.dev, sysfs)]
+
+
+def show(network: Network, sysfs: Path = SYSFS) -> None:
+    """Put what is shared out into the document of a network that starts.  Raises HostError if there is nothing.
+
+    Cards and bridges that are named may come later: a warning tells of those that this host does not have now.
+    """
+    forward = network.forward
+    if forward and forward.pf:
+        hostdev = forward.mode is ForwardMode.HOSTDEV
+        found = functions(network, sysfs) if hostdev else [ForwardInterface(dev=name) for name in cards(network, sysfs)]
+        forward.interfaces = [*found]
+        return
+    named = [each.dev for each in forward.cards] if forward else []
+    if network.bridge and network.bridge.name:
+        named.append(network.bridge.name)
+    for name in named:
+        if not (sysfs / "class/net" / name).exists():
+            log.warning("network %r needs the device %s, which this host does not have now", network.name, name)
 
 
 def _virtual_functions(card: str, sysfs: Path) -> list[str]:

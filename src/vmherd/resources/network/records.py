@@ -15,10 +15,14 @@ from vmherd.util.process import ProcessId
 
 
 class Record(Definition):
-    """``server`` is the dnsmasq of an active network that has one; ``stopping`` tells of a stop that has begun."""
+    """``server`` is the dnsmasq of an active network that has one; ``stopping`` tells of a stop that has begun.
+
+    ``stale``: dnsmasq and the rules may not have heard of the last change of the live document.
+    """
 
     server: ProcessId | None = None
     stopping: bool = False
+    stale: bool = False
 
 
 Entry = AnyEntry[Record]

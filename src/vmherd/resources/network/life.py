@@ -1,0 +1,260 @@
+"""Starting and stopping networks: all of it or nothing, whoever is killed meanwhile.
+
+What a start makes (bridge, rules, dnsmasq) is noted in the store before (``Record.coming``), as is a stop
+(``Record.stopping``); whoever opens the store next and finds such a note that nobody works on takes down what is
+there of it.  Source for the order: networkStartNetworkVirtual of libvirt 9.0
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+from vmherd.conf.network import Network, parse_network, render_network
+from vmherd.conf.network.rules import ROUTED
+from vmherd.errors import Busy, InvalidState, NetworkNotFound, VmherdError
+from vmherd.events import NetworkEvent, NetworkLifecycle, ResourceEvent
+from vmherd.resources.network import bridge, collisions, firewall, floors, names, pool, server, zone
+from vmherd.resources.network.hooks import Hooks
+from vmherd.resources.network.porttable import PortTable
+from vmherd.resources.network.records import Entry, Table, active
+from vmherd.resources.network.server import Files
+from vmherd.state.jobs import Jobs
+from vmherd.util.process import boot_id, is_alive
+
+log = logging.getLogger("vmherd.network")
+
+
+def event(entry: Entry, what: NetworkLifecycle) -> NetworkEvent:
+    return NetworkEvent(uuid=entry.uuid, name=entry.name, event=what)
+
+
+class Life:
+    """What happens to the networks of one table; ``jobs`` keeps processes from doing it to the same one at once."""
+
+    def __init__(self, table: Table, ports: PortTable, jobs: Jobs, files: Files, hooks: Hooks) -> None:
+        self._table = table
+        self._ports = ports
+        self._files = files
+        self._seen: int | None = None
+        self.jobs = jobs
+        self.hooks = hooks
+
+    async def start(self, wanted: Entry, network: Network) -> None:
+        """Make everything that ``network`` says; a new network is in the table from then on.
+
+        Raises InvalidState for one that is active, OperationFailed or HostError where something is in the way.
+        """
+        uuid = wanted.uuid
+        async with self.jobs.hold(uuid, "start"):
+            await self._clear(self._known(wanted))
+            if self._known(wanted).live is not None:
+                raise InvalidState("network is already active")
+            if network.mode in ROUTED:
+                self._check_networks(uuid, network)
+                await collisions.check_host(network)
+            else:
+                await asyncio.to_thread(pool.show, network)
+            await self.hooks.ask(network, "start")
+            self._begin(wanted, network)
+            try:
+                await self._make(uuid, network)
+                self._finish_start(uuid, network)
+            except BaseException:
+                await to_the_end(self._undo(uuid, network))
+                raise
+            await self.hooks.tell(network, "started")
+
+    def _known(self, wanted: Entry) -> Entry:
+        """The entry as the table has it now, if it does."""
+        try:
+            return self._table.get(wanted.uuid)
+        except NetworkNotFound:
+            return wanted
+
+    def _check_networks(self, uuid: str, network: Network) -> None:
+        others = [entry for entry in self._table.all() if entry.uuid != uuid]
+        names.choose(network, others)
+        collisions.check_networks(network, others)
+
+    def _begin(self, wanted: Entry, network: Network) -> None:
+        """Note what is going to be made, unless another network was faster to take the same."""
+        with self._table.store.transaction(durable=True):
+            entry = self._known(wanted)
+            if network.mode in ROUTED:
+                self._check_networks(entry.uuid, network)
+            entry.record.coming, entry.record.boot, entry.record.live = render_network(network), boot_id(), None
+            entry.record.server, entry.record.stopping, entry.record.stale = None, False, False
+            self._table.put(entry)
+
+    async def _make(self, uuid: str, network: Network) -> None:
+        if network.mode not in ROUTED:
+            return
+        await bridge.make(network)
+        await floors.shape(network)
+        await zone.join(network)
+        await firewall.apply(firewall.add(network))
+        await self._serve(uuid, network)
+
+    async def _serve(self, uuid: str, network: Network) -> None:
+        """Start dnsmasq, where there is something to serve."""
+        if not server.is_needed(network):
+            return
+        process = await server.start(network, self._files)
+
+        def note(entry: Entry) -> Sequence[ResourceEvent]:
+            entry.record.server = process
+            return []
+
+        self._table.change(uuid, note)
+
+    def _finish_start(self, uuid: str, network: Network) -> None:
+        def note(entry: Entry) -> Sequence[ResourceEvent]:
+            entry.record.live, entry.record.coming = render_network(network), None
+            return [event(entry, NetworkLifecycle.STARTED)]
+
+        self._table.change(uuid, note)
+
+    async def _undo(self, uuid: str, network: Network) -> None:
+        """Take down what there is of a start, and forget it."""
+        await self._take_down(network, self._table.get(uuid))
+
+        def note(entry: Entry) -> Sequence[ResourceEvent]:
+            entry.record.coming = entry.record.server = None
+            return []
+
+        self._table.change(uuid, note)
+
+    async def _take_down(self, network: Network, entry: Entry) -> None:
+        """Remove everything of a network that is there; as much as possible of it where something fails."""
+        if network.mode not in ROUTED:
+            return
+        async with AsyncExitStack() as steps:  # the last one first
+            steps.push_async_callback(bridge.remove, network)
+            steps.push_async_callback(floors.unshape, network)
+            steps.push_async_callback(firewall.apply, firewall.remove(network))
+            steps.push_async_callback(server.stop, network, self._files, entry.record.server)
+
+    async def stop(self, uuid: str) -> None:
+        """Remove everything that a start made.  Raises InvalidState for a network that is not active."""
+        async with self.jobs.hold(uuid, "stop"):
+            network = active(self._table.get(uuid))
+
+            def note(entry: Entry) -> Sequence[ResourceEvent]:
+                entry.record.stopping = True
+                return []
+
+            await to_the_end(self._stop(self._table.change(uuid, note), network))
+
+    async def _stop(self, entry: Entry, network: Network) -> None:
+        await self._take_down(network, entry)
+
+        def note(entry: Entry) -> Sequence[ResourceEvent]:
+            record = entry.record
+            record.live = record.server = None
+            record.stopping = False
+            return [event(entry, NetworkLifecycle.STOPPED)]
+
+        changed = self._table.change(entry.uuid, note)
+        self._ports.forget_gone(entry.uuid, active=False)
+        if changed.record.config is None:
+            server.forget_leases(network, self._files)
+        await self.hooks.tell(network, "stopped")
+
+    async def _clear(self, entry: Entry) -> None:
+        """Take down what is left of a start or a stop whose process was killed."""
+        record = entry.record
+        if record.boot != boot_id():
+            return
+        if record.coming is not None:
+            log.warning("the start of network %r was interrupted: it is undone", entry.name)
+            await self._undo(entry.uuid, parse_network(record.coming))
+        elif record.stopping and record.live is not None:
+            log.warning("the stop of network %r was interrupted: it is finished", entry.name)
+            await self._stop(entry, parse_network(record.live))
+        elif record.stale and record.live is not None:
+            log.warning("a change of network %r was interrupted: it is finished", entry.name)
+            await self.renew(entry.uuid, parse_network(record.live))
+
+    async def recover(self) -> None:
+        """Look for what others left half done, and take it down."""
+        for entry in self._table.all():
+            if _is_half(entry):
+                with suppress(Busy):  # somebody is at it
+                    async with self.jobs.hold(entry.uuid, "recover", patience=0):
+                        await self._clear(self._table.get(entry.uuid))
+
+    # Looking after active networks
+
+    async def attend(self) -> None:
+        """Bring back what active networks have lost: their dnsmasq, their rules."""
+        await self.recover()
+        running = [entry for entry in self._table.all() if entry.live is not None]
+        for entry in running:
+            await self._heal_server(entry)
+        generation = firewall.generation()
+        if running and (generation is None or generation != self._seen):
+            await self._heal_rules(running)
+            self._seen = firewall.generation()
+
+    async def _heal_server(self, entry: Entry) -> None:
+        process = entry.record.server
+        if process is None or is_alive(process):
+            return
+        with suppress(Busy):
+            async with self.jobs.hold(entry.uuid, "attend", patience=0):
+                entry = self._table.get(entry.uuid)
+                if entry.live is None or entry.record.server != process:
+                    return
+                log.warning("dnsmasq of network %r has ended: it is started again", entry.name)
+                await self._serve(entry.uuid, parse_network(entry.live))
+
+    async def _heal_rules(self, running: list[Entry]) -> None:
+        """Write the rules anew that are gone, such as by a firewall's restart, all at once."""
+        chains = await firewall.present()
+        networks = [active(entry) for entry in running]
+        lost = [network for network in networks if not firewall.is_whole(network, chains)]
+        if not lost:
+            return
+        log.warning("the rules of %d networks were gone: they are back", len(lost))
+        try:
+            await firewall.apply("".join(firewall.add(network) for network in lost))
+        except VmherdError as problem:
+            log.error("cannot bring back the rules of networks: %s", problem)
+
+    # Changing active networks; the caller holds them
+
+    async def renew(self, uuid: str, network: Network, *, only_hosts: bool = False) -> None:
+        """Have everything do what ``network`` says now; dnsmasq goes on if just its hosts are other ones."""
+        if network.mode in ROUTED:
+            process = self._table.get(uuid).record.server
+            if only_hosts and process and is_alive(process):
+                await server.refresh(network, self._files, process)
+            else:
+                await firewall.apply(firewall.add(network))
+                await server.stop(network, self._files, process)
+                await self._serve(uuid, network)
+
+        def note(entry: Entry) -> Sequence[ResourceEvent]:
+            entry.record.stale = False
+            return []
+
+        self._table.change(uuid, note)
+
+
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do what must not stay half done; who cancels waits for it."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def _is_half(entry: Entry) -> bool:
+    record = entry.record
+    return record.boot == boot_id() and (record.coming is not None or record.stopping or record.stale)

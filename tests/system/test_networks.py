@@ -1,0 +1,249 @@
+"""Networks as guests meet them: addresses, names, ways out, walls.  Guests are network namespaces with a cable."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from namespaces import Host, Namespace, missing
+
+from vmherd.driver.network import NetworkDriver, UpdateCommand, UpdateSection
+from vmherd.driver.registry import lent
+from vmherd.driver.types import Scope
+from vmherd.driver.uri import parse_uri
+from vmherd.errors import HostError, InvalidState, OperationFailed
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(bool(missing("dnsmasq", "nft", "busybox")), reason=missing("dnsmasq", "nft", "busybox")),
+]
+
+NAT = """
+<network xmlns:dnsmasq='http://libvirt.org/schemas/network/dnsmasq/1.0'>
+  <name>{name}</name>
+  <uuid>{uuid}</uuid>
+  <forward mode='{mode}'/>
+  <bridge name='{bridge}' stp='off'/>
+  <domain name='vm.test' localOnly='yes'/>
+  <dns><host ip='10.77.{number}.1'><hostname>gate</hostname></host></dns>
+  <ip address='10.77.{number}.1' prefix='24'>
+    <dhcp>
+      <range start='10.77.{number}.100' end='10.77.{number}.200'/>
+      <host mac='52:54:00:00:00:0a' name='fixed' ip='10.77.{number}.10'/>
+    </dhcp>
+  </ip>
+  <ip family='ipv6' address='fd77:{number}::1' prefix='64'>
+    <dhcp><range start='fd77:{number}::100' end='fd77:{number}::1ff'/></dhcp>
+  </ip>
+  <dnsmasq:options><dnsmasq:option value='no-ping'/></dnsmasq:options>
+</network>
+"""
+
+
+def uuid(number: int) -> str:
+    return f"11111111-1111-4111-8111-{number:012d}"
+
+
+def document(name: str = "blue", *, mode: str = "nat", number: int = 1, bridge: str = "") -> str:
+    bridge = bridge or f"vh{number}"
+    text = NAT.format(name=name, uuid=uuid(number), mode=mode, number=number, bridge=bridge)
+    return text.replace("<forward mode='none'/>", "")
+
+
+@asynccontextmanager
+async def networks(root: str) -> AsyncIterator[NetworkDriver]:
+    async with lent(NetworkDriver, parse_uri(f"qemu:///embed?root={root}")) as driver:
+        yield driver
+
+
+# What is done inside the host of a test
+
+
+async def start(root: str, *texts: str) -> None:
+    async with networks(root) as driver:
+        for text in texts:
+            await driver.network_start((await driver.network_define(text)).uuid)
+
+
+async def stop(root: str, *names: str) -> None:
+    async with networks(root) as driver:
+        for name in names:
+            await driver.network_stop((await driver.network_find(name)).uuid)
+
+
+async def attend(root: str) -> None:
+    async with networks(root) as driver:
+        await driver.attend()
+
+
+async def leases(root: str, name: str) -> None:
+    async with networks(root) as driver:
+        for lease in await driver.network_leases((await driver.network_find(name)).uuid):
+            print(lease.mac, f"{lease.address}/{lease.prefix}", lease.hostname, lease.interface)
+
+
+async def change(root: str, command: str, section: str, xml: str) -> None:
+    async with networks(root) as driver:
+        info = await driver.network_find("blue")
+        scope = Scope(live=True, config=True)
+        await driver.network_update(info.uuid, UpdateCommand[command], UpdateSection[section], -1, xml, scope)
+
+
+def lease(guest: Namespace, name: str = "") -> str:
+    """The address that a guest gets."""
+    words = ["busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", "8", "-T", "1", "-s", "/bin/true"]
+    told = guest.run(*words, *(["-x", f"hostname:{name}"] if name else []), check=False)
+    assert "lease of " in told, told
+    address = told.split("lease of ")[1].split()[0]
+    guest.run("ip", "address", "replace", f"{address}/24", "dev", "eth0")
+    guest.run("ip", "route", "replace", "default", "via", address.rpartition(".")[0] + ".1")
+    return address
+
+
+def reaches(guest: Namespace, address: str) -> bool:
+    return "1 received" in guest.run("ping", "-c1", "-W2", address, check=False)
+
+
+def server(own: Host) -> int:
+    """The pid of the dnsmasq inside."""
+    (pid,) = [pid for pid, line in own.processes().items() if "dnsmasq" in line]
+    return pid
+
+
+def outside(own: Host) -> Namespace:
+    """A host beyond ours, which knows no way to any network of guests."""
+    other = own.other()
+    own.cable(other, "up0", "up1")
+    own.run("ip", "address", "add", "198.51.100.1/24", "dev", "up0")
+    other.run("ip", "address", "add", "198.51.100.2/24", "dev", "up1")
+    return other
+
+
+def traces(own: Host) -> str:
+    """What is left of networks on a host."""
+    rules = own.run("nft", "list", "ruleset")
+    links = [line for line in own.run("ip", "-o", "link").splitlines() if "vh" in line or "virbr" in line]
+    return "\n".join([*links, *own.processes().values(), *[line for line in rules.splitlines() if "_1111" in line]])
+
+
+def test_guests_get_addresses_names_and_a_way_out_that_hides_them(own: Host, tmp_path: Path) -> None:
+    other = outside(own)
+    own.scenario(__file__, "start", tmp_path, document())
+    one = own.guest("tap1", "vh1", "52:54:00:00:00:0a")
+    two = own.guest("tap2", "vh1", "52:54:00:00:00:0b")
+    assert lease(one) == "10.77.1.10"
+    assert lease(two, "second").startswith("10.77.1.1")
+    found = own.scenario(__file__, "leases", tmp_path, "blue")
+    assert "52:54:00:00:00:0a 10.77.1.10/24 fixed vh1" in found
+    assert "second" in found
+    assert "Address: 10.77.1.10" in one.run("busybox", "nslookup", "fixed.vm.test", "10.77.1.1")
+    assert "Address: 10.77.1.1\n" in one.run("busybox", "nslookup", "gate.vm.test", "10.77.1.1")
+    assert reaches(one, two.run("ip", "-4", "-o", "address", "show", "eth0").split()[3].split("/")[0])
+    assert reaches(one, "198.51.100.2")  # which cannot answer to 10.77.1.10
+    other.run("ip", "route", "add", "10.77.0.0/16", "via", "198.51.100.1")
+    assert not reaches(other, "10.77.1.10")
+    assert "inet6 fd77:1::1/64" in own.run("ip", "address", "show", "vh1")
+    own.scenario(__file__, "stop", tmp_path, "blue")
+    assert traces(own) == ""
+
+
+def test_modes_differ_in_who_reaches_whom(own: Host, tmp_path: Path) -> None:
+    other = outside(own)
+    modes = {"nat": 1, "route": 2, "none": 3, "open": 4}
+    texts = [document(mode, mode=mode, number=number) for mode, number in modes.items()]
+    own.scenario(__file__, "start", tmp_path, *texts)
+    guests = {}
+    for mode, number in modes.items():
+        guests[mode] = own.guest(f"tap{number}", f"vh{number}", f"52:54:00:00:01:0{number}")
+        guests[mode].run("ip", "address", "add", f"10.77.{number}.9/24", "dev", "eth0")
+        guests[mode].run("ip", "route", "add", "default", "via", f"10.77.{number}.1")
+    other.run("ip", "route", "add", "10.77.0.0/16", "via", "198.51.100.1")
+    out = {mode: reaches(guest, "198.51.100.2") for mode, guest in guests.items()}
+    assert out == {"nat": True, "route": True, "none": False, "open": True}
+    into = {mode: reaches(other, f"10.77.{number}.9") for mode, number in modes.items()}
+    assert into == {"nat": False, "route": True, "none": False, "open": True}
+    across = {
+        (source, target): reaches(guests[source], f"10.77.{modes[target]}.9")
+        for source, target in [("nat", "route"), ("route", "nat"), ("none", "route"), ("nat", "none"), ("open", "nat")]
+    }
+    assert across == {
+        ("nat", "route"): True,
+        ("route", "nat"): False,
+        ("none", "route"): False,
+        ("nat", "none"): False,
+        ("open", "nat"): False,
+    }
+    assert all(reaches(guest, f"10.77.{modes[mode]}.1") for mode, guest in guests.items())
+
+
+def test_changes_reach_dnsmasq_without_a_restart_where_it_can(own: Host, tmp_path: Path) -> None:
+    own.scenario(__file__, "start", tmp_path, document())
+    guest = own.guest("tap1", "vh1", "52:54:00:00:00:0c")
+    before = server(own)
+    host = "<host mac='52:54:00:00:00:0c' name='third' ip='10.77.1.12'/>"
+    own.scenario(__file__, "change", tmp_path, "ADD_LAST", "IP_DHCP_HOST", host)
+    own.scenario(
+        __file__, "change", tmp_path, "ADD_LAST", "DNS_HOST", "<host ip='10.77.1.77'><hostname>named</hostname></host>"
+    )
+    assert server(own) == before
+    assert lease(guest) == "10.77.1.12"
+    assert "Address: 10.77.1.77" in guest.run("busybox", "nslookup", "named.vm.test", "10.77.1.1")
+    own.scenario(__file__, "change", tmp_path, "DELETE", "DNS_HOST", "<host ip='10.77.1.77'/>")
+    assert "10.77.1.77" not in guest.run("busybox", "nslookup", "named.vm.test", "10.77.1.1", check=False)
+    own.scenario(__file__, "change", tmp_path, "ADD_LAST", "DNS_TXT", "<txt name='motto' value='herd'/>")
+    assert server(own) != before
+    assert "herd" in guest.run("busybox", "nslookup", "-type=txt", "motto", "10.77.1.1")
+    assert reaches(guest, "10.77.1.1")
+
+
+def test_what_is_lost_comes_back_and_what_runs_is_left_alone(own: Host, tmp_path: Path) -> None:
+    other = outside(own)
+    own.scenario(__file__, "start", tmp_path, document())
+    guest = own.guest("tap1", "vh1", "52:54:00:00:00:0a")
+    address = lease(guest)
+    before = server(own)
+    own.scenario(__file__, "attend", tmp_path)
+    assert server(own) == before
+    os.kill(before, signal.SIGKILL)
+    own.run("nft", "flush", "ruleset")
+    assert not reaches(guest, "198.51.100.2")
+    own.scenario(__file__, "attend", tmp_path)
+    assert server(own) != before
+    assert reaches(guest, "198.51.100.2")
+    assert lease(guest) == address
+    del other
+
+
+async def collide(root: str) -> None:
+    async with networks(root) as driver:
+        for text, words in (
+            (document(number=5), "in use by interface up0"),
+            (document(number=6, bridge="taken0"), "taken0 already"),
+            (document(number=7).replace("no-ping", "no-such-thing"), "dnsmasq: bad option at line"),
+        ):
+            info = await driver.network_define(text)
+            with pytest.raises(HostError, match=words):
+                await driver.network_start(info.uuid)
+            assert not (await driver.network_find(info.uuid)).active
+            await driver.network_undefine(info.uuid)
+        await driver.network_create(document("one", number=8))
+        with pytest.raises(OperationFailed, match="'one' has the addresses"):
+            await driver.network_create(document("two", number=9).replace("10.77.9.", "10.77.8."))
+        assert [info.name for info in await driver.network_list()] == ["one"]
+        with pytest.raises(InvalidState, match="already active"):
+            await driver.network_create(document("one", number=8))
+        await driver.network_stop(uuid(8))
+        assert await driver.network_list() == []
+
+
+def test_what_is_taken_is_told_and_nothing_is_left_of_the_try(own: Host, tmp_path: Path) -> None:
+    outside(own)
+    own.run("ip", "route", "add", "10.77.5.128/25", "dev", "up0")
+    own.run("ip", "link", "add", "taken0", "type", "bridge")
+    own.scenario(__file__, "collide", tmp_path)
+    assert traces(own) == ""
+    assert "taken0" in own.run("ip", "link")
