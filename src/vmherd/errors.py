@@ -13,6 +13,7 @@
     ├── NotSupported             the driver does not implement the call
     ├── OperationUnsupported     the driver knows the call, but cannot do it for this object, or here
     │   └── ArgumentUnsupported  one value of the call cannot be had here
+    ├── PoolBuilt                a storage pool would overwrite something
     ├── OperationFailed          it was tried, and did not work out
     ├── HostError                the host lacks something: a program, a file, space
     ├── HypervisorError          the hypervisor refused, or died
@@ -217,6 +218,13 @@ class OperationUnsupported(VmherdError):
 
 class ArgumentUnsupported(OperationUnsupported):
     code = 74  # VIR_ERR_ARGUMENT_UNSUPPORTED
+
+
+class PoolBuilt(VmherdError):
+    """What a storage pool is made of has content already, which nobody allowed to overwrite."""
+
+    code = 76  # VIR_ERR_STORAGE_POOL_BUILT
+    http_status = 409
 
 
 class OperationFailed(VmherdError):

@@ -92,20 +92,24 @@ class StorageDriver(ResourceDriver[ResourceEvent]):
         """Keep a pool, or replace the definition of the one with this UUID and name."""
         self._unsupported("pool_define")
 
-    async def pool_create(self, xml: str, *, build: bool = False) -> PoolInfo:
-        """Start a pool that is gone when it stops; ``build`` makes what it needs before."""
+    async def pool_create(self, xml: str, *, build: bool = False, overwrite: bool | None = None) -> PoolInfo:
+        """Start a pool that is gone when it stops; ``build`` makes what it needs before, as ``pool_build``."""
         self._unsupported("pool_create")
 
     async def pool_undefine(self, uuid: str) -> None:
         """Forget the definition of an inactive pool.  Its volumes stay where they are."""
         self._unsupported("pool_undefine")
 
-    async def pool_build(self, uuid: str) -> None:
-        """Make what an inactive pool needs, such as its folder."""
+    async def pool_build(self, uuid: str, *, overwrite: bool | None = None) -> None:
+        """Make what an inactive pool needs, such as its folder.
+
+        A file system is made only where ``overwrite`` is said: False keeps what the device has already, and raises
+        PoolBuilt.
+        """
         self._unsupported("pool_build")
 
-    async def pool_start(self, uuid: str, *, build: bool = False) -> None:
-        """Make the volumes of a pool available."""
+    async def pool_start(self, uuid: str, *, build: bool = False, overwrite: bool | None = None) -> None:
+        """Make the volumes of a pool available; ``build`` and ``overwrite`` as for ``pool_create``."""
         self._unsupported("pool_start")
 
     async def pool_stop(self, uuid: str) -> None:
@@ -115,6 +119,14 @@ class StorageDriver(ResourceDriver[ResourceEvent]):
     async def pool_delete(self, uuid: str) -> None:
         """Remove what ``pool_build`` made, of an inactive pool that is empty."""
         self._unsupported("pool_delete")
+
+    async def pool_sources(self, kind: str, spec: str = "") -> str:
+        """A <sources> document of what could be pools of a type; ``spec`` is a <source> that says where to look."""
+        self._unsupported("pool_sources")
+
+    async def pool_capabilities(self) -> str:
+        """A <storagepoolCapabilities> document: the types of pools there are, with their formats."""
+        self._unsupported("pool_capabilities")
 
     async def pool_refresh(self, uuid: str) -> None:
         """Look again which volumes there are."""

@@ -191,13 +191,14 @@ class _Traits(msgspec.Struct, frozen=True, kw_only=True):
     path: bool = True
 
 
+#: btrfs is ours; libvirt takes it as "auto".
 _FILE_SYSTEMS = ("auto", "ext2", "ext3", "ext4", "ufs", "iso9660", "udf", "gfs", "gfs2", "vfat", "hfs+", "xfs")
 _LABELS = ("unknown", "dos", "dvh", "gpt", "mac", "bsd", "pc98", "sun", "lvm2")
 
 #: Source: poolTypeInfo of src/conf/storage_conf.c
 _TRAITS = {
     PoolType.DIR: _Traits(),
-    PoolType.FS: _Traits(formats=(*_FILE_SYSTEMS, "ocfs2", "vmfs"), device=True),
+    PoolType.FS: _Traits(formats=(*_FILE_SYSTEMS, "ocfs2", "vmfs", "btrfs"), device=True),
     PoolType.NETFS: _Traits(formats=("auto", "nfs", "glusterfs", "cifs"), host=True),
     PoolType.LOGICAL: _Traits(formats=("lvm2", "unknown"), name=True),
     PoolType.DISK: _Traits(formats=_LABELS, device=True),
@@ -216,6 +217,11 @@ _TRAITS = {
 _FIXED_PATHS = {PoolType.LOGICAL: "/dev/{}", PoolType.ZFS: "/dev/zvol/{}", PoolType.MPATH: "/dev/mapper"}
 
 _WWN = re.compile(r"[0-9a-fA-F]{16}")
+
+
+def source_formats(kind: PoolType) -> tuple[str, ...]:
+    """What the source of a pool of this type may be in, the default first; none where it has no format."""
+    return _TRAITS[kind].formats
 
 
 def parse_pool(text: str | bytes) -> Pool:

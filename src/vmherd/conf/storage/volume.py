@@ -117,6 +117,11 @@ def parse_volume(text: str | bytes, pool: Pool, *, need_capacity: bool = True) -
     return volume
 
 
+def target_formats(kind: PoolType) -> tuple[str, ...]:
+    """What volumes of a pool of this type may be in; none where they have no format, or just one."""
+    return _PARTITIONS if kind is PoolType.DISK else _FILE_FORMATS
+
+
 def _complete_target(volume: Volume, pool: Pool) -> None:
     target = volume.target
     formats = _PARTITIONS if pool.type is PoolType.DISK else _FILE_FORMATS

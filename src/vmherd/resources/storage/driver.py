@@ -16,7 +16,6 @@ class LocalStorage(Pools, Volumes):
     @classmethod
     async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
         driver = cls(uri, of_uri(uri, "storage"))
-        for entry in driver._table.all():
-            if entry.record.autostart and entry.live is None:
-                await driver._autostart(entry)
+        await driver._settle()
+        await driver._autostart()
         return driver

@@ -7,20 +7,26 @@ These functions block; they are called in a thread.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
+import struct
 from pathlib import Path
 
 from vmherd.conf.storage import Pool, Volume, VolumeType
 from vmherd.conf.storage.permissions import Permissions
 from vmherd.conf.storage.volume import BackingStore, VolumeFormat, VolumeTarget
-from vmherd.errors import InvalidArgument, InvalidState
+from vmherd.errors import InvalidArgument, InvalidState, Unsupported
 from vmherd.util.files import on_host
 from vmherd.util.imageheader import ImageHeader, read_header
 
 #: How the names of volumes begin that are being made.
 UNFINISHED = ".vmherd-new-"
 _BLOCK = 512
+#: Of folders that are made for a pool, as libvirt makes them: guests reach their images, and nobody lists them.
+_MODE = 0o711
+#: FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_NOCOW_FL of linux/fs.h, where a long has 8 bytes
+_GETFLAGS, _SETFLAGS, _NOCOW = 0x80086601, 0x40086602, 0x00800000
 
 
 def path_of(pool: Pool) -> Path:
@@ -41,12 +47,29 @@ def build(pool: Pool) -> None:
     """Make the folder, with the owner and the mode of the document; one that is there is fine."""
     path, wanted = path_of(pool), pool.target.permissions if pool.target else None
     with on_host(f"make the folder of pool {pool.name!r}"):
-        path.mkdir(parents=True, exist_ok=True)
-        mode = wanted.mode if wanted and wanted.mode is not None else None
-        if mode is not None:
-            path.chmod(mode)
+        if not path.is_dir():
+            path.mkdir(parents=True)
+            path.chmod(_MODE)
+        if wanted and wanted.mode is not None:
+            path.chmod(wanted.mode)
         if wanted and (wanted.owner, wanted.group) != (-1, -1):
             os.chown(path, wanted.owner, wanted.group)
+    if pool.features and pool.features.cow:
+        _set_copy_on_write(path, pool.features.cow.state)
+
+
+def _set_copy_on_write(path: Path, wanted: bool) -> None:
+    """On btrfs, files that are made in a folder are written in place if the folder is marked so (chattr +C)."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        flags = struct.unpack("I", fcntl.ioctl(fd, _GETFLAGS, bytes(4)))[0]
+        flags = flags & ~_NOCOW if wanted else flags | _NOCOW
+        fcntl.ioctl(fd, _SETFLAGS, struct.pack("I", flags))
+    except OSError:
+        text = f"unable to control COW flag on '{path}', not btrfs"
+        raise Unsupported(text, place="pool/features/cow", hint="leave <cow> out") from None
+    finally:
+        os.close(fd)
 
 
 def tidy(pool: Pool) -> None:
@@ -62,7 +85,8 @@ def delete(pool: Pool) -> None:
     try:
         path.rmdir()
     except OSError as problem:
-        raise InvalidState(f"cannot remove {path}: {problem.strerror}", hint="delete its volumes first") from None
+        text = f"failed to remove pool '{path}': {problem.strerror}"
+        raise InvalidState(text, hint="delete its volumes first") from None
 
 
 def measure(pool: Pool) -> None:

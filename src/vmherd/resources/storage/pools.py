@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from uuid import uuid4
 
-from vmherd.conf.storage import Pool, parse_pool, render_pool
+from vmherd.conf.storage import Pool, PoolType, parse_pool, render_pool
+from vmherd.conf.storage.capabilities import capabilities
 from vmherd.driver.storage import PoolInfo, PoolState
-from vmherd.errors import AlreadyExists, HostError, InvalidState, PoolNotFound, VmherdError
-from vmherd.events import PoolLifecycle
-from vmherd.resources.storage.backends.base import Overwrite
-from vmherd.resources.storage.stock import Entry, PoolRecord, Stock, lifecycle, refreshed
-from vmherd.util.process import boot_id
+from vmherd.errors import AlreadyExists, HostError, InvalidArgument, InvalidState
+from vmherd.events import PoolLifecycle, ResourceEvent
+from vmherd.resources.storage import conflicts
+from vmherd.resources.storage.backends import offered
+from vmherd.resources.storage.life import PoolLife, fresh
+from vmherd.resources.storage.stock import Entry, lifecycle, refreshed
 
-log = logging.getLogger("vmherd.storage")
 
-
-class Pools(Stock):
+class Pools(PoolLife):
     """Pools: defined, built, started, looked at, stopped."""
 
     async def pool_list(self) -> list[PoolInfo]:
@@ -35,81 +34,102 @@ class Pools(Stock):
 
     async def pool_define(self, xml: str) -> PoolInfo:
         pool = self._read(xml)
-        entry = self._own(pool)
-        entry.record.config = render_pool(pool)
-        self._table.put(entry, [lifecycle(entry, PoolLifecycle.DEFINED)])
+
+        def keep() -> Entry:
+            entry = self._own(pool)
+            conflicts.check(pool, self._others(entry.uuid))
+            entry.record.config = render_pool(pool)
+            self._table.put(entry, [lifecycle(entry, PoolLifecycle.DEFINED)])
+            return entry
+
+        with self._store.transaction(durable=True):
+            entry = keep()
         return await self._info(entry)
 
     def _read(self, xml: str) -> Pool:
+        self.require_writable()
         pool = parse_pool(xml)
         self._backend(pool.type)
         pool.uuid = pool.uuid or str(uuid4())
         return pool
 
     def _own(self, pool: Pool) -> Entry:
-        """The entry that a document is about, a new one if there is none; raises AlreadyExists for another's name."""
-        assert pool.uuid  # `_read` gives one
-        assert pool.name
-        try:
-            same = self._table.get(pool.uuid)
-        except PoolNotFound:
-            return Entry(pool.uuid, pool.name, PoolRecord())
-        if same.name != pool.name:
-            raise AlreadyExists(f"pool '{same.name}' is already defined with uuid {same.uuid}", hint="leave <uuid> out")
-        return same
+        """The entry that a document is about, a new one if there is none.
 
-    async def pool_create(self, xml: str, *, build: bool = False) -> PoolInfo:
+        Raises AlreadyExists where another pool has the name or the UUID.
+        """
+        new = fresh(pool)
+        for entry in self._table.all():
+            if (entry.uuid, entry.name) == (new.uuid, new.name):
+                return entry
+            if entry.uuid == new.uuid:
+                text = f"pool '{entry.name}' is already defined with uuid {entry.uuid}"
+                raise AlreadyExists(text, hint="leave <uuid> out")
+            if entry.name == new.name:
+                text = f"pool '{entry.name}' already exists with uuid {entry.uuid}"
+                raise AlreadyExists(text, hint=f"add <uuid>{entry.uuid}</uuid>, or choose another name")
+        return new
+
+    def _others(self, uuid: str) -> list[Pool]:
+        return [parse_pool(entry.document) for entry in self._table.all() if entry.uuid != uuid]
+
+    async def pool_create(self, xml: str, *, build: bool = False, overwrite: bool | None = None) -> PoolInfo:
         pool = self._read(xml)
-        entry = self._own(pool)
-        await self._start(entry, pool, build=build)
+        new = self._own(pool)
+        conflicts.check(pool, self._others(new.uuid))
+        async with self._alone(new.uuid, "start", new) as entry:
+            if entry.live is not None:
+                raise InvalidState(f"pool is already active as '{entry.name}'", hint="stop it first")
+            await self._build_and_start(entry, pool, build=build, overwrite=overwrite)
         return await self._info(self._table.get(entry.uuid))
 
     async def pool_undefine(self, uuid: str) -> None:
-        entry = self._inactive(uuid)
-        entry.record.config = None
-        self._table.put(entry, [lifecycle(entry, PoolLifecycle.UNDEFINED)])
+        self.require_writable()
+        async with self._alone(uuid, "undefine") as entry:
+            _require_inactive(entry, "still")
+            entry.record.config, entry.record.autostart = None, False
+            self._table.put(entry, [lifecycle(entry, PoolLifecycle.UNDEFINED)])
 
-    async def pool_build(self, uuid: str) -> None:
-        entry = self._inactive(uuid)
-        pool = parse_pool(entry.document)
-        await self._backend(pool.type).build(pool, Overwrite.UNSAID)
-        self._table.put(entry, [lifecycle(entry, PoolLifecycle.CREATED)])
+    async def pool_build(self, uuid: str, *, overwrite: bool | None = None) -> None:
+        self.require_writable()
+        async with self._alone(uuid, "build") as entry:
+            _require_inactive(entry)
+            await self._build(entry, parse_pool(entry.document), overwrite)
+            self._table.put(entry, [lifecycle(entry, PoolLifecycle.CREATED)])
 
-    async def pool_start(self, uuid: str, *, build: bool = False) -> None:
-        entry = self._table.get(uuid)
-        await self._start(entry, parse_pool(entry.document), build=build)
+    async def pool_start(self, uuid: str, *, build: bool = False, overwrite: bool | None = None) -> None:
+        self.require_writable()
+        async with self._alone(uuid, "start") as entry:
+            _require_inactive(entry)
+            await self._build_and_start(entry, parse_pool(entry.document), build=build, overwrite=overwrite)
 
-    async def _start(self, entry: Entry, pool: Pool, *, build: bool) -> None:
-        backend = self._backend(pool.type)
-        async with self._lock(entry.uuid):
-            if entry.live is not None:
-                raise InvalidState(f"storage pool '{entry.name}' is already active")
-            if build:
-                await backend.build(pool, Overwrite.UNSAID)
-            if not await backend.ready(pool):
-                await backend.start(pool)
-            await backend.tidy(pool)
-            self._content[entry.uuid] = await self._look(pool)
-            entry.record.live, entry.record.boot = render_pool(parse_pool(render_pool(pool))), boot_id()
-            self._table.put(entry, [lifecycle(entry, PoolLifecycle.STARTED)])
-
-    async def _autostart(self, entry: Entry) -> None:
-        try:
-            await self.pool_start(entry.uuid)
-        except VmherdError as problem:
-            log.warning("cannot start pool %r by itself: %s", entry.name, problem)
+    async def _build_and_start(self, entry: Entry, pool: Pool, *, build: bool, overwrite: bool | None) -> None:
+        if build or overwrite is not None:
+            await self._build(entry, pool, overwrite)
+        await self._start(entry, pool)
 
     async def pool_stop(self, uuid: str) -> None:
-        entry = self._active(uuid)
-        entry.record.live = None
-        self._table.put(entry, [lifecycle(entry, PoolLifecycle.STOPPED)])
-        self._content.pop(uuid, None)
+        self.require_writable()
+        async with self._alone(uuid, "stop") as entry:
+            await self._stop(entry)
 
     async def pool_delete(self, uuid: str) -> None:
-        entry = self._inactive(uuid)
-        pool = parse_pool(entry.document)
-        await self._backend(pool.type).delete(pool)
-        self._table.put(entry, [lifecycle(entry, PoolLifecycle.DELETED)])
+        self.require_writable()
+        async with self._alone(uuid, "delete") as entry:
+            _require_inactive(entry, "still")
+            pool = parse_pool(entry.document)
+            await self._backend(pool.type).delete(pool)
+            self._table.put(entry, [lifecycle(entry, PoolLifecycle.DELETED)])
+
+    async def pool_sources(self, kind: str, spec: str = "") -> str:
+        try:
+            type_ = PoolType(kind)
+        except ValueError:
+            raise InvalidArgument(f"unknown storage pool type {kind}") from None
+        return await self._backend(type_).sources(spec)
+
+    async def pool_capabilities(self) -> str:
+        return capabilities(offered())
 
     async def pool_refresh(self, uuid: str) -> None:
         entry = self._active(uuid)
@@ -119,11 +139,14 @@ class Pools(Stock):
             self._store.record_events([refreshed(entry)])
 
     async def pool_set_autostart(self, uuid: str, enabled: bool) -> None:
-        entry = self._table.get(uuid)
-        if entry.record.config is None:
-            raise InvalidState("pool has no config file", hint="define it; a transient one cannot start by itself")
-        entry.record.autostart = enabled
-        self._table.put(entry)
+        def note(entry: Entry) -> list[ResourceEvent]:
+            if entry.record.config is None:
+                raise InvalidState("pool has no config file", hint="define it; a transient one cannot start by itself")
+            entry.record.autostart = enabled
+            return []
+
+        self.require_writable()
+        self._table.change(uuid, note)
 
     async def _info(self, entry: Entry) -> PoolInfo:
         pool, state = parse_pool(entry.document), PoolState.INACTIVE
@@ -146,3 +169,8 @@ class Pools(Stock):
             allocation=pool.allocation,
             available=pool.available,
         )
+
+
+def _require_inactive(entry: Entry, word: str = "already") -> None:
+    if entry.live is not None:
+        raise InvalidState(f"storage pool '{entry.name}' is {word} active", hint="stop it first")

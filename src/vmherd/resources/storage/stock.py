@@ -13,6 +13,7 @@ from vmherd.errors import InvalidState, PoolNotFound
 from vmherd.events import PoolEvent, PoolLifecycle, PoolRefreshEvent, ResourceEvent, Subscription
 from vmherd.resources.storage.backends import Backend, Surroundings, backend_of
 from vmherd.state.hub import EventHub
+from vmherd.state.jobs import Jobs
 from vmherd.state.objects import Definition, ObjectTable
 from vmherd.state.objects import Entry as AnyEntry
 from vmherd.state.places import Places
@@ -22,13 +23,11 @@ from vmherd.state.store import Store
 class PoolRecord(Definition, kw_only=True):
     """``ours``: what makes the pool available was brought by us, so that we take it away when it stops.
 
-    ``doing`` is what was begun and is not done yet; who finds it with nobody at work finishes it, or undoes it.
-    ``tried`` is the boot at which it was started by itself.
+    ``doing`` is what was begun and is not done yet.
     """
 
     ours: bool = False
     doing: str = ""
-    tried: str = ""
 
 
 Entry = AnyEntry[PoolRecord]
@@ -50,6 +49,7 @@ class Stock(StorageDriver):
         self._table = ObjectTable(self._store, "pool", PoolRecord, PoolNotFound)
         self._hub: EventHub[ResourceEvent] = EventHub(self._store, places.run / "listeners")
         self._around = Surroundings(uri, places.run)
+        self._jobs = Jobs(places.run / "pools")
         self._content: dict[str, Content] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -65,12 +65,6 @@ class Stock(StorageDriver):
 
     def _lock(self, uuid: str) -> asyncio.Lock:
         return self._locks.setdefault(uuid, asyncio.Lock())
-
-    def _inactive(self, uuid: str) -> Entry:
-        entry = self._table.get(uuid)
-        if entry.live is not None:
-            raise InvalidState(f"storage pool '{entry.name}' is active", hint="stop it first")
-        return entry
 
     def _active(self, uuid: str) -> Entry:
         entry = self._table.get(uuid)

@@ -1,11 +1,13 @@
 """The types of pools there are: a module for each, found by its name and imported when first used.
 
 base        what every type can do, or says that it cannot
-dir         a folder;  fs, netfs, vstorage: one that is mounted first
+dir         a folder
+fs, netfs   a file system that is mounted first
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib import import_module
 from typing import cast
 
@@ -13,18 +15,27 @@ from vmherd.conf.storage import PoolType
 from vmherd.errors import Unsupported
 from vmherd.resources.storage.backends.base import Backend, Surroundings
 
-__all__ = ["Backend", "Surroundings", "backend_of"]
+__all__ = ["Backend", "Surroundings", "backend_of", "offered"]
 
 #: The class of each type, in the module of that name.
 _CLASSES = {
     PoolType.DIR: "DirBackend",
+    PoolType.FS: "FsBackend",
+    PoolType.NETFS: "NetfsBackend",
 }
+
+
+def offered() -> Collection[PoolType]:
+    """The types that there are."""
+    return _CLASSES.keys()
 
 
 def backend_of(kind: PoolType, around: Surroundings) -> Backend:
     """What pools of a type can do.  Raises Unsupported for a type that this host does not offer."""
     if kind not in _CLASSES:
-        text = f"missing backend for pool type {str(kind)!r}"
-        raise Unsupported(text, place="pool/@type", hint=f"it may be {', '.join(_CLASSES)}")
+        raise Unsupported(f"missing backend for pool type {str(kind)!r}", place="pool/@type", hint=_HINT)
     module = import_module(f"{__name__}.{kind.replace('-', '_')}")
     return cast("Backend", getattr(module, _CLASSES[kind])(around))
+
+
+_HINT = f"it may be {', '.join(_CLASSES)}"

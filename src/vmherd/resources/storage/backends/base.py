@@ -6,7 +6,6 @@ in which things happen, who may do them and what is noted is the driver's.
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,14 +21,6 @@ class Surroundings(msgspec.Struct, frozen=True):
 
     uri: ConnectURI
     run: Path
-
-
-class Overwrite(Enum):
-    """What becomes of content that a pool's source has when the pool is built."""
-
-    UNSAID = "unsaid"
-    REFUSE = "refuse"
-    ALLOW = "allow"
 
 
 class Lacks(NotSupported):
@@ -57,10 +48,11 @@ class Backend:
         """Whether the content can be reached now, whoever made it so."""
         raise NotImplementedError
 
-    async def build(self, pool: Pool, overwrite: Overwrite) -> None:
+    async def build(self, pool: Pool, overwrite: bool | None) -> None:
         """Make what the pool needs: a folder, a file system, a partition table.  Most need nothing.
 
-        Raises OperationFailed where something is there already that may not be overwritten.
+        ``overwrite`` is None where nobody said what becomes of content that is there already.  Raises PoolBuilt where
+        it may not be overwritten.
         """
 
     async def unbuild(self, pool: Pool) -> None:

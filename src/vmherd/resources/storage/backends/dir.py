@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 
 from vmherd.conf.storage import Pool, Volume
-from vmherd.errors import HostError, InvalidArgument
+from vmherd.errors import HostError, InvalidState
 from vmherd.resources.storage import folder, image, passphrase
-from vmherd.resources.storage.backends.base import Backend, Overwrite
+from vmherd.resources.storage.backends.base import Backend
 
 
 class FolderBackend(Backend):
@@ -59,10 +59,10 @@ class FolderBackend(Backend):
 class DirBackend(FolderBackend):
     """A folder that is there already."""
 
-    async def build(self, pool: Pool, overwrite: Overwrite) -> None:
-        if overwrite is not Overwrite.UNSAID:
-            text = "Overwrite and no-overwrite flags are not for pools of type 'dir'"
-            raise InvalidArgument(text, hint="leave them out: a folder is never emptied")
+    async def build(self, pool: Pool, overwrite: bool | None) -> None:
+        if overwrite is not None:
+            text = f"No source device specified when formatting pool '{pool.name}'"
+            raise InvalidState(text, hint="leave the flag out: a folder is never emptied")
         await asyncio.to_thread(folder.build, pool)
 
     async def start(self, pool: Pool) -> None:

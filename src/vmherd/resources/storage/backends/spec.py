@@ -1,0 +1,39 @@
+"""Where to look for sources of pools, and what was found: <source> and <sources>."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vmherd.conf.storage.pool import PoolSource, SourceDevice, SourceDir, SourceFormat, SourceHost
+from vmherd.util.xmlmodel import Element, children, parse, render
+
+
+class Sources(Element, tag="sources"):
+    found: list[PoolSource] = children()
+
+
+def read(text: str) -> PoolSource | None:
+    """Raises DocumentError; None where nothing is said."""
+    return parse(PoolSource, text) if text else None
+
+
+def sources(found: Sequence[PoolSource]) -> str:
+    return render(Sources(found=list(found)))
+
+
+def source(
+    *,
+    host: str = "",
+    dir: str = "",
+    name: str | None = None,
+    format: str = "",
+    devices: Sequence[str] = (),  # noqa: A002
+) -> PoolSource:
+    """One that was found."""
+    return PoolSource(
+        hosts=[SourceHost(name=host)] if host else [],
+        devices=[SourceDevice(path=path) for path in devices],
+        dir=SourceDir(path=dir) if dir else None,
+        name=name,
+        format=SourceFormat(type=format) if format else None,
+    )
