@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _INACTIVE = 1  # VIR_STORAGE_XML_INACTIVE
 _BUILD = 1  # VIR_STORAGE_POOL_CREATE_WITH_BUILD
+#: What is said of content that is there already: in virStoragePoolCreateFlags, and in virStoragePoolBuildFlags.
+_AT_START = {None: 0, True: 2, False: 4}
+_AT_BUILD = {None: 0, True: 8, False: 4}
 _ALLOCATE, _SHRINK = 1, 4  # virStorageVolResizeFlags
 
 
@@ -89,23 +92,30 @@ class RemoteStorage(Resource, StorageDriver):
     async def pool_define(self, xml: str) -> PoolInfo:
         return await self._pool_info(await self._change("storage_pool_define_xml", xml, 0))
 
-    async def pool_create(self, xml: str, *, build: bool = False) -> PoolInfo:
-        return await self._pool_info(await self._change("storage_pool_create_xml", xml, _BUILD * build))
+    async def pool_create(self, xml: str, *, build: bool = False, overwrite: bool | None = None) -> PoolInfo:
+        flags = _BUILD * build | _AT_START[overwrite]
+        return await self._pool_info(await self._change("storage_pool_create_xml", xml, flags))
 
     async def pool_undefine(self, uuid: str) -> None:
         await self._change("storage_pool_undefine", self._pool(uuid))
 
-    async def pool_build(self, uuid: str) -> None:
-        await self._change("storage_pool_build", self._pool(uuid), 0)
+    async def pool_build(self, uuid: str, *, overwrite: bool | None = None) -> None:
+        await self._change("storage_pool_build", self._pool(uuid), _AT_BUILD[overwrite])
 
-    async def pool_start(self, uuid: str, *, build: bool = False) -> None:
-        await self._change("storage_pool_create", self._pool(uuid), _BUILD * build)
+    async def pool_start(self, uuid: str, *, build: bool = False, overwrite: bool | None = None) -> None:
+        await self._change("storage_pool_create", self._pool(uuid), _BUILD * build | _AT_START[overwrite])
 
     async def pool_stop(self, uuid: str) -> None:
         await self._change("storage_pool_destroy", self._pool(uuid))
 
     async def pool_delete(self, uuid: str) -> None:
         await self._change("storage_pool_delete", self._pool(uuid), 0)
+
+    async def pool_sources(self, kind: str, spec: str = "") -> str:
+        return str(await self._call("connect_find_storage_pool_sources", kind, spec or None, 0))
+
+    async def pool_capabilities(self) -> str:
+        return str(await self._call("connect_get_storage_pool_capabilities", 0))
 
     async def pool_refresh(self, uuid: str) -> None:
         await self._change("storage_pool_refresh", self._pool(uuid), 0)

@@ -28,10 +28,18 @@ class Pools:
         """Keep a pool, or replace the kept definition of the one with the same UUID and name."""
         return Pool(self._driver, await (await changing(self._driver, StorageDriver)).pool_define(xml))
 
-    async def create(self, xml: str, *, build: bool = False) -> Pool:
-        """Start a transient pool: it is gone when it stops.  ``build`` makes what it needs before."""
+    async def create(self, xml: str, *, build: bool = False, overwrite: bool | None = None) -> Pool:
+        """Start a transient pool: it is gone when it stops.  ``build`` makes what it needs before; see `Pool.build`."""
         storage = await changing(self._driver, StorageDriver)
-        return Pool(self._driver, await storage.pool_create(xml, build=build))
+        return Pool(self._driver, await storage.pool_create(xml, build=build, overwrite=overwrite))
+
+    async def sources(self, kind: str, spec: str = "") -> str:
+        """A <sources> document of what could be pools of a type; ``spec`` is a <source> that says where to look."""
+        return await (await self._driver.resource(StorageDriver)).pool_sources(kind, spec)
+
+    async def capabilities(self) -> str:
+        """A <storagepoolCapabilities> document: the types of pools that there are, with their formats."""
+        return await (await self._driver.resource(StorageDriver)).pool_capabilities()
 
     async def volume_by_path(self, path: str) -> Volume:
         """The volume of any active pool that is there, or has this key; raises VolumeNotFound."""
@@ -67,13 +75,17 @@ class Pool:
         """The document; of an active pool with its sizes, unless ``inactive``."""
         return await (await self._storage()).pool_xml(self.uuid, inactive=inactive)
 
-    async def build(self) -> None:
-        """Make what an inactive pool needs, such as its folder."""
-        await (await self._changing()).pool_build(self.uuid)
+    async def build(self, *, overwrite: bool | None = None) -> None:
+        """Make what an inactive pool needs, such as its folder.
 
-    async def start(self, *, build: bool = False) -> None:
-        """Make the volumes available; ``build`` makes what the pool needs before."""
-        await (await self._changing()).pool_start(self.uuid, build=build)
+        A file system is made only where ``overwrite`` is said: False keeps what the device has already, and raises
+        PoolBuilt.
+        """
+        await (await self._changing()).pool_build(self.uuid, overwrite=overwrite)
+
+    async def start(self, *, build: bool = False, overwrite: bool | None = None) -> None:
+        """Make the volumes available; ``build`` and ``overwrite`` make what the pool needs before."""
+        await (await self._changing()).pool_start(self.uuid, build=build, overwrite=overwrite)
 
     async def stop(self) -> None:
         """Make the volumes unavailable; nothing in them is lost (libvirt: destroy)."""

@@ -31,9 +31,17 @@ class Pools:
         """Keep a pool, or replace the kept definition of the one with the same UUID and name."""
         return Pool(self._loop.run(self._wrapped.define(xml)))
 
-    def create(self, xml: str, *, build: bool = False) -> Pool:
-        """Start a transient pool: it is gone when it stops.  ``build`` makes what it needs before."""
-        return Pool(self._loop.run(self._wrapped.create(xml, build=build)))
+    def create(self, xml: str, *, build: bool = False, overwrite: bool | None = None) -> Pool:
+        """Start a transient pool: it is gone when it stops.  ``build`` makes what it needs before; see `Pool.build`."""
+        return Pool(self._loop.run(self._wrapped.create(xml, build=build, overwrite=overwrite)))
+
+    def sources(self, kind: str, spec: str = "") -> str:
+        """A <sources> document of what could be pools of a type; ``spec`` is a <source> that says where to look."""
+        return self._loop.run(self._wrapped.sources(kind, spec))
+
+    def capabilities(self) -> str:
+        """A <storagepoolCapabilities> document: the types of pools that there are, with their formats."""
+        return self._loop.run(self._wrapped.capabilities())
 
     def volume_by_path(self, path: str) -> Volume:
         """The volume of any active pool that is there, or has this key; raises VolumeNotFound."""
@@ -61,13 +69,17 @@ class Pool:
         """The document; of an active pool with its sizes, unless ``inactive``."""
         return self._loop.run(self._wrapped.xml(inactive=inactive))
 
-    def build(self) -> None:
-        """Make what an inactive pool needs, such as its folder."""
-        self._loop.run(self._wrapped.build())
+    def build(self, *, overwrite: bool | None = None) -> None:
+        """Make what an inactive pool needs, such as its folder.
 
-    def start(self, *, build: bool = False) -> None:
-        """Make the volumes available; ``build`` makes what the pool needs before."""
-        self._loop.run(self._wrapped.start(build=build))
+        A file system is made only where ``overwrite`` is said: False keeps what the device has already, and raises
+        PoolBuilt.
+        """
+        self._loop.run(self._wrapped.build(overwrite=overwrite))
+
+    def start(self, *, build: bool = False, overwrite: bool | None = None) -> None:
+        """Make the volumes available; ``build`` and ``overwrite`` make what the pool needs before."""
+        self._loop.run(self._wrapped.start(build=build, overwrite=overwrite))
 
     def stop(self) -> None:
         """Make the volumes unavailable; nothing in them is lost (libvirt: destroy)."""

@@ -53,6 +53,7 @@ class Volumes(Stock):
         entry = self._active(pool)
         content = await self._known(entry)
         backend = self._backend(content.pool.type)
+        await backend.measure(content.pool)  # raises where what the pool is made of has gone away
         volume = parse_volume(xml, content.pool, need_capacity=source is None)
         assert volume.name  # parse_volume refuses one without
         if volume.name in content.volumes:

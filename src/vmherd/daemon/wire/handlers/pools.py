@@ -12,9 +12,8 @@ from vmherd.driver.storage import PoolInfo, StorageDriver
 from vmherd.errors import PoolNotFound
 
 _INACTIVE = 1  # VIR_STORAGE_XML_INACTIVE
-_REPAIR, _RESIZE, _NO_OVERWRITE, _OVERWRITE = 1, 2, 4, 8  # virStoragePoolBuildFlags
+_NO_OVERWRITE, _OVERWRITE = 4, 8  # virStoragePoolBuildFlags; there is nothing to repair or to resize
 _BUILD, _BUILD_OVERWRITE, _BUILD_NO_OVERWRITE = 1, 2, 4  # virStoragePoolCreateFlags
-_ZEROED = 1  # virStoragePoolDeleteFlags
 _VALIDATE = 1
 
 #: virConnectListAllStoragePoolsFlags, in groups as with domains; each type of pool has a bit.
@@ -92,6 +91,18 @@ async def connect_list_defined_storage_pools(call: Call, most: int) -> list[str]
 
 
 @remote
+async def connect_find_storage_pool_sources(call: Call, kind: str, spec: str | None, flags: int) -> str:
+    only(flags, 0)
+    return await (await storage(call)).pool_sources(kind, spec or "")
+
+
+@remote
+async def connect_get_storage_pool_capabilities(call: Call, flags: int) -> str:
+    only(flags, 0)
+    return await (await storage(call)).pool_capabilities()
+
+
+@remote
 async def storage_pool_lookup_by_name(call: Call, name: str) -> PoolRef:
     info = await (await storage(call)).pool_find(name)
     if info.name != name:
@@ -120,22 +131,31 @@ async def storage_pool_define_xml(call: Call, xml: str, flags: int) -> PoolRef:
 
 @remote
 async def storage_pool_create_xml(call: Call, xml: str, flags: int) -> PoolRef:
+    overwrite = _overwrite_at_start(flags)
+    return reference(await (await storage(call)).pool_create(xml, build=bool(flags & _BUILD), overwrite=overwrite))
+
+
+def _overwrite_at_start(flags: int) -> bool | None:
     only(flags, _BUILD | _BUILD_OVERWRITE | _BUILD_NO_OVERWRITE)
-    build = bool(flags & (_BUILD | _BUILD_OVERWRITE | _BUILD_NO_OVERWRITE))
-    return reference(await (await storage(call)).pool_create(xml, build=build))
+    return _overwrite(flags, _BUILD_OVERWRITE, _BUILD_NO_OVERWRITE)
+
+
+def _overwrite(flags: int, yes: int, no: int) -> bool | None:
+    """What is said of content that is there already; None if nothing."""
+    not_both(flags, yes, no, ("overwrite", "no overwrite"))
+    return bool(flags & yes) if flags & (yes | no) else None
 
 
 @remote
 async def storage_pool_build(call: Call, pool: PoolRef, flags: int) -> None:
-    only(flags, _REPAIR | _RESIZE | _NO_OVERWRITE | _OVERWRITE)
-    not_both(flags, _OVERWRITE, _NO_OVERWRITE, ("overwrite", "no overwrite"))
-    await (await storage(call)).pool_build(pool.uuid)
+    only(flags, _NO_OVERWRITE | _OVERWRITE)
+    await (await storage(call)).pool_build(pool.uuid, overwrite=_overwrite(flags, _OVERWRITE, _NO_OVERWRITE))
 
 
 @remote
 async def storage_pool_create(call: Call, pool: PoolRef, flags: int) -> None:
-    only(flags, _BUILD | _BUILD_OVERWRITE | _BUILD_NO_OVERWRITE)
-    await (await storage(call)).pool_start(pool.uuid, build=bool(flags))
+    overwrite = _overwrite_at_start(flags)
+    await (await storage(call)).pool_start(pool.uuid, build=bool(flags & _BUILD), overwrite=overwrite)
 
 
 @remote
@@ -150,7 +170,7 @@ async def storage_pool_undefine(call: Call, pool: PoolRef) -> None:
 
 @remote
 async def storage_pool_delete(call: Call, pool: PoolRef, flags: int) -> None:
-    only(flags, _ZEROED)
+    only(flags, 0)
     await (await storage(call)).pool_delete(pool.uuid)
 
 

@@ -35,7 +35,7 @@ def backend_of(kind: PoolType, around: Surroundings) -> Backend:
     if kind not in _CLASSES:
         raise Unsupported(f"missing backend for pool type {str(kind)!r}", place="pool/@type", hint=_HINT)
     module = import_module(f"{__name__}.{kind.replace('-', '_')}")
-    return cast("Backend", getattr(module, _CLASSES[kind])(around))
+    return cast("Backend", getattr(module, _CLASSES[kind])(kind, around))
 
 
 _HINT = f"it may be {', '.join(_CLASSES)}"

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import msgspec
 
-from vmherd.conf.storage import Pool, Volume
+from vmherd.conf.storage import Pool, PoolType, Volume
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import NotSupported, VmherdError
 
@@ -39,7 +39,8 @@ class Backend:
     #: Whether the content of volumes is at their path, so that it can be read and written there.
     local = True
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, kind: PoolType, around: Surroundings) -> None:
+        self.kind = kind
         self.around = around
 
     # Pools
@@ -80,7 +81,7 @@ class Backend:
 
     async def sources(self, spec: str) -> str:
         """A document with every source of this type that could be a pool; ``spec`` is a <source> that says where."""
-        self._lacks("type does not support source discovery")
+        self._lacks(f"pool type '{self.kind}' does not support source discovery")
 
     # Volumes
 

@@ -17,6 +17,9 @@ class FolderBackend(Backend):
     async def ready(self, pool: Pool) -> bool:
         return await asyncio.to_thread(folder.path_of(pool).is_dir)
 
+    async def delete(self, pool: Pool) -> None:
+        await asyncio.to_thread(folder.delete, pool)
+
     async def tidy(self, pool: Pool) -> None:
         await asyncio.to_thread(folder.tidy, pool)
 
@@ -68,9 +71,6 @@ class DirBackend(FolderBackend):
     async def start(self, pool: Pool) -> None:
         path = folder.path_of(pool)
         raise HostError(f"cannot open directory '{path}'", hint="build the pool first, or correct its <path>")
-
-    async def delete(self, pool: Pool) -> None:
-        await asyncio.to_thread(folder.delete, pool)
 
 
 def _path(volume: Volume) -> Path:

@@ -69,4 +69,4 @@ class NetfsBackend(MountedBackend):
         host = wanted.hosts[0].name
         text = await command.run(["showmount", "--no-headers", "--exports", "--", host], package="nfs-common")
         paths = [line.rsplit(maxsplit=1)[0] for line in text.splitlines() if line.startswith("/")]
-        return spec.sources([spec.source(host=host, dir=path, format="nfs") for path in paths])
+        return spec.sources([spec.source(host=host, folder=path, kind="nfs") for path in paths])

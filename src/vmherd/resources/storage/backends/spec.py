@@ -22,18 +22,13 @@ def sources(found: Sequence[PoolSource]) -> str:
 
 
 def source(
-    *,
-    host: str = "",
-    dir: str = "",
-    name: str | None = None,
-    format: str = "",
-    devices: Sequence[str] = (),  # noqa: A002
+    *, host: str = "", folder: str = "", name: str | None = None, kind: str = "", devices: Sequence[str] = ()
 ) -> PoolSource:
-    """One that was found."""
+    """One that was found; ``kind`` is its format."""
     return PoolSource(
         hosts=[SourceHost(name=host)] if host else [],
         devices=[SourceDevice(path=path) for path in devices],
-        dir=SourceDir(path=dir) if dir else None,
+        dir=SourceDir(path=folder) if folder else None,
         name=name,
-        format=SourceFormat(type=format) if format else None,
+        format=SourceFormat(type=kind) if kind else None,
     )

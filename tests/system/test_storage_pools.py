@@ -1,0 +1,132 @@
+"""Every type of pool that this machine can have, with real file systems, partitions, servers and daemons.
+
+Mounts and servers are in namespaces of their own, so nothing of them is left.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from daemons import RunningDaemon
+from namespaces import Host as OwnHost
+
+pytestmark = [pytest.mark.root]
+
+
+@pytest.fixture
+def daemon(own: OwnHost, tmp_path: Path) -> Iterator[RunningDaemon]:
+    daemon = RunningDaemon(tmp_path, uri=f"qemu:///embed?root={tmp_path / 'root'}")
+    try:
+        yield daemon.start(words=own.words)
+    finally:
+        daemon.__exit__()
+
+
+def blank(path: Path, megabytes: int) -> Path:
+    with path.open("xb") as file:
+        file.truncate(megabytes << 20)
+    return path
+
+
+def define(daemon: RunningDaemon, folder: Path, text: str) -> None:
+    document = folder / "pool.xml"
+    document.write_text(text)
+    assert "defined" in daemon.virsh("pool-define", str(document))
+
+
+@pytest.mark.parametrize(("kind", "size"), [("ext4", 16), ("xfs", 320), ("btrfs", 128)])
+def test_a_file_system_is_made_mounted_used_and_let_go(
+    daemon: RunningDaemon, own: OwnHost, tmp_path: Path, kind: str, size: int
+) -> None:
+    image, place = blank(tmp_path / "image", size), tmp_path / "place"
+    words = ("p", "fs", "--source-dev", str(image), "--source-format", kind, "--target", str(place))
+    assert "Pool p defined" in daemon.virsh("pool-define-as", *words)
+    assert "source conflict with pool: 'p'" in daemon.virsh("pool-define-as", "q", *words[1:])
+    assert "Pool p built" in daemon.virsh("pool-build", "p", "--no-overwrite")
+    assert f"already formatted using '{kind}'" in daemon.virsh("pool-build", "p", "--no-overwrite")
+    assert "Pool p started" in daemon.virsh("pool-start", "p")
+    assert f" {place} {kind} " in own.run("cat", "/proc/mounts")
+    daemon.virsh("vol-create-as", "p", "a.raw", "1M", "--allocation", "0")
+    assert own.run("ls", place).split()[0] == "a.raw"
+    assert "a.raw" in daemon.virsh("vol-list", "p")
+
+    # Somebody else takes it away: nothing may be written to what is below.
+    own.run("umount", place)
+    assert "inaccessible" in daemon.virsh("pool-info", "p")
+    assert "nothing is mounted at" in daemon.virsh("vol-create-as", "p", "b.raw", "1M")
+    assert own.run("ls", place) == ""
+    assert "destroyed" in daemon.virsh("pool-destroy", "p")
+    daemon.virsh("pool-start", "p")
+    assert "a.raw" in daemon.virsh("vol-list", "p")
+
+    with subprocess.Popen([*own.words, "sh", "-c", f"cd {place} && echo in && read x"], stdin=-1, stdout=-1) as user:
+        assert user.stdout
+        user.stdout.readline()
+        assert "busy" in daemon.virsh("pool-destroy", "p")
+        assert "running" in daemon.virsh("pool-info", "p")
+        user.kill()
+    assert "destroyed" in daemon.virsh("pool-destroy", "p")
+    assert str(place) not in own.run("cat", "/proc/mounts")
+    assert str(image) not in own.run("losetup", "-a")
+    assert "Pool p deleted" in daemon.virsh("pool-delete", "p")
+    assert not place.exists()
+
+
+def test_what_was_mounted_before_stays_mounted(daemon: RunningDaemon, own: OwnHost, tmp_path: Path) -> None:
+    image, other, place = blank(tmp_path / "image", 16), blank(tmp_path / "other", 16), tmp_path / "place"
+    place.mkdir()
+    for each in (image, other):
+        own.run("mkfs.ext4", "-q", "-F", each)
+    daemon.virsh("pool-define-as", "p", "fs", "--source-dev", str(image), "--target", str(place))
+    own.run("mount", other, place)
+    assert "is where pool 'p' has its place" in daemon.virsh("pool-start", "p")
+    own.run("umount", place)
+    own.run("mount", image, place)
+    assert "started" in daemon.virsh("pool-start", "p")
+    assert "destroyed" in daemon.virsh("pool-destroy", "p")
+    assert str(place) in own.run("cat", "/proc/mounts")
+
+
+def test_a_kill_while_a_pool_is_built_started_or_stopped_leaves_nothing_half_done(
+    daemon: RunningDaemon, own: OwnHost, tmp_path: Path
+) -> None:
+    """A program in the place of mkfs, mount or umount ends its daemon before or after it has done its work."""
+    image, place = blank(tmp_path / "image", 16), tmp_path / "place"
+    words = ("p", "fs", "--source-dev", str(image), "--source-format", "ext4", "--target", str(place))
+    daemon.virsh("pool-define-as", *words)
+    daemon.virsh("pool-build", "p", "--no-overwrite")
+
+    def dies_at(program: str, when: str, *command: str) -> None:
+        programs = tmp_path / f"{program}-{when}"
+        programs.mkdir()
+        script = programs / program
+        real = f'PATH=/usr/sbin:/usr/bin:/sbin:/bin {program} "$@"'
+        work = real if when == "after" else ":"
+        # The daemon is the parent, or the parent of setpriv, which becomes the program.
+        script.write_text(f"#!/bin/sh\ntrap '' TERM\n{work}\nkill -9 $PPID\n")
+        script.chmod(0o755)
+        daemon.__exit__()
+        daemon.start(words=[*own.words, "env", f"PATH={programs}:/usr/sbin:/usr/bin:/sbin:/bin"])
+        daemon.virsh(*command)
+        daemon.wait()
+        daemon.start(words=own.words)
+
+    mounts = lambda: str(place) in own.run("cat", "/proc/mounts")  # noqa: E731
+    for when in ("before", "after"):
+        dies_at("mount", when, "pool-start", "p")
+        assert "inactive" in daemon.virsh("pool-info", "p")
+        assert not mounts()
+    for when in ("before", "after"):
+        daemon.virsh("pool-start", "p")
+        dies_at("umount", when, "pool-destroy", "p")
+        assert "inactive" in daemon.virsh("pool-info", "p")
+        assert not mounts()
+    for when in ("before", "after"):
+        dies_at("mkfs.ext4", when, "pool-build", "p", "--overwrite")
+        assert "inactive" in daemon.virsh("pool-info", "p")
+        assert own.run("wipefs", "--no-act", image) == "", "what was half made does not stand in the way"
+        daemon.virsh("pool-build", "p", "--no-overwrite")
+    assert str(image) not in own.run("losetup", "-a")
