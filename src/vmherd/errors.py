@@ -115,7 +115,7 @@ class PoolNotFound(NotFound):
     code = 49  # VIR_ERR_NO_STORAGE_POOL
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"no storage pool {key!r}", hint="start or define it first")
+        super().__init__(f"no storage pool {key!r}", hint="'vmherd pool list' shows those that there are")
 
 
 class VolumeNotFound(NotFound):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from vmherd.cli.app import COMMANDS, command, run
+from vmherd.cli.app import COMMANDS, cli, command, run
 from vmherd.cli.failure import guarded
+from vmherd.cli.lazy import LazyGroup
 
 GUEST = """
 <domain type='test'>
@@ -44,12 +45,15 @@ def vmherd(*words: str) -> int:
 
 
 def test_the_help_has_a_line_for_each_command_and_it_is_the_first_of_its_own_help() -> None:
-    for section in COMMANDS.values():
-        for name, entry in section.items():
-            found = command(name)
+    groups = [cli]
+    while groups:
+        group = groups.pop()
+        for name, entry in ((name, entry) for section in group.sections.values() for name, entry in section.items()):
+            found = group.load(name)
             assert found.name == name
             assert found.help is not None
             assert found.help.startswith(entry.summary), name
+            groups += [found] if isinstance(found, LazyGroup) else []
 
 
 def test_every_reading_command_speaks_json() -> None:
@@ -98,6 +102,8 @@ def test_the_uri_may_stand_before_or_after_the_command(capsys: pytest.CaptureFix
         (["list", "-c", "vax:///"], 5, "vax"),
         (["list", "-c", "test:///\0"], 2, "written as %XX"),
         (["lits"], 2, "Did you mean 'list'"),
+        (["pool", "lits"], 2, "Did you mean 'list'"),
+        (["vol-clone"], 2, "Did you mean 'volume clone'"),
         (["console", "web"], 1, "does not support"),
         (["cpu", "models"], 1, "does not support"),
         (["create", "a/b", "-s", "1G"], 2, "cannot be the name of a guest"),

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from typing import NamedTuple
 
 import click
 
 from vmherd import __version__
 from vmherd.cli.failure import guarded
+from vmherd.cli.lazy import Entry, LazyGroup
 from vmherd.cli.settings import Settings, uri_option
-
-
-class Entry(NamedTuple):
-    """Where a subcommand is: ``NAME_command`` in the module; and its line in the help."""
-
-    module: str
-    summary: str
-
 
 #: Everything ``vmherd --help`` shows, so that it need not import a single command.
 COMMANDS: dict[str, dict[str, Entry]] = {
@@ -129,6 +120,11 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "blkdeviotune": Entry("disks", "Show or set how fast a disk may be."),
         "domblkthreshold": Entry("disks", "Have an event once a disk has grown so far."),
     },
+    "Networks and storage": {
+        "pool": Entry("pool", "Make, start and fill storage pools: places with volumes."),
+        "volume": Entry("volume", "Make, copy, resize and remove volumes: the images in storage pools."),
+        "secret": Entry("secret", "Keep passphrases and keys that guests' disks need."),
+    },
     "Documents": {
         "define": Entry("definition", "Keep guests described by libvirt XML files."),
         "dumpxml": Entry("show", "Print the XML document of a guest."),
@@ -179,46 +175,14 @@ COMMANDS: dict[str, dict[str, Entry]] = {
     },
 }
 
-_FLAT = {name: entry for section in COMMANDS.values() for name, entry in section.items()}
-
-
-def command(name: str) -> click.Command:
-    """Import a subcommand."""
-    found = getattr(import_module(f"vmherd.cli.{_FLAT[name].module}"), f"{name.replace('-', '_')}_command")
-    assert isinstance(found, click.Command)
-    return found
-
-
-class Herd(click.Group):
-    """A group that imports a subcommand when it is used, and not to show its help."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_FLAT)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return command(cmd_name) if cmd_name in _FLAT else None
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as problem:
-            from difflib import get_close_matches
-
-            close = get_close_matches(args[0], _FLAT, n=1)
-            if close and not ctx.resilient_parsing:
-                raise click.UsageError(f"{problem.message} Did you mean {close[0]!r}?", ctx) from None
-            raise
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, section in COMMANDS.items():
-            with formatter.section(title):
-                formatter.write_dl([(name, entry.summary) for name, entry in section.items()])
+#: Words that others are used to.
+_ALIASES = {"vol": "volume", "switch": "network"}
 
 
 @click.group(
-    cls=Herd,
+    cls=LazyGroup,
+    sections=COMMANDS,
+    aliases=_ALIASES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="'vmherd COMMAND --help' tells more.  Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such guest, "
     "4 wrong state, busy or taken, 5 the host or the connection, 130 interrupted.",
@@ -240,6 +204,12 @@ def cli(ctx: click.Context, debug: bool, no_daemon: bool) -> None:
         import logging
 
         logging.basicConfig(level=logging.DEBUG, format="%(relativeCreated)6d ms %(name)s: %(message)s")
+
+
+def command(name: str) -> click.Command:
+    """Import a subcommand."""
+    assert isinstance(cli, LazyGroup)
+    return cli.load(name)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

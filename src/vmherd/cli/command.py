@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Concatenate, ParamSpec, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -42,32 +42,41 @@ def _reached() -> str:
     return reach(settings.uri, direct=settings.direct)
 
 
-def _names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The guests whose name begins like that, for the shell to complete."""
+def completing(
+    found: Callable[[Host], Awaitable[Iterable[tuple[str, str]]]],
+) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """What the shell completes a word with: names that begin like it, each with what is said of it."""
 
-    async def names() -> list[CompletionItem]:
-        async with await connect(reach(ctx.ensure_object(Settings).uri, start=False), readonly=True) as host:
-            return [
-                CompletionItem(info.name, help=info.state.label)
-                for info in await host.domains()
-                if info.name.startswith(incomplete)
-            ]
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        async def names() -> list[CompletionItem]:
+            async with await connect(reach(ctx.ensure_object(Settings).uri, start=False), readonly=True) as host:
+                known = await found(host)
+                return [CompletionItem(name, help=said) for name, said in known if name.startswith(incomplete)]
 
-    try:
-        return asyncio.run(names())
-    except VmherdError:
-        return []  # nowhere to say why while somebody types
+        try:
+            return asyncio.run(names())
+        except VmherdError:
+            return []  # nowhere to say why while somebody types
+
+    return complete
+
+
+async def _guests(host: Host) -> list[tuple[str, str]]:
+    return [(info.name, info.state.label) for info in await host.domains()]
+
+
+guest_names = completing(_guests)
 
 
 def guest_argument(function: F) -> F:
     """One guest, by name, UUID or id, as ``name``."""
-    return click.argument("name", metavar="GUEST", shell_complete=_names)(function)
+    return click.argument("name", metavar="GUEST", shell_complete=guest_names)(function)
 
 
 def guests_argument(function: F) -> F:
     """Guests by name, UUID or id, as ``names``; or all of them, as ``everyone``."""
     function = click.option("--all", "everyone", is_flag=True, help="Every guest that is in the right state.")(function)
-    return click.argument("names", metavar="GUEST...", nargs=-1, shell_complete=_names)(function)
+    return click.argument("names", metavar="GUEST...", nargs=-1, shell_complete=guest_names)(function)
 
 
 def somebody_there() -> bool:
@@ -92,11 +101,21 @@ async def chosen(host: Host, names: Sequence[str], everyone: bool, *, active: bo
     return [await host.domain(name) for name in names]
 
 
-async def each(domains: Sequence[Domain], work: Callable[[Domain], Awaitable[str]]) -> int:
+class Named(Protocol):
+    """A guest, a pool, ..."""
+
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=Named)
+
+
+async def each(domains: Sequence[N], work: Callable[[N], Awaitable[str]]) -> int:
     """Do ``work`` to all at once, and say what it did to each; the exit code of the first failure."""
     codes: list[int] = []
 
-    async def one(domain: Domain) -> None:
+    async def one(domain: N) -> None:
         try:
             click.echo(await work(domain))
         except VmherdError as problem:

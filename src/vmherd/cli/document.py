@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import BinaryIO, cast
+
+import click
 
 from vmherd.errors import InvalidArgument
 
@@ -19,3 +21,9 @@ def text_of(file: BinaryIO) -> str:
         return text.decode()
     except UnicodeDecodeError as problem:
         raise InvalidArgument(f"{file.name} is no UTF-8 text: {problem.reason} at byte {problem.start}") from None
+
+
+def text_at(path: str) -> str:
+    """All of the file at ``path``; "-" is standard input.  As ``text_of``."""
+    with click.open_file(path, "rb") as file:
+        return text_of(cast("BinaryIO", file))

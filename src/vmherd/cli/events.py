@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from vmherd.api.aio import Host
-from vmherd.cli.command import _names, json_option, with_host
+from vmherd.cli.command import guest_names, json_option, with_host
 from vmherd.events import DomainEvent, EventId, GraphicsAddress, LifecycleEvent, QemuMonitorEvent
 
 _KINDS = {kind.kind(): kind for kind in DomainEvent.__subclasses__()}
@@ -22,7 +22,7 @@ _COMMON = ("uuid", "name", "seq", "time")
 
 
 @click.command("events")
-@click.argument("name", metavar="[GUEST]", required=False, shell_complete=_names)
+@click.argument("name", metavar="[GUEST]", required=False, shell_complete=guest_names)
 @click.option(
     "-k", "--kind", "kinds", type=click.Choice([*_KINDS]), multiple=True, help="Only these; lifecycle by default."
 )
@@ -59,7 +59,7 @@ async def events_command(
 
 
 @click.command("event")
-@click.argument("name", metavar="[GUEST]", required=False, shell_complete=_names)
+@click.argument("name", metavar="[GUEST]", required=False, shell_complete=guest_names)
 @click.option("--domain", help="Only this guest; the same as GUEST.")
 @click.option("--event", "word", metavar="KIND", help="Which kind to wait for; --list shows them.")
 @click.option("--all", "everything", is_flag=True, help="Any kind.")
@@ -92,7 +92,7 @@ async def event_command(
 
 
 @click.command("qemu-monitor-event")
-@click.argument("name", metavar="[GUEST]", required=False, shell_complete=_names)
+@click.argument("name", metavar="[GUEST]", required=False, shell_complete=guest_names)
 @click.option("--domain", help="Only this guest; the same as GUEST.")
 @click.option("--event", "word", metavar="NAME", help="Only events of this name, such as SHUTDOWN.")
 @click.option("--regex", is_flag=True, help="NAME is a regular expression.")
