@@ -60,17 +60,17 @@ def test_a_pool_that_cannot_start_is_not_left_defined(tmp_path: Path, capsys: py
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
-        (["nfs", "netfs", "--source-host", "nas", "--source-path", "/e", "--target", "/t"], "<host name='nas'/>"),
-        (["vg", "logical", "--source-name", "vg0", "--source-dev", "/dev/sda"], "<device path='/dev/sda'/>"),
-        (["hba", "scsi", "--adapter-name", "host3", "--target", "/dev"], "name='host3'"),
+        ("nfs netfs --source-host nas --source-path /e --target /t", "<host name='nas'/>"),
+        ("vg logical --source-name vg0 --source-dev /dev/sda", "<device path='/dev/sda'/>"),
+        ("hba scsi --adapter-name host3 --target /dev", "name='host3'"),
         (
-            "ceph rbd --source-host mon --source-name p --auth-type ceph --auth-username a --secret-usage key".split(),
+            "ceph rbd --source-host mon --source-name p --auth-type ceph --auth-username a --secret-usage key",
             "<secret usage='key'/>",
         ),
     ],
 )
-def test_options_describe_pools(words: list[str], wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert vmherd("pool", "define-as", *words, "--print-xml") == 0
+def test_options_describe_pools(words: str, wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert vmherd("pool", "define-as", *words.split(), "--print-xml") == 0
     assert wanted in capsys.readouterr().out
 
 

@@ -21,6 +21,8 @@ _SECTIONS = {
         "define": Entry("pool.make", "Keep pools described by libvirt XML files."),
         "define-as": Entry("pool.make", "Keep a pool described by options."),
         "create-as": Entry("pool.make", "Start a pool described by options, which is gone when it stops."),
+        "find-sources": Entry("pool.sources", "Print what could be pools of a type."),
+        "capabilities": Entry("pool.sources", "Print which types of pools there can be, with their formats."),
         "dumpxml": Entry("pool.show", "Print the XML document of a pool."),
         "edit": Entry("pool.make", "Edit the XML document of a pool."),
         "event": Entry("pool.event", "Wait for something to happen to pools."),

@@ -34,13 +34,14 @@ class PoolForm(msgspec.Struct, frozen=True, kw_only=True):
 
         if kind not in list(PoolType):
             raise InvalidArgument(f"there is no type {kind!r} of pools", hint=f"it may be {', '.join(PoolType)}")
-        pool = Pool(type=PoolType(kind), name=name, source=self._source())
+        pool = Pool(type=PoolType(kind), name=name, source=self.source())
         if target:
             pool.target = PoolTarget(path=target)
         parse_pool(text := render_pool(pool))
         return text
 
-    def _source(self) -> Any:
+    def source(self) -> Any:
+        """The <source> of its document."""
         from vmherd.conf.domain.storage import Initiator, Iqn
         from vmherd.conf.storage import pool
 

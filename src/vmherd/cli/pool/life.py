@@ -15,15 +15,21 @@ async def _pools(host: Host, names: tuple[str, ...]) -> list[Pool]:
     return [await host.pools.find(name) for name in names]
 
 
+overwrite_option = click.option(
+    "--overwrite/--no-overwrite", default=None, help="Make a file system or partition table, even where there is one."
+)
+
+
 @click.command("start")
 @pools_argument
 @click.option("--build", is_flag=True, help="Make what they need before, such as a folder.")
+@overwrite_option
 @with_host
-async def start_command(host: Host, names: tuple[str, ...], build: bool) -> int:
+async def start_command(host: Host, names: tuple[str, ...], build: bool, overwrite: bool | None) -> int:
     """Make the volumes of pools available."""
 
     async def start(pool: Pool) -> str:
-        await pool.start(build=build)
+        await pool.start(build=build, overwrite=overwrite)
         return f"pool {pool.name} is active"
 
     async with working("Starting"):
@@ -73,12 +79,15 @@ async def autostart_command(host: Host, names: tuple[str, ...], disable: bool) -
 
 @click.command("build")
 @pools_argument
+@overwrite_option
 @with_host
-async def build_command(host: Host, names: tuple[str, ...]) -> int:
-    """Make what inactive pools need, such as a folder or a file system."""
+async def build_command(host: Host, names: tuple[str, ...], overwrite: bool | None) -> int:
+    """Make what inactive pools need, such as a folder or a file system.
+
+    A file system or a partition table is made only with --overwrite, or --no-overwrite where none is there yet."""
 
     async def build(pool: Pool) -> str:
-        await pool.build()
+        await pool.build(overwrite=overwrite)
         return f"pool {pool.name} is built"
 
     async with working("Building"):
