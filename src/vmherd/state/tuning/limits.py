@@ -129,7 +129,12 @@ _RATES = {"inbound": ("average", "peak", "burst", "floor"), "outbound": ("averag
 
 def bandwidth(domain: Domain, device: str) -> Params:
     """0 where nothing is set."""
-    told = interface(domain, device).bandwidth or Bandwidth()
+    return rates(interface(domain, device).bandwidth)
+
+
+def rates(limits: Bandwidth | None) -> Params:
+    """A card's limits by libvirt's names."""
+    told = limits or Bandwidth()
     return {
         f"{way}.{name}": getattr(getattr(told, way), name, None) or 0 for way, names in _RATES.items() for name in names
     }

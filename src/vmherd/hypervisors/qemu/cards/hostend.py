@@ -7,17 +7,18 @@ qemuInterfaceDirectConnect and qemuBuildInterfaceConnect of libvirt
 from __future__ import annotations
 
 import os
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.net import Interface, InterfaceType
 from vmherd.errors import HostError
 from vmherd.hypervisors.qemu.cards import notes
-from vmherd.hypervisors.qemu.cards.notes import Card
+from vmherd.hypervisors.qemu.cards.notes import Card, Place
 from vmherd.hypervisors.qemu.command.device import alias
 from vmherd.hypervisors.qemu.host import bridging, macvtap, names, openvswitch, taps
 from vmherd.hypervisors.qemu.tuning import bandwidth
-from vmherd.util.xmlmodel import render
+from vmherd.util.xmlmodel import parse, render
 
 #: How many names of macvtap devices that others have taken are passed over.
 _TRIES = 1000
@@ -50,6 +51,84 @@ class HostEnds:
             place = await ports.find(interface, self._uri)
             self._note(interface, told=render(interface), network=place.network, port=place.port)
             await ports.plug(self._domain, interface, place, self._uri)
+
+    async def move_port(self, old: Interface, new: Interface, undo: AsyncExitStack) -> Place | None:
+        """Let a card that runs and shall be ``new`` say what that is in its network; the port that it leaves, if any.
+
+        The rest of a change may fail: then ``undo`` gives a new port back.
+        """
+        noted = notes.read(self._folder).find(alias(old)) or Card(alias="")
+        left = Place(noted.network, noted.port) if noted.port else None
+        if noted.told and is_same_place(parse(Interface, noted.told), old, new):
+            for name in (*_OF_PLACE, "bandwidth"):
+                if name != "bandwidth" or new.bandwidth == parse(Interface, noted.told).bandwidth:
+                    setattr(new, name, getattr(old, name))
+            return None
+        if new.type is not InterfaceType.NETWORK:
+            if left:
+                self._note(new, told="", network="", port="")
+                undo.callback(self._note, old, told=noted.told, network=left.network, port=left.port)
+            return left
+        from vmherd.hypervisors.qemu.cards import ports
+
+        place = await ports.find(new, self._uri)
+        text = render(new)
+        await ports.plug(self._domain, new, place, self._uri)
+        undo.push_async_callback(self.leave, place)
+        self._note(new, told=text, network=place.network, port=place.port)
+        undo.callback(self._note, old, told=noted.told, network=noted.network, port=noted.port)
+        return left
+
+    async def leave(self, place: Place) -> None:
+        """Give a port back."""
+        from vmherd.hypervisors.qemu.cards import release
+
+        await release.leave(place.network, place.port, self._uri)
+
+    async def move(self, interface: Interface) -> None:
+        """Plug the device of a card in where it shall be now.  Raises HostError."""
+        if bridging.is_switched(interface):
+            await openvswitch.add(self._domain, interface)
+        else:
+            await taps.move(interface)
+
+    async def limit(self, old: Interface, new: Interface) -> None:
+        """Give a card that runs other limits, and its port in a network those as well.
+
+        Raises OperationUnsupported for a card without a network device of ours, HostError; all is as it was then.
+        """
+        noted = notes.read(self._folder).find(alias(old))
+        if noted and noted.port:
+            from vmherd.hypervisors.qemu.cards import ports
+
+            await ports.set_limits(Place(noted.network, noted.port), new, self._uri)
+        if bandwidth.is_possible(new) and new.target:
+            self._note(new, device=new.target.dev, limited=True)
+        try:
+            await bandwidth.change(old, new)
+        except BaseException:
+            if noted and noted.port:
+                await ports.set_limits(Place(noted.network, noted.port), old, self._uri)
+            raise
+        if noted and noted.told:
+            self._note(new, told=render(parse(Interface, noted.told).replace(bandwidth=new.bandwidth)))
+
+    async def guard(self, old: Interface, new: Interface) -> None:
+        """Let another filter guard the card.  Raises whatever speaks against it; the old one does then."""
+        from vmherd.hypervisors.qemu.cards import filters
+
+        assert old.target is not None  # it runs
+        device = old.target.dev or ""
+        self._note(new, device=device, filtered=True)
+        if old.filterref:
+            await filters.unbind(device, self._uri)
+        try:
+            if new.filterref:
+                await filters.bind(self._domain, new, self._uri)
+        except BaseException:
+            if old.filterref:
+                await filters.bind(self._domain, old, self._uri)
+            raise
 
     async def connect(self, interface: Interface) -> list[int]:
         """Make the device at the host's end, guarded and limited before packets pass; a descriptor for each queue.
@@ -124,20 +203,25 @@ def renamed(folder: Path, old: str, new: str) -> None:
         notes.change(folder, noted.uri, new, edit)
 
 
+def is_same_place(told: Interface, old: Interface, new: Interface) -> bool:
+    """Whether ``new`` is where the card ``old`` is, which was told to be ``told``: said in its words, or in both's."""
+    if new.source and old.source and new.source.portid == old.source.portid and new.source.portid is not None:
+        return True
+    if new.type is not InterfaceType.NETWORK or told.source is None or new.source is None:
+        return False
+    same = (told.source.network, told.source.portgroup) == (new.source.network, new.source.portgroup)
+    return same and all(getattr(told, name) == getattr(new, name) for name in ("vlan", "virtualport", "port"))
+
+
 def told(folder: Path, domain: Domain) -> None:
     """Let the cards of networks in a document say what they were told to be, no more what they are in this run."""
-    from vmherd.util.xmlmodel import parse
-
     for interface in domain.devices.interfaces:
         noted = notes.read(folder).find(interface.alias.name) if interface.alias else None
         if noted and noted.told:
             before = parse(Interface, noted.told)
-            for name in _OF_PLACE:
+            for name in (*_OF_PLACE, "bandwidth", "driver"):
                 setattr(interface, name, getattr(before, name))
 
 
 #: What the place in a network decides of a card.
-_OF_PLACE = (
-    *("type", "managed", "source", "vlan", "virtualport", "bandwidth", "port", "trust_guest_rx_filters"),
-    *("passthrough", "driver"),
-)
+_OF_PLACE = (*("type", "managed", "source", "vlan", "virtualport", "port", "trust_guest_rx_filters", "passthrough"),)

@@ -16,6 +16,13 @@ from vmherd.util.files import write_atomically
 _NAME = "cards.json"
 
 
+class Place(msgspec.Struct, frozen=True):
+    """A port in a network: their UUIDs."""
+
+    network: str
+    port: str
+
+
 class Card(msgspec.Struct, kw_only=True):
     """One card by its alias.
 

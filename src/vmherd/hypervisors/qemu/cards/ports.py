@@ -10,8 +10,6 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 from uuid import uuid4
 
-import msgspec
-
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import PciAddress
 from vmherd.conf.domain.net import (
@@ -32,16 +30,11 @@ from vmherd.driver.network import NetworkDriver
 from vmherd.driver.registry import lent
 from vmherd.driver.uri import parse_uri
 from vmherd.errors import Unsupported
+from vmherd.hypervisors.qemu.cards.notes import Place
+from vmherd.state.tuning import limits
 from vmherd.util.xmlmodel import Element, parse, render
 
 E = TypeVar("E", bound=Element)
-
-
-class Place(msgspec.Struct, frozen=True):
-    """A port that is still to be made: the UUIDs of its network and its own."""
-
-    network: str
-    port: str
 
 
 @asynccontextmanager
@@ -52,7 +45,7 @@ async def networks(uri: str) -> AsyncIterator[NetworkDriver]:
 
 
 async def find(interface: Interface, uri: str) -> Place:
-    """Where a card shall be.  Raises NetworkNotFound."""
+    """Where a card shall be: a port that is still to be made.  Raises NetworkNotFound."""
     assert interface.source is not None  # validation asks for it
     async with networks(uri) as driver:
         network = await driver.network_find(interface.source.network or "")
@@ -68,6 +61,12 @@ async def plug(domain: Domain, interface: Interface, place: Place, uri: str) -> 
         await driver.port_create(place.network, render(_described(domain, interface, place)))
         port = parse_port(await driver.port_xml(place.network, place.port))
     take_over(interface, port)
+
+
+async def set_limits(place: Place, interface: Interface, uri: str) -> None:
+    """Give a port the limits of its card.  Raises what ``NetworkDriver.port_set_params`` does."""
+    async with networks(uri) as driver:
+        await driver.port_set_params(place.network, place.port, limits.rates(interface.bandwidth))
 
 
 def _described(domain: Domain, interface: Interface, place: Place) -> NetworkPort:

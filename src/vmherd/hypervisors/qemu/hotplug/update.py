@@ -88,14 +88,15 @@ _HINT = "change the definition, and start the guest anew"
 
 
 async def _interface(running: Running, means: Means, wanted: Interface, _: bool) -> None:
-    """Whether its cable is plugged in, into which bridge, and its bandwidth."""
+    """Whether its cable is plugged in, into which network or bridge, its bandwidth and its filter."""
     old = find(running.domain, place.complete_alone(running.domain, wanted, means))
     assert isinstance(old, Interface)
     wanted = place.complete_alone(running.domain, wanted.replace(mac=wanted.mac or old.mac), means)
     new = _inherited(wanted, old)
     new.target = new.target or old.target
-    _refuse_changes(old, new, "network device", ("link", "source", "port", "bandwidth"))
-    await cards.change(running, old, new)
+    place_of_card = ("type", "source", "port", "vlan", "virtualport", "trust_guest_rx_filters")
+    _refuse_changes(old, new, "network device", ("link", "bandwidth", "filterref", *place_of_card))
+    await cards.change(running, means, old, new)
     running.note(lambda domain: _put(domain, alias(old), new))
 
 

@@ -185,11 +185,12 @@ class QemuTuning(LocalTuning, QemuConnection):
             await asyncio.to_thread(enforce.memory_nodes, group, nodes)  # which copies it there
 
     async def _apply_bandwidth(self, entry: Entry, live: Live, domain: Domain, *, device: str) -> None:
-        from vmherd.hypervisors.qemu.tuning import bandwidth
+        from vmherd.hypervisors.qemu.cards.hostend import HostEnds
         from vmherd.state.tuning import limits
 
         before = self._describe(entry.uuid, LIVE)
-        await bandwidth.change(limits.interface(before, device), limits.interface(domain, device))
+        ends = HostEnds(before, self._folders.guest(entry.uuid), self._folders.ports, self.uri.text)
+        await ends.limit(limits.interface(before, device), limits.interface(domain, device))
 
     async def _apply_events(self, entry: Entry, live: Live, domain: Domain, *, events: Mapping[str, bool]) -> None:
         for name, enabled in events.items():
