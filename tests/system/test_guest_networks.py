@@ -1,0 +1,226 @@
+"""Guests on virtual networks: what their cards are there, what they reach, and that nothing is left of them.
+
+Everything happens in network namespaces of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from namespaces import Host, missing
+
+from vmherd.api.aio import Domain, connect
+from vmherd.api.aio import Host as Hypervisor
+from vmherd.driver.network import NetworkDriver
+from vmherd.errors import InvalidState, NetworkNotFound, OperationUnsupported, Unsupported, VmherdError
+
+TOOLS = ("dnsmasq", "nft", "tc", "qemu-system-x86_64")
+pytestmark = [
+    pytest.mark.qemu,
+    pytest.mark.root,
+    pytest.mark.skipif(bool(missing(*TOOLS)), reason=missing(*TOOLS)),
+]
+
+NET = Path("/sys/class/net")
+
+NAT = """
+<network>
+  <name>{name}</name>
+  <forward mode='nat'/>
+  <bridge name='{bridge}' {options}/>
+  <mtu size='1400'/>
+  <domain name='{name}.test' localOnly='yes'/>
+  <bandwidth><inbound average='4000' peak='8000'/></bandwidth>
+  <ip address='10.{number}.0.1' prefix='24'><dhcp><range start='10.{number}.0.50' end='10.{number}.0.99'/></dhcp></ip>
+  <portgroup name='slow'><bandwidth><inbound average='500'/></bandwidth></portgroup>
+</network>
+"""
+BRIDGED = "<network><name>lan</name><forward mode='bridge'/><bridge name='br7'/></network>"
+DIRECT = """
+<network><name>shared</name>
+  <forward mode='bridge'><interface dev='wire0'/><interface dev='wire1'/></forward>
+</network>
+"""
+ALONE = "<network><name>alone</name><forward mode='passthrough'><interface dev='wire2'/></forward></network>"
+
+GUEST = """
+<domain type='qemu'>
+  <name>{name}</name>
+  <memory unit='MiB'>64</memory>
+  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+  <features><acpi/></features>
+  <devices>{cards}</devices>
+</domain>
+"""
+
+
+def card(number: int, network: str, more: str = "", kind: str = "network", group: str = "") -> str:
+    group = f" portgroup='{group}'" if group else ""
+    return (
+        f"<interface type='{kind}'><mac address='52:54:00:00:00:{number:02x}'/><source {kind}='{network}'{group}/>"
+        f"{more}<model type='virtio'/></interface>"
+    )
+
+
+def guest(*cards: str, name: str = "web") -> str:
+    return GUEST.format(name=name, cards="".join(cards))
+
+
+def run(*words: str) -> str:
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def prepare() -> None:
+    """A bridge and cards of the host, in place of real ones."""
+    run("ip", "link", "add", "br7", "type", "bridge")
+    for number in range(3):
+        run("ip", "link", "add", f"wire{number}", "type", "veth", "peer", "name", f"far{number}")
+        run("ip", "link", "set", f"wire{number}", "up")
+        run("ip", "link", "set", f"far{number}", "up")
+
+
+@asynccontextmanager
+async def hosts(uri: str) -> AsyncIterator[tuple[Hypervisor, NetworkDriver]]:
+    async with await connect(uri) as host:
+        yield host, await host._driver.resource(NetworkDriver)
+
+
+async def start(networks: NetworkDriver, *texts: str) -> list[str]:
+    found = [(await networks.network_define(text)).uuid for text in texts]
+    for uuid in found:
+        await networks.network_start(uuid)
+    return found
+
+
+def devices(*prefixes: str) -> list[str]:
+    return sorted(each.name for each in NET.iterdir() if each.name.startswith(prefixes or ("vnet", "macvtap")))
+
+
+def cards_of(xml: str) -> list[str]:
+    return re.findall(r"<interface.*?</interface>", xml, re.S)
+
+
+async def nothing_is_left(networks: NetworkDriver) -> None:
+    for info in await networks.network_list():
+        if info.active:
+            assert not await networks.port_list(info.uuid), info.name
+    assert not devices()
+    assert "vnet" not in run("nft", "list", "ruleset")
+
+
+# What is done inside the host of a test
+
+
+async def places(uri: str) -> None:
+    """Cards of each kind of network are what they are there; a move, limits, and the end of all."""
+    prepare()
+    async with hosts(uri) as (host, networks):
+        nat, lan, *_ = await start(
+            networks, NAT.format(name="nat", bridge="vn0", number=71, options=""), BRIDGED, DIRECT, ALONE
+        )
+        own = (Path("/sys/class/net/wire2/address")).read_text()
+        domain = await host.create(
+            guest(
+                card(1, "nat", "<bandwidth><inbound average='900' floor='1000'/></bandwidth>"),
+                card(2, "lan", "<port isolated='yes'/>"),
+                card(3, "shared", "<bandwidth><inbound average='300'/><outbound average='400'/></bandwidth>"),
+                card(4, "alone", "<driver queues='2'/>"),
+                card(5, "nat", group="slow"),
+            )
+        )
+        xml = await domain.xml()
+        one, two, three, four, five = cards_of(xml)
+        assert re.search(r"type='network'.*<source network='nat' portid='[0-9a-f-]{36}' bridge='vn0'/>", one, re.S)
+        assert re.search(r"type='bridge'.*<source network='lan' portid='[0-9a-f-]{36}' bridge='br7'/>", two, re.S)
+        assert re.search(r"type='direct'.*<source network='shared' portid=.* dev='wire0' mode='bridge'/>", three, re.S)
+        assert re.search(
+            r"type='direct'.*<source network='alone' portid=.* dev='wire2' mode='passthrough'/>", four, re.S
+        )
+        assert "portgroup='slow'" in five
+        assert "<inbound average='500'/>" in five
+        assert devices() == ["macvtap0", "macvtap1", "vnet0", "vnet1", "vnet2"]
+        assert (NET / "vnet0/mtu").read_text().strip() == "1400"
+        assert (NET / "vnet1/brport/isolated").read_text().strip() == "1"
+        assert (NET / "wire2/address").read_text().strip() == "52:54:00:00:00:04"
+        (port,) = await networks.port_list(lan)
+        assert (await networks.port_xml(lan, port.uuid)).count("<plug type='bridge' bridge='br7'/>") == 1
+        assert "<network connections='2'>" in await networks.network_xml(nat)
+        assert "rate 8Mbit" in run("tc", "class", "show", "dev", "vn0", "classid", "1:3")
+        assert "52:54:00:00:00:01 : 1:3" in run("nft", "list", "table", "netdev", "vmherd_rates")
+        await moved(domain, networks, nat, lan)
+        await plugged(domain, networks, lan)
+        await domain.poweroff()
+        assert (NET / "wire2/address").read_text() == own
+        assert not run("tc", "class", "show", "dev", "vn0", "classid", "1:3")
+        await nothing_is_left(networks)
+
+
+async def moved(domain: Domain, networks: NetworkDriver, nat: str, lan: str) -> None:
+    """A card goes to another network while the guest runs, and its limits change."""
+    await domain.devices.update(card(2, "nat", "<link state='down'/>"))
+    assert (NET / "vnet1/master").readlink().name == "vn0"
+    assert not await networks.port_list(lan)
+    assert len(await networks.port_list(nat)) == 3
+    with pytest.raises(OperationUnsupported):
+        await domain.devices.update(card(2, "shared", "<link state='down'/>"))
+    with pytest.raises(NetworkNotFound):
+        await domain.devices.update(card(2, "none", "<link state='down'/>"))
+    assert len(await networks.port_list(nat)) == 3
+    await domain.devices.update(card(2, "lan"))
+    assert (NET / "vnet1/master").readlink().name == "br7"
+    await domain.tuning.set_interface_params("vnet0", {"inbound.average": 700, "inbound.floor": 2000})
+    assert "rate 16Mbit" in run("tc", "class", "show", "dev", "vn0", "classid", "1:3")
+    with pytest.raises(InvalidState, match="overcommit 'peak'"):
+        await domain.tuning.set_interface_params("vnet0", {"inbound.average": 700, "inbound.floor": 9000})
+    assert "rate 16Mbit" in run("tc", "class", "show", "dev", "vn0", "classid", "1:3")
+    assert "rate 5600Kbit" in run("tc", "class", "show", "dev", "vnet0")
+
+
+async def plugged(domain: Domain, networks: NetworkDriver, lan: str) -> None:
+    """A card that comes while the guest runs, and goes before its QEMU knows of it."""
+    with pytest.raises(NetworkNotFound):
+        await domain.devices.attach(card(9, "nowhere"))
+    await domain.devices.attach(card(9, "lan"))
+    assert len(await networks.port_list(lan)) == 2
+    assert "vnet3" in devices()
+
+
+async def refused(uri: str) -> None:
+    """What cannot be started leaves nothing behind."""
+    prepare()
+    async with hosts(uri) as (host, networks):
+        text = NAT.format(name="nat", bridge="vn0", number=72, options="")
+        idle = (await networks.network_define(text)).uuid
+        with pytest.raises(InvalidState, match="network 'nat' is not active"):
+            await host.create(guest(card(1, "nat")))
+        await networks.network_start(idle)
+        await start(networks, BRIDGED, ALONE)
+        for cards, error, words in (
+            ([card(1, "nat"), card(2, "none")], NetworkNotFound, "none"),
+            ([card(1, "nat"), card(2, "nat", group="gone")], Unsupported, "no portgroup 'gone'"),
+            ([card(1, "nat", "<virtualport type='openvswitch'/>")], Unsupported, "uses IP forwarding"),
+            ([card(1, "lan"), card(2, "alone"), card(3, "alone")], VmherdError, "exclusive access"),
+            (
+                [card(1, "lan", "<bandwidth><inbound average='1' floor='1'/></bandwidth>")],
+                VmherdError,
+                "no inbound QoS",
+            ),
+            ([card(1, "nat"), card(2, "br8", kind="bridge")], VmherdError, "no bridge 'br8'"),
+        ):
+            with pytest.raises(error, match=words):
+                await host.create(guest(*cards))
+            await nothing_is_left(networks)
+
+
+def isolated(own: Host, scenario: str, uri: str) -> None:
+    own.scenario(__file__, scenario, uri)
+
+
+@pytest.mark.parametrize("scenario", ["places", "refused"])
+def test_cards_in_networks(scenario: str, own: Host, uri: str) -> None:
+    isolated(own, scenario, uri)
