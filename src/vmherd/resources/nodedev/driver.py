@@ -52,7 +52,7 @@ class LocalDevices(NodeDeviceDriver):
         self._sysfs = Sysfs(root)
         self._mdevs = Mdevs(self._sysfs)
         self._places = places
-        self._monitor = Monitor() if self._sysfs.is_ours else None
+        self._monitor = Monitor(udev=self._sysfs.is_watched) if self._sysfs.is_ours else None
         self._view: View | None = None
         self._signature: object = None
         self._looking = asyncio.Lock()
@@ -92,7 +92,7 @@ class LocalDevices(NodeDeviceDriver):
     async def _now(self) -> View:
         """Everything; it is looked at again only when something changed."""
         async with self._looking:
-            changed = self._watch.hear() or self._monitor is None
+            changed = self._watch.is_stale() or self._monitor is None
             signature = self._mdevs.signature()
             if self._view is None or changed or signature != self._signature:
                 self._signature = signature

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +23,15 @@ class Sysfs:
     def is_ours(self) -> bool:
         """Whether it is that of the kernel we run on."""
         return self.root == Path("/")
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether udev looks at each device that comes.  It does so in one network namespace, that of the system."""
+        if not (self.root / "run/udev/control").exists():
+            return False
+        with suppress(OSError):
+            return os.readlink("/proc/self/ns/net") == os.readlink("/proc/1/ns/net")
+        return True
 
     def node(self, path: Path) -> Node:
         """The device of a folder, or of a link to it."""
@@ -104,11 +114,20 @@ class Node:
                 links.append(f"/dev/{rest}")
         return found, sorted(links)
 
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether udev has noted what it knows of it, and is not about to give it another name."""
+        return self._udev_file.exists() and self._udev[0].get("ID_RENAMING") != "1"
+
     def _udev_lines(self) -> list[str]:
         try:
-            return (self.sysfs.root / "run/udev/data" / self._udev_id()).read_text(errors="replace").splitlines()
+            return self._udev_file.read_text(errors="replace").splitlines()
         except OSError:
             return []
+
+    @property
+    def _udev_file(self) -> Path:
+        return self.sysfs.root / "run/udev/data" / self._udev_id()
 
     def _udev_id(self) -> str:
         if number := self.text("dev"):

@@ -38,6 +38,8 @@ _FAMILIES: dict[str, Callable[[Node], Any]] = {
     "class/scsi_generic": scsi.generic,
     "class/drm": other.graphics,
 }
+#: Those whose devices udev renames, or whose serial numbers it tells.
+_NAMED_BY_UDEV = ("class/net", "class/block")
 #: What a device can do more than its own kind tells, by libvirt's words for lists.
 _MORE = {"fc_host": "fc_host", "vport_ops": "vports", "mdev_types": "mdev_types", "vpd": "vpd"}
 _NOT_IN_A_NAME = re.compile(r"[^0-9A-Za-z]")
@@ -64,8 +66,11 @@ def scan(sysfs: Sysfs) -> Tree:
     computer = Device(name=ROOT, capability=other.system(sysfs))
     found = {ROOT: Found(DeviceInfo(name=ROOT, capabilities=("system",), persistent=True, autostart=True), computer)}
     places: dict[Path, str] = {}
+    watched = sysfs.is_watched
     for folder in _FAMILIES:
         for node in sysfs.listed(folder):
+            if watched and folder in _NAMED_BY_UDEV and not node.is_looked_at:
+                continue  # it comes with another name in a moment
             if device := _describe(node, folder):
                 assert device.name is not None  # `_describe` gives one
                 found[device.name] = Found(DeviceInfo(name=device.name), device, node.path, folder)

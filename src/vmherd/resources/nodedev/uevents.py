@@ -31,14 +31,14 @@ class Uevent(msgspec.Struct, frozen=True):
 
 
 class Monitor:
-    """Hears of devices from now on.  Where udev runs it is heard, since names of devices depend on what it finds."""
+    """Hears of devices from now on; with ``udev`` when that has looked at them, since it may change their names."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, udev: bool) -> None:
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _KOBJECT_UEVENT)
         self.socket.setblocking(False)
         with contextlib.suppress(OSError):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-        self.socket.bind((0, _UDEV if os.path.exists("/run/udev/control") else _KERNEL))
+        self.socket.bind((0, _UDEV if udev else _KERNEL))
 
     def close(self) -> None:
         self.socket.close()

@@ -35,6 +35,7 @@ class Watch:
         self._folder = folder
         self._monitor = monitor
         self._look = look
+        self._stale = False
         self._subscriptions: list[Subscription[ResourceEvent]] = []
         self._listener: Listener | None = None
         self._before: View | None = None
@@ -44,7 +45,9 @@ class Watch:
 
     async def subscribe(self, *wanted: type[ResourceEvent]) -> Subscription[ResourceEvent]:
         if self._task is None:
-            self._begin(await self._look())
+            view = await self._look()
+            self._changed.clear()
+            self._begin(view)
         subscription: Subscription[ResourceEvent] = Subscription(self._unsubscribe, wanted)
         self._subscriptions.append(subscription)
         return subscription
@@ -53,16 +56,22 @@ class Watch:
         self._before = view
         self._listener = Listener(self._folder, self._woken.set)
         if self._monitor:
-            asyncio.get_running_loop().add_reader(self._monitor.socket, self.hear)
+            asyncio.get_running_loop().add_reader(self._monitor.socket, self._hear)
         self._task = asyncio.create_task(self._serve())
 
-    def hear(self) -> bool:
-        """Note what the kernel told; whether it told anything."""
+    def is_stale(self) -> bool:
+        """Whether the kernel told anything since this was asked the last time."""
+        self._hear()
+        stale, self._stale = self._stale, False
+        return stale
+
+    def _hear(self) -> None:
+        """Note what the kernel told."""
         told = list(self._monitor.heard()) if self._monitor else []
-        if told and self._task:
+        if told:
+            self._stale = True
             self._changed |= {event.path for event in told if event and event.action not in ("add", "remove")}
             self._woken.set()
-        return bool(told)
 
     async def _serve(self) -> None:
         while True:
