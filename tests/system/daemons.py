@@ -16,12 +16,16 @@ PATIENCE = 20.0
 class RunningDaemon:
     """``vmherd daemon`` with its sockets in ``folder`` and the settings ``text``; use it as a context manager."""
 
-    def __init__(self, folder: Path, text: str = "", *, uri: str = "test:///default") -> None:
+    def __init__(
+        self, folder: Path, text: str = "", *, uri: str = "test:///default", words: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         self.run = folder / "run"
         self.config = folder / "daemon.toml"
         self.log = folder / "daemon.log"
         self.uri = uri
+        #: What comes before its command, such as that of somebody else's namespaces.
+        self.words = words
         self.sockets = ""
         self.configure(text)
         self.process: subprocess.Popen[bytes] | None = None
@@ -32,7 +36,7 @@ class RunningDaemon:
 
     def start(self, *, words: Sequence[str] = (), **more: object) -> Self:
         """Start it, and wait until it listens."""
-        command = [*words, sys.executable, "-m", "vmherd", "daemon", "--config", str(self.config)]
+        command = [*(words or self.words), sys.executable, "-m", "vmherd", "daemon", "--config", str(self.config)]
         before = self.said().count("listening at")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **more)  # type: ignore[call-overload]

@@ -141,7 +141,7 @@ class NetworkDriver(ResourceDriver[ResourceEvent]):
         self._unsupported("network_update")
 
     async def network_leases(self, uuid: str, mac: str = "") -> list[Lease]:
-        """The addresses that are given away now, of one card if ``mac`` names it."""
+        """The addresses that are given away now, of one card if ``mac`` names it; also those of an inactive network."""
         self._unsupported("network_leases")
 
     async def port_list(self, network: str) -> list[PortInfo]:

@@ -155,7 +155,7 @@ class LocalNetworks(NetworkPorts):
         await updates.apply(uuid, change, scope, table=self._table, ports=self._ports, life=self._life)
 
     async def network_leases(self, uuid: str, mac: str = "") -> list[Lease]:
-        network = records.active(self._table.get(uuid))
+        network = parse_network(self._table.get(uuid).document)
         return await asyncio.to_thread(leases.read, self._files.of(network, "leases"), network, mac)
 
     async def network_set_autostart(self, uuid: str, enabled: bool) -> None:

@@ -22,7 +22,7 @@ from contextlib import suppress
 import msgspec
 
 from vmherd.conf.network import Network
-from vmherd.conf.network.forward import ForwardMode, Nat
+from vmherd.conf.network.forward import ForwardMode, Nat, NatPorts
 from vmherd.conf.network.ip import Ip
 from vmherd.errors import HostError
 from vmherd.util import addresses
@@ -86,6 +86,14 @@ def remove(network: Network) -> str:
         chains.append(f"nat{version}_{key}")
     lines += [f"delete chain {TABLE} {chain}" for chain in chains]
     return add(network) + "".join(f"{line}\n" for line in lines)
+
+
+def show_ports(network: Network) -> None:
+    """Put the ports that outgoing connections get into the document of a network that starts, as libvirt does."""
+    forward = network.forward
+    if forward and forward.mode is _M.NAT:
+        forward.nat = forward.nat or Nat()
+        forward.nat.port = forward.nat.port or NatPorts(start=_ANY_PORT[0], end=_ANY_PORT[1])
 
 
 def _key(network: Network) -> str:

@@ -54,6 +54,7 @@ class Life:
             if self._known(wanted).live is not None:
                 raise InvalidState("network is already active")
             if network.mode in ROUTED:
+                firewall.show_ports(network)
                 self._check_networks(uuid, network)
                 await collisions.check_host(network)
             else:

@@ -13,6 +13,8 @@ _SUBJECTS = (
     "host",
     "lists",
     "native",
+    "networkports",
+    "networks",
     "nodedevs",
     "nwfilters",
     "own",

@@ -18,7 +18,9 @@ _READONLY, _OTHERS = 1, 2 | 4
 
 #: VIR_DRV_FEATURE_*: what the protocol offers beyond the calls.
 _FD_PASSING, _PARAM_STRING, _KEEPALIVE, _EVENT_CALLBACK, _CLOSE_CALLBACK = 8, 9, 10, 14, 15
-_FEATURES = (_FD_PASSING, _PARAM_STRING, _KEEPALIVE, _EVENT_CALLBACK, _CLOSE_CALLBACK)
+#: Clients that do not find this one send the two numbers of network_update in the other order.
+_UPDATE_ORDER = 16
+_FEATURES = (_FD_PASSING, _PARAM_STRING, _KEEPALIVE, _EVENT_CALLBACK, _CLOSE_CALLBACK, _UPDATE_ORDER)
 
 
 #: What libvirt calls drivers that are called otherwise here.
