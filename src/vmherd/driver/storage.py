@@ -9,7 +9,9 @@ from enum import IntEnum
 
 import msgspec
 
+from vmherd.driver.content import VolumeContent
 from vmherd.driver.resource import ResourceDriver
+from vmherd.driver.types import JobInfo
 from vmherd.events import ResourceEvent
 
 
@@ -32,6 +34,21 @@ class VolumeKind(IntEnum):
     NETWORK = 3
     NETDIR = 4
     PLOOP = 5
+
+
+class WipeAlgorithm(IntEnum):
+    """virStorageVolWipeAlgorithm; scrub(1) describes most."""
+
+    ZERO = 0
+    NNSA = 1
+    DOD = 2
+    BSI = 3
+    GUTMANN = 4
+    SCHNEIER = 5
+    PFITZNER7 = 6
+    PFITZNER33 = 7
+    RANDOM = 8
+    TRIM = 9
 
 
 class PoolInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,20 +169,61 @@ class StorageDriver(ResourceDriver[ResourceEvent]):
         """The document, with what is so now."""
         self._unsupported("volume_xml")
 
-    async def volume_create(self, pool: str, xml: str, *, source: tuple[str, str] | None = None) -> VolumeInfo:
+    async def volume_create(
+        self,
+        pool: str,
+        xml: str,
+        *,
+        source: tuple[str, str] | None = None,
+        metadata: bool = False,
+        reflink: bool = False,
+    ) -> VolumeInfo:
         """Make a volume, empty or with the content of ``source`` (a pool and a name).
 
-        It is there as a whole or not at all.  Raises AlreadyExists for a name that is taken.
+        ``metadata`` prepares all tables of its format at once; with ``reflink`` it shares the blocks of its source, or
+        is not made.  It is there as a whole or not at all.  Raises AlreadyExists for a name that is taken, Busy while
+        somebody may write to the source.
         """
         self._unsupported("volume_create")
 
-    async def volume_delete(self, pool: str, name: str) -> None:
-        """Remove a volume.  Raises Busy while a guest has it open."""
+    async def volume_delete(self, pool: str, name: str, *, zeroed: bool = False, snapshots: bool = False) -> None:
+        """Remove a volume, overwritten with zeros before where that is asked for, with its ``snapshots`` where needed.
+
+        Raises Busy while anybody has it open.
+        """
         self._unsupported("volume_delete")
 
-    async def volume_wipe(self, pool: str, name: str) -> None:
-        """Overwrite the content with zeros.  Raises Busy while a guest has it open."""
+    async def volume_wipe(self, pool: str, name: str, *, algorithm: WipeAlgorithm = WipeAlgorithm.ZERO) -> None:
+        """Overwrite the content.  Raises Busy while anybody has it open."""
         self._unsupported("volume_wipe")
+
+    async def volume_upload(
+        self, pool: str, name: str, *, offset: int = 0, length: int = 0, sparse: bool = False
+    ) -> VolumeContent:
+        """Replace the content from ``offset`` on with what is written, ``length`` bytes at most where that is not 0.
+
+        ``sparse``: holes may be told.  Raises Busy while anybody has it open; HostError, from what it returns, on a
+        full disk.  Where the content is replaced from its beginning and there is room, the volume is as it was until
+        all is there.
+        """
+        self._unsupported("volume_upload")
+
+    async def volume_download(
+        self, pool: str, name: str, *, offset: int = 0, length: int = 0, sparse: bool = False
+    ) -> VolumeContent:
+        """Read the content from ``offset`` on, ``length`` bytes at most where that is not 0.
+
+        ``sparse``: holes are told as such.  A guest may write meanwhile: what is read is what is there then.
+        """
+        self._unsupported("volume_download")
+
+    async def volume_job(self, pool: str, name: str) -> JobInfo | None:
+        """What is being done to a volume, or made of this name, and how far that is."""
+        self._unsupported("volume_job")
+
+    async def volume_abort(self, pool: str, name: str) -> None:
+        """Ask for an end of what is done to a volume.  Raises InvalidState if there is nothing."""
+        self._unsupported("volume_abort")
 
     async def volume_resize(
         self, pool: str, name: str, capacity: int, *, shrink: bool = False, allocate: bool = False

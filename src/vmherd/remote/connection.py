@@ -165,6 +165,10 @@ class RemoteConnection(HypervisorDriver):
         """A call about a domain that opens a stream."""
         return await self._caller.open_stream(name, self._ref(uuid), *arguments)
 
+    async def open_stream(self, name: str, *arguments: Any) -> Stream:
+        """Call a procedure that opens a stream."""
+        return await self._caller.open_stream(name, *arguments)
+
     def _ref(self, uuid: str) -> DomainRef:
         return DomainRef(self._names.get(uuid, ""), uuid)
 

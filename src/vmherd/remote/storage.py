@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vmherd.driver.storage import PoolInfo, PoolState, StorageDriver, VolumeInfo, VolumeKind
+from vmherd.driver.content import VolumeContent
+from vmherd.driver.storage import PoolInfo, PoolState, StorageDriver, VolumeInfo, VolumeKind, WipeAlgorithm
 from vmherd.errors import NotFound, PoolNotFound
 from vmherd.remote.connection import RemoteConnection
+from vmherd.remote.content import RemoteContent
 from vmherd.remote.names import by_uuid_or_name
 from vmherd.remote.resource import Resource
 
@@ -20,6 +22,9 @@ _BUILD = 1  # VIR_STORAGE_POOL_CREATE_WITH_BUILD
 _AT_START = {None: 0, True: 2, False: 4}
 _AT_BUILD = {None: 0, True: 8, False: 4}
 _ALLOCATE, _SHRINK = 1, 4  # virStorageVolResizeFlags
+_METADATA, _REFLINK = 1, 2  # virStorageVolCreateFlags
+_ZEROED, _WITH_SNAPSHOTS = 1, 2  # virStorageVolDeleteFlags
+_SPARSE = 1  # VIR_STORAGE_VOL_{UP,DOWN}LOAD_SPARSE_STREAM
 
 
 class _PoolRef(NamedTuple):
@@ -160,22 +165,46 @@ class RemoteStorage(Resource, StorageDriver):
     async def volume_xml(self, pool: str, name: str) -> str:
         return str(await self._call("storage_vol_get_xml_desc", await self._volume(pool, name), 0))
 
-    async def volume_create(self, pool: str, xml: str, *, source: tuple[str, str] | None = None) -> VolumeInfo:
+    async def volume_create(
+        self,
+        pool: str,
+        xml: str,
+        *,
+        source: tuple[str, str] | None = None,
+        metadata: bool = False,
+        reflink: bool = False,
+    ) -> VolumeInfo:
         self.require_writable()
         if source is None:
-            made = await self._call("storage_vol_create_xml", self._pool(pool), xml, 0)
+            made = await self._call("storage_vol_create_xml", self._pool(pool), xml, _METADATA * metadata)
         else:
             if pool not in self._names:
                 await self.pool_find(pool)
-            original = await self._volume(*source)
-            made = await self._call("storage_vol_create_xml_from", self._pool(pool), xml, original, 0)
+            flags, original = _METADATA * metadata | _REFLINK * reflink, await self._volume(*source)
+            made = await self._call("storage_vol_create_xml_from", self._pool(pool), xml, original, flags)
         return await self._volume_info(pool, made)
 
-    async def volume_delete(self, pool: str, name: str) -> None:
-        await self._change("storage_vol_delete", await self._volume(pool, name), 0)
+    async def volume_delete(self, pool: str, name: str, *, zeroed: bool = False, snapshots: bool = False) -> None:
+        flags = _ZEROED * zeroed | _WITH_SNAPSHOTS * snapshots
+        await self._change("storage_vol_delete", await self._volume(pool, name), flags)
 
-    async def volume_wipe(self, pool: str, name: str) -> None:
-        await self._change("storage_vol_wipe", await self._volume(pool, name), 0)
+    async def volume_wipe(self, pool: str, name: str, *, algorithm: WipeAlgorithm = WipeAlgorithm.ZERO) -> None:
+        await self._change("storage_vol_wipe_pattern", await self._volume(pool, name), algorithm, 0)
+
+    async def volume_upload(
+        self, pool: str, name: str, *, offset: int = 0, length: int = 0, sparse: bool = False
+    ) -> VolumeContent:
+        self.require_writable()
+        return await self._content("storage_vol_upload", await self._volume(pool, name), offset, length, sparse)
+
+    async def volume_download(
+        self, pool: str, name: str, *, offset: int = 0, length: int = 0, sparse: bool = False
+    ) -> VolumeContent:
+        return await self._content("storage_vol_download", await self._volume(pool, name), offset, length, sparse)
+
+    async def _content(self, procedure: str, volume: Any, offset: int, length: int, sparse: bool) -> VolumeContent:
+        stream = await self._connection.open_stream(procedure, volume, offset, length, _SPARSE * sparse)
+        return RemoteContent(stream, holes=sparse)
 
     async def volume_resize(
         self, pool: str, name: str, capacity: int, *, shrink: bool = False, allocate: bool = False

@@ -290,7 +290,15 @@ class Stream:
         self._clear.set()
 
     async def read(self, size: int = 65536) -> bytes:
-        """At least one byte, at most ``size``; b"" at the end.  Raises what broke the stream."""
+        """At least one byte, at most ``size``, a hole as zeros; b"" at the end.  Raises what broke the stream."""
+        part = await self.receive()
+        if isinstance(part, int):
+            return self._left(bytes(min(part, size)), max(part - size, 0))
+        self._size += len(part[size:])
+        return self._left(part[:size], part[size:])
+
+    async def receive(self) -> bytes | int:
+        """Bytes as they came, or the length of a hole; b"" at the end.  Raises what broke the stream."""
         while not self._parts and not self._ended and not self._problem:
             self._arrived.clear()
             await self._arrived.wait()
@@ -299,13 +307,11 @@ class Stream:
                 raise self._problem
             return b""
         part = self._parts.popleft()
-        if isinstance(part, int):
-            data, rest = bytes(min(part, size)), max(part - size, 0)
-            return self._left(data, rest)
-        self._size -= min(size, len(part))
-        if self._size <= _WAITING:
-            self._caller.hold(self, False)
-        return self._left(part[:size], part[size:])
+        if not isinstance(part, int):
+            self._size -= len(part)
+            if self._size <= _WAITING:
+                self._caller.hold(self, False)
+        return part
 
     def _left(self, data: bytes, rest: bytes | int) -> bytes:
         if rest:
@@ -315,12 +321,21 @@ class Stream:
     async def write(self, data: bytes) -> None:
         """Send all of ``data``."""
         for at in range(0, len(data), _CHUNK):
-            while self._caller.busy and not self._problem:
-                self._clear.clear()
-                await self._clear.wait()
-            if self._problem:
-                raise self._problem
+            await self._room()
             self._caller.send_stream(self, Status.CONTINUE, data[at : at + _CHUNK])
+
+    async def skip(self, length: int) -> None:
+        """Send a hole."""
+        await self._room()
+        self._caller.send_stream(self, Status.CONTINUE, protocol.HOLE.encode((length, 0)), Type.STREAM_HOLE)
+
+    async def _room(self) -> None:
+        """Wait until the other end takes more; raises what broke the stream."""
+        while self._caller.busy and not self._problem:
+            self._clear.clear()
+            await self._clear.wait()
+        if self._problem:
+            raise self._problem
 
     async def finish(self) -> None:
         """Say that everything was sent, and wait until the other end has it all."""

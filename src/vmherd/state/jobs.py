@@ -60,21 +60,35 @@ class EndedJob(msgspec.Struct, frozen=True):
 class Jobs:
     """The jobs of all domains whose lock files are in ``folder``."""
 
-    def __init__(self, folder: Path, done: Callable[[str, EndedJob], None] = lambda *_: None) -> None:
-        """``done`` hears of each job that counted what it did, with the UUID, while it still holds its domain."""
+    def __init__(
+        self,
+        folder: Path,
+        done: Callable[[str, EndedJob], None] = lambda *_: None,
+        *,
+        noun: str = "domain",
+        remember: bool = True,
+    ) -> None:
+        """``done`` hears of each job that counted what it did, with the UUID, while it still holds its domain.
+
+        ``noun`` is what has jobs here; ``remember`` keeps how the last one of each went, see ``ended``.
+        """
         self._folder = folder
         self._done = done
+        self._noun = noun
+        self._remember = remember
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @asynccontextmanager
-    async def hold(self, uuid: str, operation: str, *, patience: float = PATIENCE) -> AsyncIterator[Job]:
-        """Do something to a domain that nothing else may happen to meanwhile.
+    async def hold(
+        self, uuid: str, operation: str, *, patience: float = PATIENCE, title: str = ""
+    ) -> AsyncIterator[Job]:
+        """Do something to a domain that nothing else may happen to meanwhile; ``title`` is what people call it.
 
         Raises Busy after ``patience`` seconds, naming the job that holds the domain; Cancelled, in place of
         CancelledError, where ``abort`` ended it.
         """
         with on_host(f"begin {operation!r}"):
-            fd = await self._lock(uuid, patience)
+            fd = await self._lock(uuid, patience, title or uuid)
         try:
             with on_host(f"begin {operation!r}"):
                 self._abort_path(uuid).unlink(missing_ok=True)
@@ -86,13 +100,14 @@ class Jobs:
             self._path(uuid).unlink(missing_ok=True)  # first: whoever waits for the lock sees that it is void
             os.close(fd)
 
-    async def _lock(self, uuid: str, patience: float) -> int:
+    async def _lock(self, uuid: str, patience: float, title: str) -> int:
         deadline = time.monotonic() + patience
         while (fd := _try_lock(self._path(uuid))) is None:
             if time.monotonic() >= deadline:
                 holder = self.info(uuid)
                 doing = f"{holder.operation!r} by process {holder.pid}" if holder else "another job"
-                raise Busy(f"domain {uuid} is busy with {doing}", hint="wait for it, or end it with 'vmherd abort'")
+                hint = "wait for it, or end it" + (" with 'vmherd abort'" if self._noun == "domain" else "")
+                raise Busy(f"{self._noun} {title} is busy with {doing}", hint=hint)
             await asyncio.sleep(_POLL)
         return fd
 
@@ -151,7 +166,7 @@ class Jobs:
 
     def _record(self, uuid: str, job: Job) -> None:
         """Note the end of a job that counted what it did, for whoever asks how it went."""
-        if job._info.total:
+        if job._info.total and self._remember:
             ended = EndedJob(job._info, time.time() - job._info.started)
             self._done(uuid, ended)
             with suppress(OSError):  # it is done all the same
@@ -171,7 +186,7 @@ class Jobs:
     def abort(self, uuid: str) -> None:
         """Ask the job of a domain to stop; raises InvalidState if there is none."""
         if not self.held(uuid):
-            raise InvalidState(f"no job is running for domain {uuid}")
+            raise InvalidState(f"no job is running for {self._noun} {uuid}")
         self._abort_path(uuid).touch()
 
     def _path(self, uuid: str) -> Path:

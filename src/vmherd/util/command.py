@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,11 +23,13 @@ async def run(
     cwd: Path | None = None,
     env: dict[str, str] | None = None,
     feed: str = "",
+    heard: Callable[[bytes], None] = lambda part: None,
 ) -> str:
-    """What a program writes to its standard output.  It reads ``feed``, and speaks English.
+    """What a program writes to its standard output, ``heard`` in parts as it comes.
 
-    It is killed after ``patience`` seconds, and when we are cancelled.  Raises HostError if it is missing (the
-    hint names ``package``), too slow, or ends with an error, with its own last words.
+
+    It reads ``feed``, and speaks English.  It is killed after ``patience`` seconds, and when we are cancelled.  Raises
+    HostError if it is missing (the hint names ``package``), too slow, or ends with an error, with its own last words.
     """
     name = os.fspath(argv[0])
     try:
@@ -47,7 +49,9 @@ async def run(
     try:
         async with asyncio.timeout(patience):
             output, complaint, _ = await asyncio.gather(
-                _read(child.stdout, name), _read(child.stderr, name), _feed(child.stdin, feed)
+                _read(child.stdout, name, heard),
+                _read(child.stderr, name, lambda part: None),
+                _feed(child.stdin, feed),
             )
             status = await child.wait()
     except TimeoutError:
@@ -69,11 +73,12 @@ async def _feed(stream: asyncio.StreamWriter | None, text: str) -> None:
         stream.close()
 
 
-async def _read(stream: asyncio.StreamReader | None, name: str) -> str:
+async def _read(stream: asyncio.StreamReader | None, name: str, heard: Callable[[bytes], None]) -> str:
     assert stream is not None  # it is a pipe
     found = bytearray()
     while part := await stream.read(65536):
         found += part
+        heard(part)
         if len(found) > _MOST:
             raise HostError(f"{name} wrote more than {_MOST >> 20} MiB")
     return found.decode(errors="replace")

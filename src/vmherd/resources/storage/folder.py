@@ -7,26 +7,25 @@ These functions block; they are called in a thread.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
-import struct
 from pathlib import Path
 
+from vmherd.conf.domain.storage import Encryption, EncryptionFormat
 from vmherd.conf.storage import Pool, Volume, VolumeType
 from vmherd.conf.storage.permissions import Permissions
-from vmherd.conf.storage.volume import BackingStore, VolumeFormat, VolumeTarget
-from vmherd.errors import InvalidArgument, InvalidState, Unsupported
+from vmherd.conf.storage.volume import BackingStore, VolumeFeatures, VolumeFormat, VolumeTarget
+from vmherd.errors import AlreadyExists, InvalidArgument, InvalidState, Unsupported
+from vmherd.resources.storage import nocow
+from vmherd.resources.storage.works import UNFINISHED
 from vmherd.util.files import on_host
 from vmherd.util.imageheader import ImageHeader, read_header
 
-#: How the names of volumes begin that are being made.
-UNFINISHED = ".vmherd-new-"
 _BLOCK = 512
 #: Of folders that are made for a pool, as libvirt makes them: guests reach their images, and nobody lists them.
 _MODE = 0o711
-#: FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_NOCOW_FL of linux/fs.h, where a long has 8 bytes
-_GETFLAGS, _SETFLAGS, _NOCOW = 0x80086601, 0x40086602, 0x00800000
+#: Bytes that a name may have.
+_LONGEST = 255
 
 
 def path_of(pool: Pool) -> Path:
@@ -38,7 +37,7 @@ def path_of(pool: Pool) -> Path:
 
 def volume_path(pool: Pool, name: str) -> Path:
     """Where a volume of that name is.  Raises InvalidArgument for a name that leads anywhere else."""
-    if "/" in name or "\0" in name or name in ("", ".", "..") or name.startswith(UNFINISHED):
+    if "/" in name or name in ("", ".", "..") or not _presentable(name) or len(os.fsencode(name)) > _LONGEST:
         raise InvalidArgument(f"{name!r} is no name of a volume", hint="use a plain file name")
     return path_of(pool) / name
 
@@ -62,9 +61,7 @@ def _set_copy_on_write(path: Path, wanted: bool) -> None:
     """On btrfs, files that are made in a folder are written in place if the folder is marked so (chattr +C)."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        flags = struct.unpack("I", fcntl.ioctl(fd, _GETFLAGS, bytes(4)))[0]
-        flags = flags & ~_NOCOW if wanted else flags | _NOCOW
-        fcntl.ioctl(fd, _SETFLAGS, struct.pack("I", flags))
+        nocow.mark(fd, not wanted)
     except OSError:
         text = f"unable to control COW flag on '{path}', not btrfs"
         raise Unsupported(text, place="pool/features/cow", hint="leave <cow> out") from None
@@ -72,11 +69,16 @@ def _set_copy_on_write(path: Path, wanted: bool) -> None:
         os.close(fd)
 
 
-def tidy(pool: Pool) -> None:
-    """Remove what a process that was killed has left."""
-    for leftover in path_of(pool).glob(UNFINISHED + "*"):
-        with contextlib.suppress(OSError):
-            leftover.unlink()
+def make_folder(path: Path, volume: Volume) -> None:
+    """Make a volume that is a folder."""
+    wanted = volume.target.permissions
+    with on_host(f"make {path}"):
+        try:
+            path.mkdir(0o755 if wanted is None or wanted.mode is None else wanted.mode)
+        except FileExistsError:
+            raise AlreadyExists(f"storage volume '{path.name}' exists already", hint="choose another name") from None
+        if wanted and (wanted.owner, wanted.group) != (-1, -1):
+            os.chown(path, wanted.owner, wanted.group)
 
 
 def delete(pool: Pool) -> None:
@@ -106,11 +108,16 @@ def scan(pool: Pool) -> dict[str, Volume]:
     volumes = {}
     with on_host(f"look into {path_of(pool)}"), os.scandir(path_of(pool)) as entries:
         for entry in entries:
-            if not entry.name.startswith("."):
+            if _presentable(entry.name):
                 with contextlib.suppress(OSError):
                     if volume := _volume(Path(entry.path)):
                         volumes[entry.name] = volume
     return dict(sorted(volumes.items()))
+
+
+def _presentable(name: str) -> bool:
+    """Whether a name can be told: not one that is hidden by us, that is no text, or that would spoil a terminal."""
+    return name.isprintable() and not name.startswith(UNFINISHED)
 
 
 def look(pool: Pool, name: str) -> Volume | None:
@@ -124,11 +131,11 @@ def look(pool: Pool, name: str) -> Volume | None:
 def _volume(path: Path) -> Volume | None:
     found = path.stat()
     if stat.S_ISDIR(found.st_mode):
-        return _described(path, found, VolumeType.DIR, ImageHeader("dir", 0), 0)
+        return _described(path, found, VolumeType.DIR, ImageHeader(format="dir", size=0), 0)
     if stat.S_ISBLK(found.st_mode):
         with path.open("rb", buffering=0) as disk:
             size = disk.seek(0, os.SEEK_END)
-        return _described(path, found, VolumeType.BLOCK, ImageHeader("raw", size), size)
+        return _described(path, found, VolumeType.BLOCK, ImageHeader(format="raw", size=size), size)
     if not stat.S_ISREG(found.st_mode):
         return None
     return _described(path, found, VolumeType.FILE, read_header(path), found.st_size)
@@ -137,11 +144,14 @@ def _volume(path: Path) -> Volume | None:
 def _described(path: Path, found: os.stat_result, kind: VolumeType, header: ImageHeader, physical: int) -> Volume:
     used = found.st_blocks * _BLOCK if kind is VolumeType.FILE else physical
     target = VolumeTarget(
-        path=str(path), format=VolumeFormat(type=header.format), permissions=_permissions(found), compat=_compat(header)
+        path=str(path),
+        format=VolumeFormat(type=header.format),
+        permissions=_permissions(found),
+        compat=_compat(header),
+        cluster_size=header.cluster_size,
+        features=_features(header),
+        encryption=Encryption(format=EncryptionFormat.LUKS) if header.encryption == "luks" else None,
     )
-    backing = None
-    if header.backing:
-        backing = BackingStore(path=str(path.parent / header.backing))
     return Volume(
         type=kind,
         name=path.name,
@@ -150,8 +160,21 @@ def _described(path: Path, found: os.stat_result, kind: VolumeType, header: Imag
         allocation=used,
         physical=physical,
         target=target,
-        backing=backing,
+        backing=_backing(path, header) if header.backing else None,
     )
+
+
+def _backing(path: Path, header: ImageHeader) -> BackingStore:
+    name = header.backing or ""
+    remote = ":" in name.split("/", 1)[0]  # an address, as QEMU has it
+    kind = VolumeFormat(type=header.backing_format) if header.backing_format else None
+    return BackingStore(path=name if remote else str(path.parent / name), format=kind)
+
+
+def _features(header: ImageHeader) -> VolumeFeatures | None:
+    if not (header.lazy_refcounts or header.extended_l2):
+        return None
+    return VolumeFeatures(lazy_refcounts=header.lazy_refcounts, extended_l2=header.extended_l2)
 
 
 def _compat(header: ImageHeader) -> str | None:

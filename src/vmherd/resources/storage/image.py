@@ -1,4 +1,4 @@
-"""Making, copying, resizing and wiping images.  qemu-img does what depends on the format.
+"""Making, copying, resizing, wiping and removing images.  qemu-img does what depends on the format.
 
 An image is made under a hidden name and gets its own when it is complete; no process that is killed leaves half a one.
 """
@@ -6,153 +6,262 @@ An image is made under a hidden name and gets its own when it is complete; no pr
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
-import secrets
-import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import re
+import stat
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from vmherd.conf.storage import Volume
-from vmherd.conf.storage.volume import VolumeFormat, VolumeTarget
-from vmherd.errors import AlreadyExists, Busy, HostError, InvalidArgument
-from vmherd.resources.storage.folder import UNFINISHED
+from vmherd.driver.storage import WipeAlgorithm
+from vmherd.errors import InvalidArgument, OperationFailed, OperationUnsupported, Unsupported
+from vmherd.resources.storage import chain, nocow, wiping
+from vmherd.resources.storage.opening import Use, opened, require_unused
 from vmherd.resources.storage.qemuimg import Image, commands
+from vmherd.resources.storage.unfinished import unfinished
+from vmherd.resources.storage.works import Work
 from vmherd.util import command
 from vmherd.util.files import on_host
+from vmherd.util.imageheader import header_of
+from vmherd.util.sparse import clone, length_of, reserve
+from vmherd.util.sparse import copy as copy_content
 
 #: Seconds that a copy may take; a large disk over a slow network takes hours.
 _COPY = 24 * 3600.0
 _PACKAGE = "qemu-utils"
+#: The formats that qemu-img can resize.
+_GROWING = ("raw", "luks", "qcow2", "qed")
+#: What qemu-img says of how far it is.
+_PROGRESS = re.compile(rb"\((\d+\.\d+)/100%\)")
 
-#: Where QEMU locks an image byte by byte: permissions it uses, and those it does not share (block/file-posix.c).
-_LOCKS_FROM, _LOCKS = 100, 200
-_F_OFD_GETLK = 36
+
+def path_of(volume: Volume) -> Path:
+    """Where a volume is that was found or has its place."""
+    assert volume.target.path
+    return Path(volume.target.path)
 
 
-async def create(path: Path, volume: Volume, passphrase: Path | None = None) -> None:
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """What is copied: ``volume`` as it was found, ``within`` the folder that it must not lead out of.
+
+    ``passphrase`` is a file with that of an encrypted one; ``opener`` opens what it is based on.
+    """
+
+    volume: Volume
+    within: Path | None = None
+    passphrase: Path | None = None
+    opener: chain.Open
+
+    @property
+    def path(self) -> Path:
+        return path_of(self.volume)
+
+    @property
+    def format(self) -> str:
+        return Image(volume=self.volume, path="").format
+
+    @property
+    def plain(self) -> bool:
+        """Whether its bytes are those of the disk."""
+        return self.format == "raw"
+
+
+async def create(
+    path: Path, volume: Volume, work: Work, *, passphrase: Path | None = None, metadata: bool = False
+) -> None:
     """Make an empty image; ``passphrase`` is a file with that of an encrypted one.  Raises AlreadyExists, HostError."""
-    async with _unfinished(path, volume) as new:
+    async with unfinished(path, volume, work) as new:
         made = Image(volume=volume, path=str(new), secret=str(passphrase or ""))
-        if made.format == "raw":
-            await asyncio.to_thread(_make_raw, new, volume)
+        if made.format == "raw" and not metadata:
+            await work.run(_make_raw, new, volume, work)
         else:
-            await _run(commands(made))
+            await _run(commands(made, metadata=metadata), work)
 
 
-async def copy(source: Path, source_format: str, path: Path, volume: Volume, passphrase: Path | None = None) -> None:
-    """Make an image with the content of another; it is enlarged where the volume is larger."""
-    original = Volume(name=source.name, target=VolumeTarget(format=VolumeFormat(type=source_format)))
-    async with _unfinished(path, volume) as new:
-        made = Image(volume=volume, path=str(new), secret=str(passphrase or ""))
-        await _run(commands(made, Image(volume=original, path=str(source))))
-        if made.encryption is None:
-            await _enlarge(new, made.format, volume.capacity or 0)
-
-
-async def _run(steps: list[list[str]]) -> None:
-    for program, what, *words in steps:
-        await command.run([program, what, "-q", *words], patience=_COPY, package=_PACKAGE)
-
-
-async def _enlarge(path: Path, format_: str, capacity: int) -> None:
-    if capacity:
-        argv = ["qemu-img", "resize", "-q", "-f", format_, str(path), str(capacity)]
-        try:
-            await command.run(argv, package=_PACKAGE)
-        except HostError as problem:
-            if "shrink" not in str(problem).lower():  # a smaller capacity than the content: it keeps its own
-                raise
-
-
-async def resize(path: Path, format_: str, capacity: int, *, shrink: bool, allocate: bool) -> None:
-    """Give an image another capacity.  Raises InvalidArgument for a format that cannot change."""
-    require_unused(path)
-    if format_ == "raw":
-        await asyncio.to_thread(_resize_raw, path, capacity, allocate)
-        return
-    if allocate:
-        raise InvalidArgument(f"preallocation is not possible when resizing {format_}")
-    argv = ["qemu-img", "resize", "-q", "-f", format_, *(["--shrink"] if shrink else []), str(path), str(capacity)]
-    await command.run(argv, package=_PACKAGE)
-
-
-def _resize_raw(path: Path, capacity: int, allocate: bool) -> None:
-    with on_host(f"resize {path}"), path.open("r+b") as file:
-        before = os.fstat(file.fileno()).st_size
-        os.ftruncate(file.fileno(), capacity)
-        if allocate and capacity > before:
-            os.posix_fallocate(file.fileno(), before, capacity - before)
-
-
-def wipe(path: Path) -> None:
-    """Make an image nothing but zeros, of the size it has.  Blocks as long as the disk needs."""
-    require_unused(path)
-    with on_host(f"wipe {path}"), path.open("r+b", buffering=0) as file:
-        size, zeros = file.seek(0, os.SEEK_END), bytes(1 << 20)
-        file.seek(0)
-        for at in range(0, size, len(zeros)):
-            file.write(zeros[: min(len(zeros), size - at)])
-        os.fsync(file.fileno())
-
-
-def delete(path: Path) -> None:
-    """Remove an image, or an empty folder."""
-    require_unused(path)
-    with on_host(f"remove {path}"):
-        if path.is_dir() and not path.is_symlink():
-            path.rmdir()
-        else:
-            path.unlink()
-
-
-def require_unused(path: Path) -> None:
-    """Raise Busy while a QEMU has the image open."""
-    if not path.is_file():
-        return
-    with on_host(f"look at {path}"), path.open("rb") as file:
-        # struct flock: type, whence, start, length, pid; the kernel answers with a lock that stands in the way.
-        asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _LOCKS_FROM, _LOCKS, 0)
-        found = fcntl.fcntl(file, _F_OFD_GETLK, asked)
-    if struct.unpack("hhqqi4x", found)[0] != fcntl.F_UNLCK:
-        raise Busy(f"{path} is in use", hint="stop the guest that has it open, then try again")
-
-
-@asynccontextmanager
-async def _unfinished(path: Path, volume: Volume) -> AsyncIterator[Path]:
-    """A hidden name beside ``path``, which it becomes if all goes well."""
-    await asyncio.to_thread(_require_free, path)
-    new = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")
-    try:
-        yield new
-        await asyncio.to_thread(_finish, new, path, volume)
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def _require_free(path: Path) -> None:
-    if os.path.lexists(path):
-        raise AlreadyExists(f"storage volume '{path.name}' exists already", hint="choose another name")
-
-
-def _finish(new: Path, path: Path, volume: Volume) -> None:
-    wanted = volume.target.permissions
-    with on_host(f"make {path}"):
-        new.chmod(0o600 if wanted is None or wanted.mode is None else wanted.mode)
-        if wanted and (wanted.owner, wanted.group) != (-1, -1):
-            os.chown(new, wanted.owner, wanted.group)
-        with new.open("rb") as file:
-            os.fsync(file.fileno())
-        try:
-            os.link(new, path)  # unlike a rename, it does not replace what somebody made meanwhile
-        except FileExistsError:
-            raise AlreadyExists(f"storage volume '{path.name}' exists already", hint="choose another name") from None
-
-
-def _make_raw(path: Path, volume: Volume) -> None:
+def _make_raw(path: Path, volume: Volume, work: Work) -> None:
     capacity, allocation = volume.capacity or 0, min(volume.allocation or 0, volume.capacity or 0)
+    work.total = allocation
     with on_host(f"make an image of {capacity} bytes"), path.open("xb") as file:
+        if volume.target.no_cow:
+            _mark_nocow(file.fileno())
         os.ftruncate(file.fileno(), capacity)
-        if allocation:
-            os.posix_fallocate(file.fileno(), 0, allocation)
+        reserve(file.fileno(), 0, allocation, tick=work.tick)
+
+
+def _mark_nocow(fd: int) -> None:
+    with suppress(OSError):  # as libvirt: it is a matter of speed alone
+        nocow.mark(fd, True)
+
+
+async def copy(
+    source: Source,
+    path: Path,
+    volume: Volume,
+    work: Work,
+    *,
+    passphrase: Path | None = None,
+    metadata: bool = False,
+    reflink: bool = False,
+) -> None:
+    """Make an image with the content of another, and of at least its capacity; ``reflink``: they must share blocks.
+
+    Raises AlreadyExists, Busy while somebody may write to the source, OperationUnsupported, HostError.
+    """
+    volume.capacity = max(volume.capacity or 0, source.volume.capacity or 0)
+    async with unfinished(path, volume, work) as new:
+        made = Image(volume=volume, path=str(new), secret=str(passphrase or ""))
+        if made.format == "raw" and source.plain and not metadata:
+            await work.run(_copy_raw, source, new, volume, work, reflink=reflink)
+            return
+        if not metadata and await work.run(_shared, source, new, made):
+            await _enlarge(new, made.format, volume.capacity, source.volume.capacity or 0)
+            return
+        if reflink:
+            raise OperationUnsupported(_CANNOT_SHARE, hint="clone without reflink")
+        await _convert(source, made, work, metadata=metadata)
+
+
+_CANNOT_SHARE = "these two images cannot share blocks: their formats differ, or the file system does not offer it"
+
+
+def _copy_raw(source: Source, new: Path, volume: Volume, work: Work, *, reflink: bool) -> None:
+    with (
+        opened(source.path, Use.COPY, within=source.within) as old,
+        on_host(f"copy {source.path}"),
+        new.open("xb", buffering=0) as file,
+    ):
+        size, capacity, fd = length_of(old), volume.capacity or 0, file.fileno()
+        work.total = size
+        if volume.target.no_cow:
+            _mark_nocow(fd)
+        if not (stat.S_ISREG(os.fstat(old).st_mode) and clone(old, fd)):
+            if reflink:
+                raise OperationUnsupported(_CANNOT_SHARE, hint="clone without reflink")
+            os.ftruncate(fd, max(size, capacity))
+            if (volume.allocation or 0) >= size > 0:
+                reserve(fd, 0, size, tick=lambda done: work.tick(0))
+            copy_content(old, fd, 0, size, at=0, tick=work.tick)
+        os.ftruncate(fd, max(size, capacity))
+        if (volume.allocation or 0) > size:
+            reserve(fd, size, min(volume.allocation or 0, capacity) - size, tick=lambda done: work.tick(size))
+
+
+def _shared(source: Source, new: Path, made: Image) -> bool:
+    """Let the new image be the same as the old one, block by block, where nobody asked for another one."""
+    if made.encryption or source.format != made.format:
+        return False
+    with (
+        opened(source.path, Use.COPY, within=source.within) as old,
+        on_host(f"copy {source.path}"),
+        new.open("xb", buffering=0) as file,
+    ):
+        header = header_of(old)
+        alike = not (header.backing or header.snapshots or header.others or header.encryption)
+        if alike and made.matches(header) and clone(old, file.fileno()):
+            return True
+    new.unlink()
+    return False
+
+
+async def _convert(source: Source, made: Image, work: Work, *, metadata: bool) -> None:
+    if (made.volume.capacity or 0) > (source.volume.capacity or 0) and made.format not in _GROWING:
+        text = f"a copy in format {made.format} cannot be larger than what it is made of"
+        raise Unsupported(text, place="volume/capacity", hint=f"of these formats it can: {', '.join(_GROWING)}")
+    original = Image(volume=source.volume, path=str(source.path), secret=str(source.passphrase or ""))
+    plain = "raw" if source.format == "luks" else source.format
+
+    def look() -> str:
+        found = chain.layers(source.path, plain, source.opener)
+        return chain.as_json(found, original.key if original.encryption else "")
+
+    original = msgspec.structs.replace(original, opened=await work.run(look))
+    await _run(commands(made, original, metadata=metadata), work)
+    if made.encryption is None:
+        await _enlarge(Path(made.path), made.format, made.volume.capacity or 0, source.volume.capacity or 0)
+
+
+async def _enlarge(path: Path, format_: str, capacity: int, before: int) -> None:
+    if capacity > before:
+        await command.run(["qemu-img", "resize", "-q", "-f", format_, path, str(capacity)], package=_PACKAGE)
+
+
+async def _run(steps: list[list[str]], work: Work) -> None:
+    def heard(text: bytes) -> None:
+        if found := _PROGRESS.findall(text):
+            work.total = 10000
+            work.tick(round(float(found[-1]) * 100))
+
+    for program, what, *words in steps:
+        quiet = ["-p", "-C"] if what == "convert" and "-n" not in words else ["-q"]
+        await command.run([program, what, *quiet, *words], patience=_COPY, package=_PACKAGE, heard=heard)
+
+
+async def resize(
+    path: Path,
+    volume: Volume,
+    capacity: int,
+    work: Work,
+    *,
+    shrink: bool,
+    allocate: bool,
+    within: Path | None = None,
+    passphrase: Path | None = None,
+) -> None:
+    """Give an image another capacity.  Raises InvalidArgument for a format that cannot change."""
+    image = Image(volume=volume, path=str(path), secret=str(passphrase or ""))
+    if image.format == "raw":
+        await work.run(_resize_raw, path, capacity, work, allocate=allocate, within=within)
+        return
+    if allocate and image.format != "qcow2":
+        raise InvalidArgument(f"preallocation is not possible when resizing {image.format}")
+    with on_host(f"look at {path}"), opened(path, Use.CHANGE, within=within):
+        pass  # nobody has it, and it is where it seems to be
+    words = ["--shrink"] if shrink else []
+    words += ["--preallocation=falloc"] if allocate and capacity > (volume.capacity or 0) else []
+    which = [*image.objects(), "--image-opts", image.options()] if image.encryption else ["-f", image.format, str(path)]
+    await command.run(["qemu-img", "resize", "-q", *words, *which, str(capacity)], package=_PACKAGE)
+
+
+def _resize_raw(path: Path, capacity: int, work: Work, *, allocate: bool, within: Path | None) -> None:
+    with opened(path, Use.CHANGE, within=within) as fd, on_host(f"resize {path}"):
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OperationFailed(f"{path} is a disk, which has the size that it has")
+        before = os.fstat(fd).st_size
+        try:
+            os.ftruncate(fd, capacity)
+            if allocate and capacity > before:
+                work.total = capacity - before
+                reserve(fd, before, capacity - before, tick=work.tick)
+        except BaseException:
+            os.ftruncate(fd, max(before, capacity) if capacity < before else before)
+            raise
+
+
+async def wipe(path: Path, algorithm: WipeAlgorithm, work: Work, *, within: Path | None = None) -> None:
+    """Overwrite an image with what ``algorithm`` says; its size stays."""
+
+    def act() -> None:
+        with opened(path, Use.CHANGE, within=within) as fd, on_host(f"wipe {path}"):
+            wiping.wipe(fd, algorithm, work)
+
+    await work.run(act)
+
+
+async def delete(path: Path, *, within: Path | None = None) -> None:
+    """Remove an image, or an empty folder; of a symbolic link just itself."""
+    await asyncio.to_thread(_delete, path, within)
+
+
+def _delete(path: Path, within: Path | None) -> None:
+    with on_host(f"remove {path}"):
+        mode = os.lstat(path).st_mode
+        if stat.S_ISDIR(mode):
+            path.rmdir()
+        elif stat.S_ISREG(mode) and os.access(path, os.W_OK):
+            with opened(path, Use.CHANGE, within=within):
+                path.unlink()
+        else:
+            require_unused(path)
+            path.unlink()

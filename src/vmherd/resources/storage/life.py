@@ -97,7 +97,6 @@ class PoolLife(Stock):
         try:
             if ours:
                 await backend.start(pool)
-            await backend.tidy(pool)
             return await self._look(pool)
         except BaseException:
             if ours:

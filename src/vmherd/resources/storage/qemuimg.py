@@ -12,16 +12,21 @@ import msgspec
 from vmherd.conf.domain.storage import Encryption, EncryptionFormat
 from vmherd.conf.storage import Volume
 from vmherd.errors import InvalidArgument, Unsupported
+from vmherd.util.imageheader import ImageHeader
 
 _KIB = 1024
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
-    """A volume where it is or shall be; ``secret`` is a file with the passphrase of an encrypted one."""
+    """A volume where it is or shall be; ``secret`` is a file with the passphrase of an encrypted one.
+
+    ``opened`` says how QEMU opens it with all that it is based on, where it shall not find that out by itself.
+    """
 
     volume: Volume
     path: str
     secret: str = ""
+    opened: str = ""
 
     @property
     def format(self) -> str:
@@ -38,6 +43,21 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> str:
         """The name of the object with the passphrase."""
         return f"{self.volume.name}_encrypt0"
+
+    def matches(self, header: ImageHeader) -> bool:
+        """Whether an image with this header is what is asked for here."""
+        target = self.volume.target
+        features = target.features
+        wanted = {"0.10": 2, "1.1": 3}.get(target.compat or "", header.version)
+        return (
+            self.format == header.format
+            and not self.volume.backing
+            and not target.no_cow
+            and wanted == header.version
+            and target.cluster_size in (None, header.cluster_size)
+            and bool(features and features.lazy_refcounts) == header.lazy_refcounts
+            and bool(features and features.extended_l2) == header.extended_l2
+        )
 
     def objects(self) -> list[str]:
         return ["--object", f"secret,id={self.key},file={_quoted(self.secret)}"] if self.encryption else []
@@ -73,14 +93,15 @@ def _create(image: Image, metadata: bool) -> list[str]:
 
 
 def _convert(image: Image, source: Image, metadata: bool) -> list[str]:
-    argv = ["qemu-img", "convert", "-f", source.format, "-O", image.format, *_backing(image)]
-    return [*argv, *_options(image, metadata), source.path, image.path]
+    kind = [] if source.opened else ["-f", source.format]
+    argv = ["qemu-img", "convert", *kind, "-O", image.format, *_backing(image)]
+    return [*argv, *_options(image, metadata), source.opened or source.path, image.path]
 
 
 def _convert_opened(image: Image, source: Image) -> list[str]:
     """Into an image that is there already."""
-    argv = ["qemu-img", "convert", "--image-opts", "-n", "--target-image-opts"]
-    return [*argv, *image.objects(), *source.objects(), source.options(), image.options()]
+    argv = ["qemu-img", "convert", *([] if source.opened else ["--image-opts"]), "-n", "--target-image-opts"]
+    return [*argv, *image.objects(), *source.objects(), source.opened or source.options(), image.options()]
 
 
 def _backing(image: Image) -> list[str]:

@@ -12,6 +12,7 @@ from vmherd.driver.uri import ConnectURI
 from vmherd.errors import InvalidState, PoolNotFound
 from vmherd.events import PoolEvent, PoolLifecycle, PoolRefreshEvent, ResourceEvent, Subscription
 from vmherd.resources.storage.backends import Backend, Surroundings, backend_of
+from vmherd.resources.storage.works import Works
 from vmherd.state.hub import EventHub
 from vmherd.state.jobs import Jobs
 from vmherd.state.objects import Definition, ObjectTable
@@ -48,9 +49,10 @@ class Stock(StorageDriver):
         self._store = Store(places.state / "state.db")
         self._table = ObjectTable(self._store, "pool", PoolRecord, PoolNotFound)
         self._hub: EventHub[ResourceEvent] = EventHub(self._store, places.run / "listeners")
-        self._around = Surroundings(uri, places.run)
+        self._around = Surroundings(uri, places.run, Works(places.run / "works"))
         self._jobs = Jobs(places.run / "pools")
         self._content: dict[str, Content] = {}
+        self._seen = self._store.foreign_changes(), self._store.last_seq()
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def close(self) -> None:
@@ -74,14 +76,27 @@ class Stock(StorageDriver):
 
     async def _known(self, entry: Entry) -> Content:
         """What is in an active pool; it is looked at once after the daemon has started."""
+        self._hear_others()
         async with self._lock(entry.uuid):
             content = self._content.get(entry.uuid)
             if content is None:
                 content = self._content[entry.uuid] = await self._look(parse_pool(entry.document))
             return content
 
+    def _hear_others(self) -> None:
+        """Forget what is known of pools where another process has changed something."""
+        version, seq = self._seen
+        now = self._store.foreign_changes()
+        if now != version:
+            for event in self._store.events_after(seq):
+                seq = event.seq
+                self._content.pop(event.uuid, None)
+            self._seen = now, seq
+
     async def _look(self, pool: Pool) -> Content:
-        return Content(pool, await self._backend(pool.type).refresh(pool))
+        backend = self._backend(pool.type)
+        await backend.tidy(pool)
+        return Content(pool, await backend.refresh(pool))
 
 
 def lifecycle(entry: Entry, what: PoolLifecycle) -> PoolEvent:

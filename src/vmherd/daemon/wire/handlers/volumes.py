@@ -8,14 +8,15 @@ from vmherd.daemon.wire.client import Call
 from vmherd.daemon.wire.dispatch import remote
 from vmherd.daemon.wire.flags import only
 from vmherd.daemon.wire.handlers.pools import PoolRef, storage
-from vmherd.driver.storage import StorageDriver, VolumeInfo
+from vmherd.daemon.wire.streams import open_content
+from vmherd.driver.storage import StorageDriver, VolumeInfo, WipeAlgorithm
 from vmherd.errors import InvalidArgument
 
 _PREALLOC_METADATA, _REFLINK, _VALIDATE = 1, 2, 4  # virStorageVolCreateFlags
 _ALLOCATE, _DELTA, _SHRINK = 1, 2, 4  # virStorageVolResizeFlags
 _PHYSICAL = 1  # VIR_STORAGE_VOL_GET_PHYSICAL
 _ZEROED, _WITH_SNAPSHOTS = 1, 2  # virStorageVolDeleteFlags
-_ZEROS = 0  # VIR_STORAGE_VOL_WIPE_ALG_ZERO
+_SPARSE = 1  # VIR_STORAGE_VOL_{UP,DOWN}LOAD_SPARSE_STREAM
 
 
 class VolumeRef(NamedTuple):
@@ -84,7 +85,8 @@ async def storage_pool_lookup_by_volume(call: Call, volume: VolumeRef) -> PoolRe
 @remote
 async def storage_vol_create_xml(call: Call, pool: PoolRef, xml: str, flags: int) -> VolumeRef:
     only(flags, _PREALLOC_METADATA | _VALIDATE)
-    return _reference(await (await storage(call)).volume_create(pool.uuid, xml))
+    made = await (await storage(call)).volume_create(pool.uuid, xml, metadata=bool(flags & _PREALLOC_METADATA))
+    return _reference(made)
 
 
 @remote
@@ -93,16 +95,16 @@ async def storage_vol_create_xml_from(
 ) -> VolumeRef:
     only(flags, _PREALLOC_METADATA | _REFLINK | _VALIDATE)
     driver, source, name = await _place(call, original)
-    return _reference(await driver.volume_create(pool.uuid, xml, source=(source, name)))
+    metadata, reflink = bool(flags & _PREALLOC_METADATA), bool(flags & _REFLINK)
+    made = await driver.volume_create(pool.uuid, xml, source=(source, name), metadata=metadata, reflink=reflink)
+    return _reference(made)
 
 
 @remote
 async def storage_vol_delete(call: Call, volume: VolumeRef, flags: int) -> None:
     only(flags, _ZEROED | _WITH_SNAPSHOTS)
     driver, pool, name = await _place(call, volume)
-    if flags & _ZEROED:
-        await driver.volume_wipe(pool, name)
-    await driver.volume_delete(pool, name)
+    await driver.volume_delete(pool, name, zeroed=bool(flags & _ZEROED), snapshots=bool(flags & _WITH_SNAPSHOTS))
 
 
 @remote
@@ -115,10 +117,10 @@ async def storage_vol_wipe(call: Call, volume: VolumeRef, flags: int) -> None:
 @remote
 async def storage_vol_wipe_pattern(call: Call, volume: VolumeRef, algorithm: int, flags: int) -> None:
     only(flags, 0)
-    if algorithm != _ZEROS:
-        raise InvalidArgument(f"wiping by algorithm {algorithm} is not offered", hint="'zero' is")
+    if algorithm >= len(WipeAlgorithm):
+        raise InvalidArgument(f"wiping algorithm {algorithm} not supported", hint=f"0 to {max(WipeAlgorithm)} are")
     driver, pool, name = await _place(call, volume)
-    await driver.volume_wipe(pool, name)
+    await driver.volume_wipe(pool, name, algorithm=WipeAlgorithm(algorithm))
 
 
 @remote
@@ -152,5 +154,23 @@ async def storage_vol_resize(call: Call, volume: VolumeRef, capacity: int, flags
     driver, pool, name = await _place(call, volume)
     if flags & _DELTA:
         before = (await driver.volume_find(pool, name)).capacity
-        capacity = before - capacity if flags & _SHRINK else before + capacity
+        capacity = before - min(capacity, before) if flags & _SHRINK else before + capacity
     await driver.volume_resize(pool, name, capacity, shrink=bool(flags & _SHRINK), allocate=bool(flags & _ALLOCATE))
+
+
+@remote
+async def storage_vol_upload(call: Call, volume: VolumeRef, offset: int, length: int, flags: int) -> None:
+    only(flags, _SPARSE)
+    driver, pool, name = await _place(call, volume)
+    sparse = bool(flags & _SPARSE)
+    content = await driver.volume_upload(pool, name, offset=offset, length=length, sparse=sparse)
+    open_content(call, content, reads=False)
+
+
+@remote
+async def storage_vol_download(call: Call, volume: VolumeRef, offset: int, length: int, flags: int) -> None:
+    only(flags, _SPARSE)
+    driver, pool, name = await _place(call, volume)
+    sparse = bool(flags & _SPARSE)
+    content = await driver.volume_download(pool, name, offset=offset, length=length, sparse=sparse)
+    open_content(call, content, writes=False)

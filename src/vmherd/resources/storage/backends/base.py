@@ -12,15 +12,26 @@ from typing import NoReturn
 import msgspec
 
 from vmherd.conf.storage import Pool, PoolType, Volume
+from vmherd.driver.storage import WipeAlgorithm
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import NotSupported, VmherdError
+from vmherd.resources.storage import image
+from vmherd.resources.storage.content import Target
+from vmherd.resources.storage.image import Source
+from vmherd.resources.storage.opening import Use, open_volume
+from vmherd.resources.storage.unfinished import target
+from vmherd.resources.storage.works import Work, Works
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What a backend may use: ``uri`` for the secrets beside it, ``run`` for files that nobody else may read."""
+    """What a backend may use: ``uri`` for the secrets beside it, ``run`` for files that nobody else may read.
+
+    ``works`` says who works on which volume.
+    """
 
     uri: ConnectURI
     run: Path
+    works: Works
 
 
 class Lacks(NotSupported):
@@ -63,7 +74,7 @@ class Backend:
         """Make the content available; it was not ``ready``."""
 
     async def tidy(self, pool: Pool) -> None:
-        """Remove what killed processes have left of volumes they made; nobody is at work when a pool starts."""
+        """Remove what killed processes have left of volumes they made; others may be at work on theirs."""
 
     async def stop(self, pool: Pool) -> None:
         """Take back what ``start`` did.  Raises HostError while something is in use."""
@@ -93,27 +104,57 @@ class Backend:
         """A volume as it is now, None if it is gone; most know it from when they were refreshed."""
         return volume
 
-    async def create(self, pool: Pool, volume: Volume, *, metadata: bool = False) -> None:
+    async def create(self, pool: Pool, volume: Volume, work: Work, *, metadata: bool = False) -> None:
         """Make an empty volume that has its ``place``; ``metadata`` prepares all of its tables at once.
 
-        It is there as a whole or not at all.  Raises AlreadyExists.
+        It is there as a whole or not at all.  What takes long is run in ``work``.  Raises AlreadyExists.
         """
         self._lacks("storage pool does not support volume creation")
 
-    async def clone(self, pool: Pool, volume: Volume, source: Volume, *, metadata: bool = False) -> None:
-        """``create`` with the content of ``source``, which is of any pool whose volumes are ``local``."""
+    async def clone(
+        self, pool: Pool, volume: Volume, source: Source, work: Work, *, metadata: bool = False, reflink: bool = False
+    ) -> None:
+        """``create`` with the content of ``source``, which is of any pool whose volumes are ``local``.
+
+        ``reflink``: they must share their blocks.
+        """
         self._lacks("storage pool does not support volume creation from an existing volume")
 
     async def remove(self, pool: Pool, volume: Volume, *, snapshots: bool = False) -> None:
         """Remove a volume, with its ``snapshots`` where that is asked for.  Raises Busy while a guest has it open."""
         self._lacks("storage pool does not support vol deletion")
 
-    async def wipe(self, pool: Pool, volume: Volume) -> None:
-        """Overwrite the content with zeros.  Raises Busy while a guest has it open."""
-        self._lacks("storage pool doesn't support volume wiping")
+    async def wipe(self, pool: Pool, volume: Volume, algorithm: WipeAlgorithm, work: Work) -> None:
+        """Overwrite the content.  Raises Busy while a guest has it open."""
+        if not self.local:
+            self._lacks("storage pool doesn't support volume wiping")
+        await image.wipe(image.path_of(volume), algorithm, work, within=self.within(pool))
+
+    def within(self, pool: Pool) -> Path | None:
+        """The folder that no symbolic link of a volume may lead out of; None where paths can be trusted."""
+        return None
+
+    def reading(self, pool: Pool, volume: Volume) -> int:
+        """A descriptor of the content.  Blocks."""
+        if not self.local:
+            self._lacks("storage pool doesn't support volume download")
+        return open_volume(image.path_of(volume), Use.LOOK, within=self.within(pool))
+
+    def writing(self, pool: Pool, volume: Volume, work: Work, start: int, length: int) -> Target:
+        """Where to write ``length`` bytes of content (0: nobody knows) from ``start`` on.  Blocks."""
+        if not self.local:
+            self._lacks("storage pool doesn't support volume upload")
+        return target(image.path_of(volume), work, start, length, within=self.within(pool))
 
     async def resize(
-        self, pool: Pool, volume: Volume, capacity: int, *, shrink: bool = False, allocate: bool = False
+        self,
+        pool: Pool,
+        volume: Volume,
+        capacity: int,
+        work: Work,
+        *,
+        shrink: bool = False,
+        allocate: bool = False,
     ) -> None:
         """Give a volume another capacity.  Raises Busy while a guest has it open."""
         self._lacks("storage pool does not support changing of volume capacity")

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
+
 from vmherd.conf.storage import Pool, Volume
 from vmherd.errors import HostError, InvalidState
 from vmherd.resources.storage import folder, image, passphrase
 from vmherd.resources.storage.backends.base import Backend
+from vmherd.resources.storage.image import Source
+from vmherd.resources.storage.unfinished import tidy
+from vmherd.resources.storage.works import Work
 
 
 class FolderBackend(Backend):
@@ -21,13 +26,16 @@ class FolderBackend(Backend):
         await asyncio.to_thread(folder.delete, pool)
 
     async def tidy(self, pool: Pool) -> None:
-        await asyncio.to_thread(folder.tidy, pool)
+        await tidy(folder.path_of(pool), self.around.works)
 
     async def refresh(self, pool: Pool) -> dict[str, Volume]:
         return await asyncio.to_thread(_refresh, pool)
 
     async def measure(self, pool: Pool) -> None:
         await asyncio.to_thread(folder.measure, pool)
+
+    def within(self, pool: Pool) -> Path:
+        return folder.path_of(pool)
 
     def place(self, pool: Pool, volume: Volume) -> None:
         assert volume.name  # parse_volume refuses one without
@@ -37,26 +45,51 @@ class FolderBackend(Backend):
         assert volume.name
         return await asyncio.to_thread(folder.look, pool, volume.name)
 
-    async def create(self, pool: Pool, volume: Volume, *, metadata: bool = False) -> None:
-        async with passphrase.of(volume, self.around.uri, self.around.run) as key:
-            await image.create(_path(volume), _for_today(volume), key)
+    async def create(self, pool: Pool, volume: Volume, work: Work, *, metadata: bool = False) -> None:
+        if volume.target.format and volume.target.format.type == "dir":
+            await asyncio.to_thread(folder.make_folder, image.path_of(volume), volume)
+            return
+        async with passphrase.of(volume, self.around.uri) as key:
+            await image.create(image.path_of(volume), _for_today(volume), work, passphrase=key, metadata=metadata)
 
-    async def clone(self, pool: Pool, volume: Volume, source: Volume, *, metadata: bool = False) -> None:
-        kind = source.target.format.type if source.target.format else "raw"
-        async with passphrase.of(volume, self.around.uri, self.around.run) as key:
-            await image.copy(_path(source), kind, _path(volume), _for_today(volume), key)
+    async def clone(
+        self, pool: Pool, volume: Volume, source: Source, work: Work, *, metadata: bool = False, reflink: bool = False
+    ) -> None:
+        async with passphrase.of(volume, self.around.uri) as key, passphrase.of(source.volume, self.around.uri) as old:
+            await image.copy(
+                msgspec.structs.replace(source, passphrase=old),
+                image.path_of(volume),
+                _for_today(volume),
+                work,
+                passphrase=key,
+                metadata=metadata,
+                reflink=reflink,
+            )
 
     async def remove(self, pool: Pool, volume: Volume, *, snapshots: bool = False) -> None:
-        await asyncio.to_thread(image.delete, _path(volume))
-
-    async def wipe(self, pool: Pool, volume: Volume) -> None:
-        await asyncio.to_thread(image.wipe, _path(volume))
+        await image.delete(image.path_of(volume), within=self.within(pool))
 
     async def resize(
-        self, pool: Pool, volume: Volume, capacity: int, *, shrink: bool = False, allocate: bool = False
+        self,
+        pool: Pool,
+        volume: Volume,
+        capacity: int,
+        work: Work,
+        *,
+        shrink: bool = False,
+        allocate: bool = False,
     ) -> None:
-        kind = volume.target.format.type if volume.target.format else "raw"
-        await image.resize(_path(volume), kind, capacity, shrink=shrink, allocate=allocate)
+        async with passphrase.of(volume, self.around.uri) as key:
+            await image.resize(
+                image.path_of(volume),
+                volume,
+                capacity,
+                work,
+                shrink=shrink,
+                allocate=allocate,
+                within=self.within(pool),
+                passphrase=key,
+            )
 
 
 class DirBackend(FolderBackend):
@@ -71,11 +104,6 @@ class DirBackend(FolderBackend):
     async def start(self, pool: Pool) -> None:
         path = folder.path_of(pool)
         raise HostError(f"cannot open directory '{path}'", hint="build the pool first, or correct its <path>")
-
-
-def _path(volume: Volume) -> Path:
-    assert volume.target.path  # `place` gave it one, or it was found there
-    return Path(volume.target.path)
 
 
 def _for_today(volume: Volume) -> Volume:
