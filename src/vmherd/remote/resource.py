@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -25,15 +25,26 @@ R = TypeVar("R", bound=Driver)
 
 #: The driver of each resource, by the name of its API.
 _DRIVERS = {
+    "interface": ("interface", "RemoteInterfaces"),
+    "network": ("network", "RemoteNetworks"),
+    "nodedev": ("nodedev", "RemoteDevices"),
+    "nwfilter": ("nwfilter", "RemoteFilters"),
     "secret": ("secret", "RemoteSecrets"),
     "storage": ("storage", "RemoteStorage"),
 }
 
 
+class Ref(NamedTuple):
+    """How the protocol names a network or a pool."""
+
+    name: str
+    uuid: str
+
+
 class Resource(Driver):
     """Base of the drivers of resources over a connection, which is closed by whoever opened it."""
 
-    #: The word in the procedures of its events.
+    #: The word in the procedures of its lookups and its events, "" where it has none.
     word = ""
 
     def __init__(self, connection: RemoteConnection) -> None:
@@ -42,6 +53,13 @@ class Resource(Driver):
         self._subscriptions: list[Subscription[ResourceEvent]] = []
         self._callbacks: Sequence[int] = ()
         self._turn = asyncio.Lock()
+        self._names: dict[str, str] = {}
+
+    async def _ref(self, uuid: str) -> Ref:
+        """How the protocol names an object.  The UUID tells, but libvirt looks at the name here and there as well."""
+        if uuid not in self._names:
+            self._names[uuid] = (await self._call(f"{self.word}_lookup_by_uuid", uuid)).name
+        return Ref(self._names[uuid], uuid)
 
     async def _call(self, name: str, *arguments: Any) -> Any:
         return await self._connection.call(name, *arguments)
@@ -55,6 +73,8 @@ class Resource(Driver):
 
     async def events(self, *wanted: type[ResourceEvent]) -> Subscription[ResourceEvent]:
         """The events of these classes from now on; all where none is named."""
+        if not self.word:
+            self._unsupported("events")
         subscription = Subscription(self._unsubscribe, wanted)
         self._subscriptions.append(subscription)
         try:

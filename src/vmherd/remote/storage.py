@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from vmherd.driver.content import VolumeContent
 from vmherd.driver.storage import PoolInfo, PoolState, StorageDriver, VolumeInfo, VolumeKind, WipeAlgorithm
 from vmherd.errors import NotFound, PoolNotFound
-from vmherd.remote.connection import RemoteConnection
 from vmherd.remote.content import RemoteContent
+from vmherd.remote.gathered import described
 from vmherd.remote.names import by_uuid_or_name
 from vmherd.remote.resource import Resource
 
@@ -27,42 +27,16 @@ _ZEROED, _WITH_SNAPSHOTS = 1, 2  # virStorageVolDeleteFlags
 _SPARSE = 1  # VIR_STORAGE_VOL_{UP,DOWN}LOAD_SPARSE_STREAM
 
 
-class _PoolRef(NamedTuple):
-    name: str
-    uuid: str
-
-
-class _VolumeRef(NamedTuple):
-    pool: str
-    name: str
-    key: str
-
-
 class RemoteStorage(Resource, StorageDriver):
     """virStoragePool* and virStorageVol* of libvirt."""
 
     word = "storage_pool"
 
-    def __init__(self, connection: RemoteConnection) -> None:
-        super().__init__(connection)
-        self._names: dict[str, str] = {}
-
-    def _pool(self, uuid: str) -> _PoolRef:
-        """How the protocol names a pool.  libvirt goes by the UUID, but compares names to know two pools for one."""
-        return _PoolRef(self._names.get(uuid, ""), uuid)
-
     # Pools
 
     async def pool_list(self) -> list[PoolInfo]:
         refs = (await self._call("connect_list_all_storage_pools", 1, 0))[0]
-        found = await asyncio.gather(*map(self._pool_info, refs), return_exceptions=True)
-        infos = []
-        for info in found:
-            if isinstance(info, PoolInfo):
-                infos.append(info)
-            elif not isinstance(info, PoolNotFound):  # it was undefined meanwhile
-                raise info
-        return sorted(infos, key=lambda info: info.name)
+        return sorted(await described(refs, self._pool_info), key=lambda info: info.name)
 
     async def _pool_info(self, ref: Any) -> PoolInfo:
         from vmherd.conf.storage import parse_pool
@@ -92,7 +66,7 @@ class RemoteStorage(Resource, StorageDriver):
         return await self._pool_info(await by_uuid_or_name(self._call, "storage_pool", key, PoolNotFound))
 
     async def pool_xml(self, uuid: str, *, inactive: bool = False) -> str:
-        return str(await self._call("storage_pool_get_xml_desc", self._pool(uuid), _INACTIVE * inactive))
+        return str(await self._call("storage_pool_get_xml_desc", await self._ref(uuid), _INACTIVE * inactive))
 
     async def pool_define(self, xml: str) -> PoolInfo:
         return await self._pool_info(await self._change("storage_pool_define_xml", xml, 0))
@@ -102,19 +76,19 @@ class RemoteStorage(Resource, StorageDriver):
         return await self._pool_info(await self._change("storage_pool_create_xml", xml, flags))
 
     async def pool_undefine(self, uuid: str) -> None:
-        await self._change("storage_pool_undefine", self._pool(uuid))
+        await self._change("storage_pool_undefine", await self._ref(uuid))
 
     async def pool_build(self, uuid: str, *, overwrite: bool | None = None) -> None:
-        await self._change("storage_pool_build", self._pool(uuid), _AT_BUILD[overwrite])
+        await self._change("storage_pool_build", await self._ref(uuid), _AT_BUILD[overwrite])
 
     async def pool_start(self, uuid: str, *, build: bool = False, overwrite: bool | None = None) -> None:
-        await self._change("storage_pool_create", self._pool(uuid), _BUILD * build | _AT_START[overwrite])
+        await self._change("storage_pool_create", await self._ref(uuid), _BUILD * build | _AT_START[overwrite])
 
     async def pool_stop(self, uuid: str) -> None:
-        await self._change("storage_pool_destroy", self._pool(uuid))
+        await self._change("storage_pool_destroy", await self._ref(uuid))
 
     async def pool_delete(self, uuid: str) -> None:
-        await self._change("storage_pool_delete", self._pool(uuid), 0)
+        await self._change("storage_pool_delete", await self._ref(uuid), 0)
 
     async def pool_sources(self, kind: str, spec: str = "") -> str:
         return str(await self._call("connect_find_storage_pool_sources", kind, spec or None, 0))
@@ -123,23 +97,17 @@ class RemoteStorage(Resource, StorageDriver):
         return str(await self._call("connect_get_storage_pool_capabilities", 0))
 
     async def pool_refresh(self, uuid: str) -> None:
-        await self._change("storage_pool_refresh", self._pool(uuid), 0)
+        await self._change("storage_pool_refresh", await self._ref(uuid), 0)
 
     async def pool_set_autostart(self, uuid: str, enabled: bool) -> None:
-        await self._change("storage_pool_set_autostart", self._pool(uuid), int(enabled))
+        await self._change("storage_pool_set_autostart", await self._ref(uuid), int(enabled))
 
     # Volumes
 
     async def volume_list(self, pool: str) -> list[VolumeInfo]:
-        refs = (await self._call("storage_pool_list_all_volumes", self._pool(pool), 1, 0))[0]
-        found = await asyncio.gather(*(self._volume_info(pool, ref) for ref in refs), return_exceptions=True)
-        infos = []
-        for info in found:
-            if isinstance(info, VolumeInfo):
-                infos.append(info)
-            elif not isinstance(info, NotFound):  # it was deleted meanwhile
-                raise info
-        return sorted(infos, key=lambda info: info.name)
+        refs = (await self._call("storage_pool_list_all_volumes", await self._ref(pool), 1, 0))[0]
+        found = await described(refs, lambda ref: self._volume_info(pool, ref))
+        return sorted(found, key=lambda info: info.name)
 
     async def _volume_info(self, pool: str, ref: Any) -> VolumeInfo:
         from vmherd.conf.storage import Volume
@@ -152,7 +120,7 @@ class RemoteStorage(Resource, StorageDriver):
 
     async def _volume(self, pool: str, name: str) -> Any:
         """How the protocol names a volume; its pool goes by name there."""
-        return await self._call("storage_vol_lookup_by_name", self._pool(pool), name)
+        return await self._call("storage_vol_lookup_by_name", await self._ref(pool), name)
 
     async def volume_by_path(self, path: str) -> VolumeInfo:
         try:
@@ -176,12 +144,10 @@ class RemoteStorage(Resource, StorageDriver):
     ) -> VolumeInfo:
         self.require_writable()
         if source is None:
-            made = await self._call("storage_vol_create_xml", self._pool(pool), xml, _METADATA * metadata)
+            made = await self._call("storage_vol_create_xml", await self._ref(pool), xml, _METADATA * metadata)
         else:
-            if pool not in self._names:
-                await self.pool_find(pool)
             flags, original = _METADATA * metadata | _REFLINK * reflink, await self._volume(*source)
-            made = await self._call("storage_vol_create_xml_from", self._pool(pool), xml, original, flags)
+            made = await self._call("storage_vol_create_xml_from", await self._ref(pool), xml, original, flags)
         return await self._volume_info(pool, made)
 
     async def volume_delete(self, pool: str, name: str, *, zeroed: bool = False, snapshots: bool = False) -> None:

@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Self
 
 from vmherd.api.aio.domain import Domain
+from vmherd.api.aio.filters import Filters
 from vmherd.api.aio.hardware import Hardware
+from vmherd.api.aio.interfaces import Interfaces
+from vmherd.api.aio.networks import Networks
+from vmherd.api.aio.nodedevs import HostDevices
 from vmherd.api.aio.secrets import Secrets
 from vmherd.api.aio.storage import Pools
 from vmherd.driver.blocks import DomainStats
@@ -48,6 +52,26 @@ class Host:
     def hardware(self) -> Hardware:
         """The machine that the guests run on."""
         return Hardware(self._driver)
+
+    @property
+    def networks(self) -> Networks:
+        """Its virtual networks."""
+        return Networks(self._driver)
+
+    @property
+    def filters(self) -> Filters:
+        """Rules for the packets of guests' cards."""
+        return Filters(self._driver)
+
+    @property
+    def interfaces(self) -> Interfaces:
+        """Its own network devices."""
+        return Interfaces(self._driver)
+
+    @property
+    def devices(self) -> HostDevices:
+        """Its devices."""
+        return HostDevices(self._driver)
 
     @property
     def pools(self) -> Pools:

@@ -11,7 +11,11 @@ from typing import Self
 
 from vmherd.api import aio, bridge
 from vmherd.api.sync.domain import Domain
+from vmherd.api.sync.filters import Filters
 from vmherd.api.sync.hardware import Hardware
+from vmherd.api.sync.interfaces import Interfaces
+from vmherd.api.sync.networks import Networks
+from vmherd.api.sync.nodedevs import HostDevices
 from vmherd.api.sync.secrets import Secrets
 from vmherd.api.sync.storage import Pools
 from vmherd.driver.blocks import DomainStats
@@ -48,6 +52,26 @@ class Host:
     def hardware(self) -> Hardware:
         """The machine that the guests run on."""
         return Hardware(self._wrapped.hardware)
+
+    @property
+    def networks(self) -> Networks:
+        """Its virtual networks."""
+        return Networks(self._wrapped.networks)
+
+    @property
+    def filters(self) -> Filters:
+        """Rules for the packets of guests' cards."""
+        return Filters(self._wrapped.filters)
+
+    @property
+    def interfaces(self) -> Interfaces:
+        """Its own network devices."""
+        return Interfaces(self._wrapped.interfaces)
+
+    @property
+    def devices(self) -> HostDevices:
+        """Its devices."""
+        return HostDevices(self._wrapped.devices)
 
     @property
     def pools(self) -> Pools:
