@@ -134,6 +134,13 @@ def udp(
     return ethernet(source, target, 0x0800, head + datagram)
 
 
+def dhcp(kind: int, client: str, *, given: str = "0.0.0.0", own: str = "0.0.0.0", seconds: int = 600) -> bytes:
+    """A message of DHCP: 1 asks for servers, 5 gives an address for some time, 7 gives it back."""
+    head = struct.pack("!BBBBIHH", 2 if kind in (2, 5) else 1, 1, 6, 0, 7, 0, 0)
+    head += ip_address(own).packed + ip_address(given).packed + bytes(8) + mac(client).ljust(16, b"\0") + bytes(192)
+    return head + bytes((99, 130, 83, 99, 53, 1, kind, 51, 4)) + struct.pack("!I", seconds) + b"\xff"
+
+
 def checksum(data: bytes) -> int:
     """That of the Internet (RFC 1071)."""
     total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from daemons import RunningDaemon
-from frames import BROADCAST, Wire, arp, ethernet, passes, udp
+from frames import BROADCAST, Wire, arp, dhcp, ethernet, passes, udp
 from namespaces import Host, missing
 
 pytestmark = [
@@ -115,3 +116,71 @@ def test_clean_traffic_lets_a_guest_be_nobody_else(ground: Ground) -> None:
     assert "deleted" in ground.virsh("nwfilter-binding-delete", "vnet1")
     assert ground.sent(SPOOFED["IP"], last)
     assert "vmherd" not in ground.own.run("nft", "list", "ruleset"), "with the last card all is gone"
+
+
+def until(holds: Callable[[], bool], patience: float = 10.0) -> None:
+    deadline = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def from_address(address: str, *, port: int = 1) -> bytes:
+    return udp(ONE, TWO, address, "10.0.0.2", ports=(port, 2000))
+
+
+ASK = udp(ONE, BROADCAST, "0.0.0.0", "255.255.255.255", ports=(68, 67), content=dhcp(1, ONE))
+
+
+def given(address: str, *, seconds: int = 600, server: str = "10.0.0.2") -> bytes:
+    """A server's answer, from the second guest."""
+    message = dhcp(5, ONE, given=address, seconds=seconds)
+    return udp(TWO, ONE, server, address, ports=(67, 68), content=message)
+
+
+def test_the_first_address_that_a_guest_uses_is_its_own_from_then_on(ground: Ground) -> None:
+    ground.bind("vnet1", "clean-traffic")
+    assert not ground.sent(arp(OTHER, "10.0.0.7", source=OTHER), ASK), "another's MAC address teaches nothing"
+
+    def speaks() -> bool:
+        return ground.sent(from_address("10.0.0.1"), ASK)
+
+    until(speaks)
+    assert not ground.sent(from_address("10.0.0.9"), ASK)
+    ground.daemon.signal(9)
+    ground.daemon.wait()
+    ground.daemon.start(words=ground.own.words)
+    assert "clean-traffic" in ground.virsh("nwfilter-binding-list")
+    assert speaks()
+    assert not ground.sent(from_address("10.0.0.9"), ASK)
+    until(lambda: not any("nwfilter.learner" in line for line in ground.own.processes().values()))
+
+
+def test_addresses_of_dhcp_are_a_guests_as_long_as_they_are_given(ground: Ground) -> None:
+    ground.bind("vnet1", "clean-traffic", CTRL_IP_LEARNING="dhcp", DHCPSERVER="10.0.0.2")
+    for number in (1, 3):  # the learner may not listen yet
+        assert not ground.sent(from_address(f"10.0.0.{number}"), ASK)
+    assert not ground.received(given("10.0.0.9", server="10.0.0.66"), given("10.0.0.1"))
+
+    def gets(address: str, seconds: int) -> bool:
+        ground.wires[1].send(given(address, seconds=seconds))
+        return ground.sent(from_address(address), ASK)
+
+    until(lambda: gets("10.0.0.1", 600))
+    until(lambda: gets("10.0.0.3", 1))
+    assert not ground.sent(from_address("10.0.0.9"), ASK), "its server did not give it that"
+    until(lambda: not ground.sent(from_address("10.0.0.3"), ASK))
+    assert ground.sent(from_address("10.0.0.1"), ASK), "the other one is its own still"
+    back = udp(ONE, TWO, "10.0.0.1", "10.0.0.2", ports=(68, 67), content=dhcp(7, ONE, own="10.0.0.1"))
+    ground.wires[0].send(back)
+    until(lambda: not ground.sent(from_address("10.0.0.1"), ASK))
+
+
+def test_what_cannot_be_learned_must_be_told(ground: Ground) -> None:
+    assert "unresolvable variables or unavailable list elements: IP" in ground.bind(
+        "vnet1", "clean-traffic", CTRL_IP_LEARNING="none"
+    )
+    assert "GATEWAY_MAC" in ground.bind("vnet1", "clean-traffic-gateway")
+    assert "'guess'" in ground.bind("vnet1", "clean-traffic", CTRL_IP_LEARNING="guess")
+    assert "vnet1" not in ground.virsh("nwfilter-binding-list")
+    assert ground.sent(from_address("10.0.0.9"), ASK), "and nothing is in the way"

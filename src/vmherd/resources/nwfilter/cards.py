@@ -15,13 +15,14 @@ from uuid import uuid4
 
 import msgspec
 
-from vmherd.errors import Busy, FilterNotFound, OperationFailed, VmherdError
+from vmherd.errors import BindingNotFound, Busy, FilterNotFound, OperationFailed, VmherdError
 from vmherd.resources.nwfilter import bridges, tree
 from vmherd.resources.nwfilter.chains import BLOCKED, CardRules, compile_card
 from vmherd.resources.nwfilter.firewall import Firewall
-from vmherd.resources.nwfilter.learning import Learning, learning_of, waiting_rules
+from vmherd.resources.nwfilter.learning import SERVERS, Learning, learning_of, leases_after, waiting_rules
+from vmherd.resources.nwfilter.packets import Told
 from vmherd.resources.nwfilter.records import CardEntry, Records, binding_of
-from vmherd.resources.nwfilter.tree import Find
+from vmherd.resources.nwfilter.tree import Find, Placed
 from vmherd.resources.nwfilter.variables import Variables, parameters
 from vmherd.util.files import on_host
 
@@ -58,26 +59,33 @@ class Cards:
 
     async def compile(self, card: CardEntry, find: Find) -> CardRules:
         """The rules of a card.  Raises what says that, and why, they cannot be made."""
-        binding = binding_of(card.document)
-        values = self._values(card)
-        name = binding.filterref.filter
-        try:
-            placed = tree.flatten(name, find, values)
-        except FilterNotFound as problem:
-            raise OperationFailed(f"referenced filter '{problem.key}' is missing", hint="define it first") from None
-        learning = learning_of(tree.missing(placed), values)
-        if learning is not Learning.NOTHING:
-            return waiting_rules(binding.mac.address, values)
+        told = self._told(card)
+        how, placed = self._plan(card, find, told)
+        if how is not Learning.NOTHING:
+            if not card.record.leases:
+                return waiting_rules(self.mac_of(card), told)
+            placed = self._flat(card, find, told | {"IP": card.record.addresses})
         tracker = await self._firewall.tracker()
         return compile_card(placed, tracker, rejects=self._firewall.rejects)
 
-    def _values(self, card: CardEntry) -> Variables:
-        """What the variables of a card are: what its guest tells, its MAC address, and what was learned."""
-        binding = binding_of(card.document)
-        values = parameters(binding.filterref) | {"MAC": (binding.mac.address,)}
-        if card.record.addresses:
-            values.setdefault("IP", card.record.addresses)
-        return values
+    def _told(self, card: CardEntry) -> dict[str, tuple[str, ...]]:
+        """What the variables of a card are without anything learned: what its guest tells, and its MAC address."""
+        return parameters(binding_of(card.document).filterref) | {"MAC": (self.mac_of(card),)}
+
+    def _plan(self, card: CardEntry, find: Find, told: Variables) -> tuple[Learning, list[Placed]]:
+        """How its address is learned, and the rules."""
+        placed = self._flat(card, find, told)
+        return learning_of(tree.missing(placed), told), placed
+
+    def _flat(self, card: CardEntry, find: Find, values: Variables) -> list[Placed]:
+        try:
+            return tree.flatten(binding_of(card.document).filterref.filter, find, values)
+        except FilterNotFound as problem:
+            raise OperationFailed(f"referenced filter '{problem.key}' is missing", hint="define it first") from None
+
+    @staticmethod
+    def mac_of(card: CardEntry) -> str:
+        return binding_of(card.document).mac.address
 
     def users(self, name: str, find: Find) -> list[CardEntry]:
         """The cards that a filter is applied to, at once or by way of others."""
@@ -115,7 +123,7 @@ class Cards:
         return None
 
     async def _change(self, cards: Mapping[str, CardRules | None], marker: str) -> None:
-        if not self._records.cards.all():
+        if None in cards.values() and not self._records.has_cards():
             return await self._clear()
         marks = await self._marks(cards)
         return await self._firewall.change(cards, marker, marks=marks)
@@ -196,6 +204,63 @@ class Cards:
                 self._records.cards.put(card)
 
         await self.apply(dict.fromkeys((card.uuid for card in cards), None), keep, undo)
+
+    # What is learned
+
+    def learning(self) -> list[tuple[CardEntry, Learning]]:
+        """The cards whose addresses are to be learned, and how; one by any way until it has one."""
+        return [(card, how) for card in self._records.cards.all() if (how := self.how(card)) is not Learning.NOTHING]
+
+    def how(self, card: CardEntry) -> Learning:
+        """How the address of a card is to be learned from now on."""
+        try:
+            how, _ = self._plan(card, self._records.filter, self._told(card))
+        except VmherdError:
+            return Learning.NOTHING  # nothing passes it
+        return Learning.NOTHING if how is Learning.ANY and card.record.leases else how
+
+    async def learn(self, device: str, index: int, told: Told) -> None:
+        """Take note of what a card's frames tell, and let pass what it may send now."""
+        async with self.alone():
+            try:
+                card = self._records.cards.get(device)
+            except BindingNotFound:
+                return
+            how = self.how(card)
+            if how is not Learning.NOTHING and card.record.index == index:
+                servers = self._told(card).get(SERVERS, ())
+                await self._lease(card, leases_after(card.record.leases, told, how, servers))
+
+    async def expire(self, now: float) -> None:
+        """Forget addresses whose time is over."""
+        if not any(ends and ends <= now for card in self._records.cards.all() for ends in card.record.leases.values()):
+            return
+        async with self.alone():
+            for card in self._records.cards.all():
+                left = {one: ends for one, ends in card.record.leases.items() if ends is None or ends > now}
+                await self._lease(card, left)
+
+    def next_end(self) -> float | None:
+        """When the first lease ends."""
+        ends = [ends for card in self._records.cards.all() for ends in card.record.leases.values() if ends]
+        return min(ends, default=None)
+
+    async def _lease(self, card: CardEntry, leases: dict[str, float | None]) -> None:
+        before = card.record.leases
+        if leases == before:
+            return
+
+        def put(value: dict[str, float | None]) -> None:
+            card.record.leases = value
+            self._records.cards.put(card)
+
+        if list(leases) == list(before):  # it was given for longer
+            put(leases)
+            return
+        card.record.leases = leases
+        rules = await self.compile(card, self._records.filter)
+        await self.settle()
+        await self.apply({card.uuid: rules}, lambda: put(leases), lambda: put(before))
 
 
 def devices() -> dict[str, int]:

@@ -13,10 +13,11 @@ from vmherd.conf.nwfilter import Filter, parse_binding, parse_filter, render
 from vmherd.driver.nwfilter import BindingInfo, FilterDriver, FilterInfo
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import AlreadyExists, BindingNotFound, FilterNotFound, InvalidState, Unsupported, VmherdError
-from vmherd.resources.nwfilter import builtin, script, tree
+from vmherd.resources.nwfilter import builtin, listening, script, tree
 from vmherd.resources.nwfilter.cards import Cards, devices
 from vmherd.resources.nwfilter.chains import CardRules
 from vmherd.resources.nwfilter.firewall import Firewall
+from vmherd.resources.nwfilter.learning import Learning
 from vmherd.resources.nwfilter.records import Card, CardEntry, Entry, Records, binding_of
 from vmherd.resources.nwfilter.tree import Find
 from vmherd.state.objects import Definition
@@ -34,10 +35,11 @@ class LocalFilters(FilterDriver):
 
     def __init__(self, uri: ConnectURI, places: Places) -> None:
         super().__init__(uri)
-        self._records = Records(Store(places.state / "state.db"))
+        self._records = Records(Store(places.state / "state.db"), places.run / "listeners")
+        self._run = places.run
         # Others with another state may be on this host.
         suffix = "" if uri.path == "/system" else "-" + sha256(os.fsencode(places.state)).hexdigest()[:8]
-        self._cards = Cards(self._records, Firewall(_TABLE + suffix, places.run), places.run / "lock")
+        self.cards = Cards(self._records, Firewall(_TABLE + suffix, places.run), places.run / "lock")
 
     @classmethod
     async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
@@ -54,11 +56,17 @@ class LocalFilters(FilterDriver):
         if not self._records.applied.marker and not self._records.cards.all():
             return
         try:
-            async with self._cards.alone():
-                await self._cards.forget_gone()
-                await self._cards.settle()
+            async with self.cards.alone():
+                await self.cards.forget_gone()
+                await self.cards.settle()
+            self._ensure_learner()
         except VmherdError as problem:
             log.error("the filters of cards are not applied: %s", problem)
+
+    def _ensure_learner(self) -> None:
+        """Somebody has to listen where addresses are to be learned."""
+        if self.cards.learning():
+            listening.ensure(self._run, self.uri.text)
 
     # Filters
 
@@ -74,7 +82,7 @@ class LocalFilters(FilterDriver):
     async def filter_define(self, xml: str) -> FilterInfo:
         filter_ = parse_filter(xml)
         filter_.uuid = filter_.uuid or str(uuid4())
-        async with self._cards.alone():
+        async with self.cards.alone():
             entry = self._own(filter_)
             tree.require_no_loop(filter_, self._find(filter_))
             if entry.record.config != render(filter_):
@@ -106,22 +114,23 @@ class LocalFilters(FilterDriver):
     async def _redefine(self, entry: Entry, filter_: Filter) -> None:
         """Keep a filter; every card that has it gets the new rules, or all of them keep the old ones."""
         find = self._find(filter_)
-        users = self._cards.users(filter_.name, find)
-        cards: dict[str, CardRules | None] = {card.uuid: await self._cards.compile(card, find) for card in users}
+        users = self.cards.users(filter_.name, find)
+        cards: dict[str, CardRules | None] = {card.uuid: await self.cards.compile(card, find) for card in users}
         if cards:
-            await self._cards.settle()
+            await self.cards.settle()
         before = entry.record.config
 
         def put(text: str | None) -> None:
             entry.record.config = text
             self._records.filters.put(entry)
 
-        await self._cards.apply(cards, lambda: put(render(filter_)), lambda: put(before))
+        await self.cards.apply(cards, lambda: put(render(filter_)), lambda: put(before))
+        self._ensure_learner()
 
     async def filter_undefine(self, uuid: str) -> None:
-        async with self._cards.alone():
+        async with self.cards.alone():
             entry = self._records.filters.get(uuid)
-            if users := self._cards.users(entry.name, self._records.filter):
+            if users := self.cards.users(entry.name, self._records.filter):
                 names = ", ".join(card.uuid for card in users[:3])
                 raise InvalidState("nwfilter is in use", hint=f"it is applied to {names}: stop these guests first")
             entry.record.config = None
@@ -148,14 +157,16 @@ class LocalFilters(FilterDriver):
         if binding.link:
             raise Unsupported("the frames of a macvtap interface pass no bridge", hint="leave <linkdev> out")
         index = (await asyncio.to_thread(devices)).get(device, 0)
-        async with self._cards.alone():
+        async with self.cards.alone():
             await self._make_room(device, index)
             card = CardEntry(device, device, Card(live=render(binding), boot=boot_id(), index=index))
-            rules = await self._cards.compile(card, self._records.filter)
-            await self._cards.settle()
-            await self._cards.apply(
+            rules = await self.cards.compile(card, self._records.filter)
+            await self.cards.settle()
+            await self.cards.apply(
                 {device: rules}, lambda: self._records.cards.put(card), lambda: self._records.forget(device)
             )
+        if self.cards.how(card) is not Learning.NOTHING:
+            listening.ensure(self._run, self.uri.text)
         return _binding_info(card)
 
     async def _make_room(self, device: str, index: int) -> None:
@@ -166,14 +177,14 @@ class LocalFilters(FilterDriver):
             return
         if known.record.index in (0, index):
             raise AlreadyExists(f"binding '{device}' already exists", hint="delete it first")
-        await self._cards.settle()
-        await self._cards.remove([known])
+        await self.cards.settle()
+        await self.cards.remove([known])
 
     async def binding_delete(self, device: str) -> None:
-        async with self._cards.alone():
+        async with self.cards.alone():
             card = self._card(device)
-            await self._cards.settle()
-            await self._cards.remove([card])
+            await self.cards.settle()
+            await self.cards.remove([card])
 
 
 def _info(entry: Entry) -> FilterInfo:

@@ -5,15 +5,17 @@ libvirt lets any IPv4 and ARP pass while it looks at the first packets; here the
 
 from __future__ import annotations
 
-from collections.abc import Set
+import time
+from collections.abc import Collection, Mapping, Set
 from enum import StrEnum
 
 from vmherd.errors import InvalidArgument, OperationFailed
 from vmherd.resources.nwfilter.chains import CardRules
+from vmherd.resources.nwfilter.packets import FOREVER, Given, GivenBack, Told
 from vmherd.resources.nwfilter.variables import Variables
 
 _HOW = "CTRL_IP_LEARNING"
-_SERVERS = "DHCPSERVER"
+SERVERS = "DHCPSERVER"
 
 
 class Learning(StrEnum):
@@ -47,8 +49,25 @@ def waiting_rules(mac: str, values: Variables) -> CardRules:
     """DHCP of the guest itself, with the servers that may serve it where they are told."""
     asks = "ether type 0x0800 ip protocol 17 th sport 68 th dport 67"
     answers = "ether type 0x0800 ip protocol 17 th sport 67 th dport 68"
-    servers = ", ".join(values.get(_SERVERS, ()))
+    servers = ", ".join(values.get(SERVERS, ()))
     return CardRules(
         sent=(f"ether saddr {mac} {asks} accept", "drop"),
         received=(f"{answers} ip saddr {{ {servers} }} accept" if servers else f"{answers} accept", "drop"),
     )
+
+
+def leases_after(
+    leases: Mapping[str, float | None], told: Told, how: Learning, servers: Collection[str]
+) -> dict[str, float | None]:
+    """The addresses of a card after its frames told something.
+
+    Where any way is right the first address is the one; of a DHCP server, each as long as it is given.
+    """
+    if how is Learning.ANY:
+        return dict(leases) if leases or isinstance(told, GivenBack) else {told.address: None}
+    if isinstance(told, GivenBack):
+        return {address: ends for address, ends in leases.items() if address != told.address}
+    if not isinstance(told, Given) or (servers and told.server not in servers):
+        return dict(leases)
+    ends = None if told.seconds == FOREVER else time.time() + told.seconds
+    return {**leases, told.address: ends}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 
 import msgspec
 
 from vmherd.conf.nwfilter import Binding, Filter, parse_binding, parse_filter
 from vmherd.errors import BindingNotFound, FilterNotFound
+from vmherd.state.notify import ping
 from vmherd.state.objects import Definition, ObjectTable
 from vmherd.state.objects import Entry as AnyEntry
 from vmherd.state.store import Store
@@ -19,12 +21,16 @@ _SELF = "applied"
 class Card(Definition, kw_only=True):
     """A binding is active as long as its device is there.
 
-    ``index`` is the kernel's number of the device, 0 where nobody has seen it yet.  ``addresses`` are those that
-    were learned.
+    ``index`` is the kernel's number of the device, 0 where nobody has seen it yet.  ``leases`` are the addresses that
+    were learned, with the time when each ends, as time(2) has it; None for never.
     """
 
     index: int = 0
-    addresses: tuple[str, ...] = ()
+    leases: dict[str, float | None] = msgspec.field(default_factory=dict)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(self.leases)
 
 
 Entry = AnyEntry[Definition]
@@ -48,8 +54,10 @@ _encode = msgspec.msgpack.Encoder().encode
 class Records:
     """The filters, the cards they are applied to, and what the kernel has of both."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, listeners: Path) -> None:
+        """``listeners`` is where processes hear of each other's changes."""
         self.store = store
+        store.committed = lambda: ping(listeners)
         self.filters = ObjectTable(store, "nwfilter", Definition, FilterNotFound)
         self.cards = ObjectTable(store, "nwfilter-binding", Card, BindingNotFound)
 
@@ -71,6 +79,9 @@ class Records:
         if record is None:
             raise FilterNotFound(name)
         return _filter(self.filters.get(record.uuid).document)
+
+    def has_cards(self) -> bool:
+        return bool(self.store.revisions("nwfilter-binding"))
 
     def forget(self, device: str) -> None:
         self.store.delete("nwfilter-binding", device)
