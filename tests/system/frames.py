@@ -73,12 +73,18 @@ class Wire:
                     break
         return heard
 
+    def forget(self) -> None:
+        """Whatever came up to now."""
+        while select.select([self._socket], [], [], 0)[0]:
+            self._socket.recv(65535)
+
     def close(self) -> None:
         self._socket.close()
 
 
 def passes(sender: Wire, receiver: Wire, frame: bytes, last: bytes) -> bool:
     """Whether a frame arrives; ``last`` is one that does, so that nobody waits for what does not come."""
+    receiver.forget()
     sender.send(frame)
     sender.send(last)
     heard = receiver.until(last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +10,8 @@ from uuid import UUID
 
 import pytest
 from daemons import RunningDaemon
-from frames import BROADCAST, Wire, arp, dhcp, ethernet, passes, udp
-from namespaces import Host, missing
+from frames import BROADCAST, Wire, arp, dhcp, ethernet, inside, passes, udp
+from namespaces import Host, Namespace, missing
 
 pytestmark = [
     pytest.mark.root,
@@ -184,3 +185,58 @@ def test_what_cannot_be_learned_must_be_told(ground: Ground) -> None:
     assert "'guess'" in ground.bind("vnet1", "clean-traffic", CTRL_IP_LEARNING="guess")
     assert "vnet1" not in ground.virsh("nwfilter-binding-list")
     assert ground.sent(from_address("10.0.0.9"), ASK), "and nothing is in the way"
+
+
+#: What the manual of libvirt shows as an example: two ports are open, questions may be asked, nothing else.
+FENCE = """<rule action='accept' direction='in'><tcp dstportstart='22' dstportend='23'/></rule>
+<rule action='accept' direction='in'><udp dstportstart='53' srcipaddr='10.0.0.0' srcipmask='24'/></rule>
+<rule action='accept' direction='out'><udp dstportstart='123'/></rule>
+<rule action='accept' direction='out'><icmp type='8'/></rule>
+<rule action='accept' direction='in'><icmp type='0'/></rule>
+<rule action='{refuse}' direction='inout'><all/></rule>
+<rule action='drop' direction='inout'><all-ipv6/></rule>"""
+
+
+def addressed(ground: Ground) -> None:
+    for number, guest in enumerate((ground.one, ground.two), 1):
+        guest.run("ip", "address", "add", f"10.0.0.{number}/24", "dev", "eth0")
+        guest.run("ip", "neigh", "add", f"10.0.0.{3 - number}", "lladdr", (ONE, TWO)[2 - number], "dev", "eth0")
+
+
+def connects(server: Namespace, client: Namespace, address: str, port: int) -> bool:
+    """Whether a line goes to a server and back, over TCP."""
+    listening = inside(server, lambda: socket.create_server((address, port)))
+    calling = inside(client, socket.socket)
+    with listening, calling:
+        calling.settimeout(0.5)
+        try:
+            calling.connect((address, port))
+        except TimeoutError:
+            return False
+        with listening.accept()[0] as accepted:
+            accepted.sendall(b"hello")
+            return calling.recv(5) == b"hello"
+
+
+def test_connections_begin_where_a_rule_says_and_answers_come_back(ground: Ground) -> None:
+    addressed(ground)
+    ground.define("fence", FENCE.format(refuse="drop"))
+    assert "created" in ground.bind("vnet1", "fence")
+    assert connects(ground.one, ground.two, "10.0.0.1", 22)
+    assert connects(ground.one, ground.two, "10.0.0.1", 23)
+    assert not connects(ground.one, ground.two, "10.0.0.1", 80)
+    assert not connects(ground.two, ground.one, "10.0.0.2", 22), "only others may begin"
+    assert "1 received" in ground.one.run("ping", "-c1", "-W2", "10.0.0.2")
+    assert "0 received" in ground.two.run("ping", "-c1", "-W1", "10.0.0.1", check=False)
+
+    time_, last = (udp(ONE, TWO, "10.0.0.1", "10.0.0.2", ports=(7, port)) for port in (123, 124))
+    asked = udp(TWO, ONE, "10.0.0.2", "10.0.0.1", ports=(5000, 53))
+    assert not ground.received(udp(TWO, ONE, "10.0.0.2", "10.0.0.1", ports=(123, 7)), asked), "nobody asked"
+    ground.wires[0].send(time_)
+    assert ground.received(udp(TWO, ONE, "10.0.0.2", "10.0.0.1", ports=(123, 7)), asked)
+    assert not ground.sent(last, time_)
+    assert ground.sent(udp(ONE, TWO, "10.0.0.1", "10.0.0.2", ports=(53, 5000)), time_), "it was asked"
+    assert not ground.sent(udp(ONE, TWO, "10.0.0.1", "10.0.0.2", ports=(53, 5001)), time_)
+    assert not ground.received(udp(TWO, ONE, "10.9.0.2", "10.0.0.1", ports=(5000, 53)), asked)
+    marks = ground.own.run("nft", "list", "table", "inet", ground.own.run("nft", "list", "tables", "inet").split()[-1])
+    assert "mark" in marks

@@ -9,12 +9,13 @@ a document is read.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 from uuid import uuid4
 
 from vmherd.driver.base import Driver
@@ -22,7 +23,7 @@ from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.registry import lent
 from vmherd.driver.types import DomainInfo, Scope
 from vmherd.driver.uri import ConnectURI
-from vmherd.errors import AlreadyExists, DomainNotFound, InvalidState
+from vmherd.errors import AlreadyExists, DomainNotFound, InvalidState, VmherdError
 from vmherd.events import DomainEvent, Lifecycle, Subscription
 from vmherd.state.changes import Edit, resolve, summarise
 from vmherd.state.control import LocalControl
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Driver)
 
+log = logging.getLogger("vmherd.state")
+
 # virDomainEventDefinedDetailType
 _ADDED, _UPDATED = 0, 1
 
@@ -48,6 +51,9 @@ class LocalDriver(LocalHost, LocalControl, HypervisorDriver):
 
     ``database`` None keeps them in memory; ``listeners`` is where the processes that share it hear each other.
     """
+
+    #: What has something to do on the host by itself, from the start of a program that stays.
+    tended: ClassVar[tuple[type[Driver], ...]] = ()
 
     def __init__(
         self, uri: ConnectURI, *, readonly: bool = False, database: Path | None = None, listeners: Path | None = None
@@ -65,6 +71,18 @@ class LocalDriver(LocalHost, LocalControl, HypervisorDriver):
             if kind not in self._lent:
                 self._lent[kind] = await self._loans.enter_async_context(lent(kind, self.uri))
         return cast("R", self._lent[kind])
+
+    async def warm_up(self) -> None:
+        for kind in self.tended:
+            try:
+                await self.resource(kind)
+            except VmherdError as problem:
+                log.warning("cannot look after what %s has on this host: %s", kind.name, problem)
+
+    async def attend(self) -> None:
+        """Look after what guests need of the host, as far as it is in use here."""
+        for resource in list(self._lent.values()):
+            await resource.attend()
 
     async def close(self) -> None:
         await self._loans.aclose()

@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vmherd.driver.control import JobType
+from vmherd.driver.network import NetworkDriver
+from vmherd.driver.nwfilter import FilterDriver
 from vmherd.driver.types import Scope, State
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import DomainNotFound, InvalidState, VmherdError
@@ -42,6 +44,7 @@ class QemuConnection(LocalDriver):
     """The parts of the driver, in ``operations/`` and ``driver``, are built on this."""
 
     name = "QEMU"
+    tended = (NetworkDriver, FilterDriver)
 
     def __init__(self, uri: ConnectURI, folders: Folders, *, readonly: bool = False) -> None:
         folders.create()
@@ -82,8 +85,10 @@ class QemuConnection(LocalDriver):
     async def attend(self) -> None:
         if not keeper.is_present(self._folders):
             await self._attend()
+        await super().attend()
 
     async def warm_up(self) -> None:
+        await super().warm_up()
         await asyncio.to_thread(importlib.import_module, "vmherd.hypervisors.qemu.workshop")
         await self._workshop.version()
 

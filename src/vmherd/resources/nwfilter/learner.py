@@ -63,8 +63,10 @@ class Learner:
         hearing = asyncio.create_task(self._hear())
         try:
             idle_since = time.monotonic()
-            while time.monotonic() - idle_since < IDLE:
+            while self._watches or time.monotonic() - idle_since < IDLE:
                 self._wake.clear()
+                if hearing.done():
+                    hearing.result()  # raises what ended it: who attends next starts another learner
                 await self._look()
                 if self._watches:
                     idle_since = time.monotonic()

@@ -52,7 +52,9 @@ def sides(rule: Rule, protocol: Traffic) -> Iterator[Side]:
                 yield Side(sent, turned, _states(protocol.state), None)
         elif _answers_itself(rule) and not protocol.connlimit_above:
             states = (ESTABLISHED,) if turned else (NEW, ESTABLISHED)
-            yield Side(sent, turned, states, REPLY if turned else ORIGINAL)
+            # An answer to a kind of ICMP has a rule of its own, told like one for what begins there.
+            direction = None if _has_icmp_kind(protocol) else REPLY if turned else ORIGINAL
+            yield Side(sent, turned, states, direction)
         else:
             yield Side(sent, turned, (), None)
 
@@ -74,10 +76,9 @@ def compiled(protocol: Traffic, side: Side, tracker: Tracker) -> list[str] | Non
         raise Unsupported(
             "nftables does not know the sets of ipset", hint="list the addresses: a variable can be a list"
         )
-    own = _own(protocol)
-    if own and side.turned and _is_icmp_kind(protocol):
-        return None  # the answer to a kind of ICMP is one of another kind
-    found = [*_addresses(protocol, side), *own, *ports(protocol, turned=side.turned)]
+    if side.turned and _has_icmp_kind(protocol):
+        return None
+    found = [*_addresses(protocol, side), *_own(protocol), *ports(protocol, turned=side.turned)]
     if not found and _only_sender(protocol):
         return None
     if side.states:
@@ -121,8 +122,8 @@ def _addresses(protocol: Traffic, side: Side) -> list[str]:
     return found
 
 
-def _is_icmp_kind(protocol: Traffic) -> bool:
-    return isinstance(protocol, traffic.IcmpRule | traffic.Icmp6Rule)
+def _has_icmp_kind(protocol: Traffic) -> bool:
+    return isinstance(protocol, traffic.IcmpRule | traffic.Icmp6Rule) and protocol.type is not None
 
 
 def _own(protocol: Traffic) -> list[str]:
