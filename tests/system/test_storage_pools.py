@@ -130,3 +130,60 @@ def test_a_kill_while_a_pool_is_built_started_or_stopped_leaves_nothing_half_don
         assert own.run("wipefs", "--no-act", image) == "", "what was half made does not stand in the way"
         daemon.virsh("pool-build", "p", "--no-overwrite")
     assert str(image) not in own.run("losetup", "-a")
+
+
+@pytest.fixture
+def disk(own: OwnHost, tmp_path: Path) -> Iterator[str]:
+    """A disk of 64 MiB."""
+    device = own.run("losetup", "--find", "--show", "--partscan", blank(tmp_path / "disk", 64)).strip()
+    try:
+        yield device
+    finally:
+        subprocess.run(["losetup", "--detach", device], check=True)
+
+
+def test_partitions_are_volumes(daemon: RunningDaemon, own: OwnHost, tmp_path: Path, disk: str) -> None:
+    name = disk.removeprefix("/dev/")
+    first, second = f"{name}p1", f"{name}p2"
+    own.run("mkswap", disk)
+    daemon.virsh("pool-define-as", "p", "disk", "--source-dev", disk, "--source-format", "gpt", "--target", "/dev")
+    assert "requires build" in daemon.virsh("pool-start", "p")
+    assert "does not match the expected format 'gpt'" in daemon.virsh("pool-build", "p")
+    assert "Pool p built" in daemon.virsh("pool-build", "p", "--overwrite")
+    assert "already formatted using 'gpt'" in daemon.virsh("pool-build", "p", "--no-overwrite")
+    assert "Pool p started" in daemon.virsh("pool-start", "p")
+    assert f"expected '{first}'" in daemon.virsh("vol-create-as", "p", second, "10M")
+    assert f"Vol {first} created" in daemon.virsh("vol-create-as", "p", first, "10M")
+    assert "no large enough free extent" in daemon.virsh("vol-create-as", "p", second, "60M")
+    with open(f"/dev/{first}", "r+b", buffering=0) as partition:
+        partition.write(b"data" * 1024)
+    assert "cloned" in daemon.virsh("vol-clone", first, second, "--pool", "p")
+    assert Path(f"/dev/{second}").read_bytes() == Path(f"/dev/{first}").read_bytes()
+    assert daemon.virsh("vol-wipe", first, "--pool", "p") == f"Vol {first} wiped"
+    assert not any(Path(f"/dev/{first}").read_bytes())
+    assert "does not support changing of volume capacity" in daemon.virsh("vol-resize", first, "20M", "--pool", "p")
+    assert "<freeExtent start='22020096'" in daemon.virsh("pool-dumpxml", "p")
+    assert f"Vol {first} deleted" in daemon.virsh("vol-delete", first, "p")
+    assert second in own.run("sfdisk", "--dump", disk)
+    assert first not in own.run("sfdisk", "--dump", disk)
+    assert "destroyed" in daemon.virsh("pool-destroy", "p")
+    assert "deleted" in daemon.virsh("pool-delete", "p")
+    assert own.run("wipefs", "--no-act", disk) == ""
+
+
+def test_an_old_partition_table_has_logical_partitions(daemon: RunningDaemon, tmp_path: Path, disk: str) -> None:
+    name = disk.removeprefix("/dev/")
+    daemon.virsh("pool-define-as", "p", "disk", "--source-dev", disk, "--source-format", "dos", "--target", "/dev")
+    daemon.virsh("pool-start", "p", "--build")
+    for number in (1, 2, 3):
+        assert "created" in daemon.virsh("vol-create-as", "p", f"{name}p{number}", "4M")
+    extended = tmp_path / "extended.xml"
+    text = (
+        "<volume><name>{}p4</name><capacity unit='M'>20</capacity><target><format type='extended'/></target></volume>"
+    )
+    extended.write_text(text.format(name))
+    assert "created" in daemon.virsh("vol-create", "p", str(extended))
+    assert "exists already" in daemon.virsh("vol-create", "p", str(extended))
+    assert "created" in daemon.virsh("vol-create-as", "p", f"{name}p5", "4M")
+    assert "<format type='extended'/>" in daemon.virsh("vol-dumpxml", f"{name}p4", "p")
+    assert f"{name}p5" in daemon.virsh("vol-list", "p")

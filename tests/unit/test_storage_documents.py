@@ -6,6 +6,7 @@ import pytest
 from tried import untried
 
 from vmherd.conf.storage import Pool, Volume, parse_pool, parse_volume, render, render_pool
+from vmherd.conf.storage.pool import FreeExtent
 from vmherd.errors import DocumentError
 
 NETFS = """<pool type='netfs' xmlns:fs='http://libvirt.org/schemas/storagepool/fs/1.0'>
@@ -44,8 +45,10 @@ VOLUME = """<volume type='file'><name>v.qcow2</name><key>/d/v.qcow2</key><capaci
 
 
 def test_every_field_is_tried() -> None:
-    # Sizes of pools are measured: what a document says of them is not taken.
-    assert untried(Pool, POOLS, "vmherd.conf.domain") == set()
+    # Sizes of pools are measured, as is the room on a disk: what a document says of them is not taken.
+    disk = parse_pool(ISCSI)
+    disk.source.devices[0].free = [FreeExtent(start=1, end=2)]
+    assert untried(Pool, [*POOLS, disk], "vmherd.conf.domain") == set()
     assert untried(Volume, [parse_volume(VOLUME, POOLS[-1])], "vmherd.conf.domain") == set()
 
 

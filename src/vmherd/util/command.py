@@ -14,6 +14,9 @@ from vmherd.errors import HostError
 #: Output beyond this is an error: nothing we ask answers so much.
 _MOST = 16 << 20
 
+#: Words before a command that shall end when we are killed: nobody writes to what is cleaned up after a kill.
+WITH_US = ("setpriv", "--pdeathsig", "KILL")
+
 
 async def run(
     argv: Sequence[str | Path],
@@ -27,11 +30,10 @@ async def run(
 ) -> str:
     """What a program writes to its standard output, ``heard`` in parts as it comes.
 
-
     It reads ``feed``, and speaks English.  It is killed after ``patience`` seconds, and when we are cancelled.  Raises
     HostError if it is missing (the hint names ``package``), too slow, or ends with an error, with its own last words.
     """
-    name = os.fspath(argv[0])
+    name = os.fspath(argv[len(WITH_US) if tuple(argv[: len(WITH_US)]) == WITH_US else 0])
     try:
         child = await asyncio.create_subprocess_exec(
             *argv,

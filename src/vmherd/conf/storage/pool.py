@@ -14,7 +14,20 @@ from vmherd.conf.domain.storage import Initiator, Secret
 from vmherd.conf.storage.permissions import Permissions
 from vmherd.errors import DocumentError
 from vmherd.util.paths import without_doubled_slashes
-from vmherd.util.xmlmodel import Element, SizeInBytes, UInt, Uuid, YesNo, attr, child, children, leaf, parse, render
+from vmherd.util.xmlmodel import (
+    Element,
+    SizeInBytes,
+    UInt,
+    ULong,
+    Uuid,
+    YesNo,
+    attr,
+    child,
+    children,
+    leaf,
+    parse,
+    render,
+)
 
 _FS = "{http://libvirt.org/schemas/storagepool/fs/1.0}"
 _RBD = "{http://libvirt.org/schemas/storagepool/rbd/1.0}"
@@ -52,11 +65,19 @@ class SourceHost(Element, tag="host"):
     port: UInt | None = attr()
 
 
+class FreeExtent(Element, tag="freeExtent"):
+    """Where a disk has room for a partition, in bytes."""
+
+    start: ULong = attr()
+    end: ULong = attr()
+
+
 class SourceDevice(Element, tag="device"):
-    """A disk, a partition, or an iSCSI target; its free extents are told by the disk itself."""
+    """A disk, a partition, or an iSCSI target; its free extents are told, not set."""
 
     path: str = attr()
     part_separator: YesNo | None = attr("part_separator")
+    free: list[FreeExtent] = children()
 
 
 class SourceDir(Element, tag="dir"):
@@ -233,6 +254,8 @@ def parse_pool(text: str | bytes) -> Pool:
     traits = _TRAITS[pool.type]
     # They are measured, whatever a document says of them.
     pool.capacity = pool.allocation = pool.available = 0
+    for device in pool.source.devices:
+        device.free = []
     _complete_names(pool, traits)
     _complete_source(pool.source, traits)
     _require(pool, traits)

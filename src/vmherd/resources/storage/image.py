@@ -19,7 +19,7 @@ from vmherd.driver.storage import WipeAlgorithm
 from vmherd.errors import InvalidArgument, OperationFailed, OperationUnsupported, Unsupported
 from vmherd.resources.storage import chain, nocow, wiping
 from vmherd.resources.storage.opening import Use, opened, require_unused
-from vmherd.resources.storage.qemuimg import Image, commands
+from vmherd.resources.storage.qemuimg import Image, commands, filling
 from vmherd.resources.storage.unfinished import unfinished
 from vmherd.resources.storage.works import Work
 from vmherd.util import command
@@ -169,6 +169,13 @@ async def _convert(source: Source, made: Image, work: Work, *, metadata: bool) -
     if (made.volume.capacity or 0) > (source.volume.capacity or 0) and made.format not in _GROWING:
         text = f"a copy in format {made.format} cannot be larger than what it is made of"
         raise Unsupported(text, place="volume/capacity", hint=f"of these formats it can: {', '.join(_GROWING)}")
+    await _run(commands(made, await _opened(source, work), metadata=metadata), work)
+    if made.encryption is None:
+        await _enlarge(Path(made.path), made.format, made.volume.capacity or 0, source.volume.capacity or 0)
+
+
+async def _opened(source: Source, work: Work) -> Image:
+    """A source, and how QEMU opens it."""
     original = Image(volume=source.volume, path=str(source.path), secret=str(source.passphrase or ""))
     plain = "raw" if source.format == "luks" else source.format
 
@@ -176,10 +183,23 @@ async def _convert(source: Source, made: Image, work: Work, *, metadata: bool) -
         found = chain.layers(source.path, plain, source.opener)
         return chain.as_json(found, original.key if original.encryption else "")
 
-    original = msgspec.structs.replace(original, opened=await work.run(look))
-    await _run(commands(made, original, metadata=metadata), work)
-    if made.encryption is None:
-        await _enlarge(Path(made.path), made.format, made.volume.capacity or 0, source.volume.capacity or 0)
+    return msgspec.structs.replace(original, opened=await work.run(look))
+
+
+async def format_device(volume: Volume, passphrase: Path | None, work: Work) -> None:
+    """Make a LUKS container of a device."""
+    await _run(commands(_device(volume, passphrase)), work)
+
+
+async def fill(volume: Volume, source: Source, work: Work, *, passphrase: Path | None = None) -> None:
+    """Give a device, which is a container already if it shall be, the content of an image that fits."""
+    await _run([filling(_device(volume, passphrase), await _opened(source, work))], work)
+
+
+def _device(volume: Volume, passphrase: Path | None) -> Image:
+    """A volume whose bytes are those of a disk, or of a container of LUKS."""
+    plain = volume.replace(target=volume.target.replace(format=None))
+    return Image(volume=plain, path=str(path_of(volume)), secret=str(passphrase or ""))
 
 
 async def _enlarge(path: Path, format_: str, capacity: int, before: int) -> None:
@@ -195,7 +215,9 @@ async def _run(steps: list[list[str]], work: Work) -> None:
 
     for program, what, *words in steps:
         quiet = ["-p", "-C"] if what == "convert" and "-n" not in words else ["-q"]
-        await command.run([program, what, *quiet, *words], patience=_COPY, package=_PACKAGE, heard=heard)
+        await command.run(
+            [*command.WITH_US, program, what, *quiet, *words], patience=_COPY, package=_PACKAGE, heard=heard
+        )
 
 
 async def resize(

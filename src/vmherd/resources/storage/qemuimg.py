@@ -86,6 +86,13 @@ def commands(image: Image, source: Image | None = None, *, metadata: bool = Fals
     return [_convert(image, source, metadata)]
 
 
+def filling(image: Image, source: Image) -> list[str]:
+    """What gives an image that is there already, such as a disk, the content of ``source``."""
+    if image.encryption or source.encryption:
+        return _convert_opened(image, source)
+    return ["qemu-img", "convert", "-n", "-O", image.format, source.opened, image.path]
+
+
 def _create(image: Image, metadata: bool) -> list[str]:
     size = -(-(image.volume.capacity or 0) // _KIB)
     argv = ["qemu-img", "create", "-f", image.format, *_backing(image), *image.objects()]

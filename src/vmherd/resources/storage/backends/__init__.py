@@ -22,6 +22,8 @@ _CLASSES = {
     PoolType.DIR: "DirBackend",
     PoolType.FS: "FsBackend",
     PoolType.NETFS: "NetfsBackend",
+    PoolType.LOGICAL: "LogicalBackend",
+    PoolType.DISK: "DiskBackend",
 }
 
 

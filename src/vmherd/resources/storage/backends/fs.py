@@ -17,8 +17,6 @@ _FORCE = {"ext2": "-F", "ext3": "-F", "ext4": "-F", "xfs": "-f", "btrfs": "-f"}
 _PACKAGES = {"ext2": "e2fsprogs", "ext3": "e2fsprogs", "ext4": "e2fsprogs", "xfs": "xfsprogs", "btrfs": "btrfs-progs"}
 #: Seconds that it may take to make a file system.
 _PATIENCE = 3600.0
-#: What ends a program when its starter is killed: nobody writes to a device that is cleaned up after a kill.
-_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 
 
 class FsBackend(MountedBackend):
@@ -43,7 +41,7 @@ class FsBackend(MountedBackend):
         mark = self._mark(pool)
         mark.touch()
         force = [_FORCE[kind]] if kind in _FORCE else []
-        argv = [*_WITH_US, f"mkfs.{kind}", "-q" if kind in _FORCE else "", *force, device]
+        argv = [*command.WITH_US, f"mkfs.{kind}", "-q" if kind in _FORCE else "", *force, device]
         try:
             await command.run([word for word in argv if word], patience=_PATIENCE, package=_PACKAGES.get(kind, ""))
         except BaseException:
