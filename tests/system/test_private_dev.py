@@ -144,7 +144,7 @@ async def test_nodes_are_made_when_they_come_and_those_that_others_need_stay(hos
 async def test_nothing_is_left_of_a_guest_that_is_killed(host: Host, folder: Path, tmp_path: Path) -> None:
     path = image(folder / "mine.qcow2")
     domain = await host.create(GUEST.format(name="a", more=disk(path, "vda", "virtio")))
-    os.kill((await domain.info()).pid, signal.SIGKILL)
+    os.kill((await domain.info()).pid or 0, signal.SIGKILL)
     async with asyncio.timeout(10):
         while list((tmp_path / "run/guests").iterdir()):  # the keeper sees to it
             await asyncio.sleep(0.05)

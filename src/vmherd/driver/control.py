@@ -8,7 +8,7 @@ from enum import IntEnum
 import msgspec
 
 from vmherd.driver.base import Driver
-from vmherd.driver.host import SuspendTarget
+from vmherd.driver.host import SecurityLabel, SuspendTarget
 from vmherd.driver.params import Params
 from vmherd.driver.types import CURRENT, Scope
 from vmherd.events import MetadataType
@@ -140,6 +140,6 @@ class ControlOperations(Driver):
         """
         self._unsupported("domain_measure_dirty_rate")
 
-    async def domain_security_labels(self, uuid: str) -> list[str]:
-        """The labels that mandatory access control gives a running domain, one for each model in force."""
+    async def domain_security_labels(self, uuid: str) -> list[SecurityLabel]:
+        """What a domain runs as, by each model in force; that of the host's first model comes first."""
         self._unsupported("domain_security_labels")

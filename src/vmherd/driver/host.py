@@ -63,6 +63,13 @@ class SecurityModel(msgspec.Struct, frozen=True, kw_only=True):
     doi: str = "0"
 
 
+class SecurityLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """What a guest runs as by one model, "" where that is nothing; and whether the kernel enforces it."""
+
+    label: str
+    enforcing: bool = False
+
+
 class SuspendTarget(IntEnum):
     """virNodeSuspendTarget: how a host sleeps."""
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from vmherd.driver.control import ControlInfo, ControlState, End, JobStats, JobType
-from vmherd.driver.host import SuspendTarget
+from vmherd.driver.host import SecurityLabel, SuspendTarget
 from vmherd.driver.params import LAUNCH_SECRET, Params
 from vmherd.driver.types import CURRENT, Scope
 from vmherd.errors import InvalidArgument
@@ -91,6 +91,6 @@ class RemoteControl(RemoteConnection):
             raise InvalidArgument(f"there is no mode {mode!r}", hint=f"there are: {', '.join(_DIRTY_MODES)}")
         await self._change(uuid, "domain_start_dirty_rate_calc", seconds, _DIRTY_MODES.index(mode))
 
-    async def domain_security_labels(self, uuid: str) -> list[str]:
+    async def domain_security_labels(self, uuid: str) -> list[SecurityLabel]:
         found = await self._ask(uuid, "domain_get_security_label_list")
-        return [text for each in found.labels if (text := letters(each.label))]
+        return [SecurityLabel(label=letters(each.label), enforcing=bool(each.enforcing)) for each in found.labels]

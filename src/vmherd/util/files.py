@@ -48,3 +48,10 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o600, durable: boo
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def own_like(path: str | Path, like: Path) -> None:
+    """Let ``path`` belong to whom ``like`` belongs.  Raises OSError."""
+    ours, theirs = os.stat(path), like.stat()
+    if (ours.st_uid, ours.st_gid) != (theirs.st_uid, theirs.st_gid):
+        os.chown(path, theirs.st_uid, theirs.st_gid)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -31,6 +32,17 @@ class ProcessId(msgspec.Struct, frozen=True):
     pid: int
     started: int
     boot: str
+
+
+class User(Protocol):
+    """Who a program runs as, by numbers; ``groups`` are those beside ``gid``."""
+
+    @property
+    def uid(self) -> int: ...
+    @property
+    def gid(self) -> int: ...
+    @property
+    def groups(self) -> Sequence[int]: ...
 
 
 @cache
@@ -86,7 +98,7 @@ def thread_stat(pid: int, tid: int) -> ThreadStat | None:
 
 
 def find_by_argument(argument: str) -> int | None:
-    """The pid of a process of ours with exactly this word on its command line."""
+    """The pid of a process with exactly this word on its command line: one of ours, of any user if we are root."""
     word = os.fsencode(argument)
     for entry in os.scandir(_PROC):
         if not entry.name.isdigit():
@@ -95,7 +107,7 @@ def find_by_argument(argument: str) -> int | None:
             arguments = Path(entry.path, "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if word in arguments and entry.stat().st_uid == os.geteuid():
+        if word in arguments and os.geteuid() in (0, entry.stat().st_uid):
             return int(entry.name)
     return None
 
@@ -108,11 +120,13 @@ def spawn(
     env: dict[str, str] | None = None,
     cwd: Path = Path("/"),
     before: Callable[[], None] | None = None,
+    user: User | None = None,
 ) -> int:
     """Start a program in a session of its own, with nothing on stdin and both outputs in ``output``; its pid.
 
     It gets no descriptor but ``pass_fds``, and outlives us.  While the running loop lasts, it leaves no zombie.
-    ``before`` is done in a thread of its own, whose namespaces, rights and labels the program gets.
+    ``before`` is done in a thread of its own, whose namespaces, rights and labels the program gets.  It runs as
+    ``user``, or as we do.
     Raises OSError if it cannot be started.
     """
 
@@ -128,6 +142,9 @@ def spawn(
             env=env,
             cwd=cwd,
             start_new_session=True,
+            user=user.uid if user else None,
+            group=user.gid if user else None,
+            extra_groups=user.groups if user else None,
         )
 
     child = apart(start) if before else start()

@@ -5,15 +5,19 @@ All of it may take a while (files of gigabytes go, helpers are given time), so i
 
 from __future__ import annotations
 
+import logging
 import shutil
 
 from vmherd.driver.types import ShutoffReason
+from vmherd.errors import VmherdError
 from vmherd.hypervisors.qemu import helpers
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.host import rebind
 from vmherd.hypervisors.qemu.startup import leftovers
 from vmherd.hypervisors.qemu.tuning import groups
 from vmherd.state.domains import Entry, Live
+
+log = logging.getLogger("vmherd.qemu")
 
 #: Ends after which nobody looks into the log of a guest that is gone itself.
 _EXPECTED = (ShutoffReason.SHUTDOWN, ShutoffReason.DESTROYED, ShutoffReason.SAVED)
@@ -29,12 +33,23 @@ def clear(folders: Folders, entry: Entry, live: Live, reason: ShutoffReason) -> 
     rebind.give_back(folder)
     leftovers.remove_all(folder)
     groups.remove(folder)
+    _give_back(folders, entry)
     shutil.rmtree(folder, ignore_errors=True)
     from vmherd.hypervisors.qemu.host import hostmemory  # it knows notations of documents, which lists do without
 
     hostmemory.remove(folders.ram(entry.uuid), entry.uuid)
     if entry.record.config is None:
         _clear_transient(folders, entry, live, reason)
+
+
+def _give_back(folders: Folders, entry: Entry) -> None:
+    """Files that are out of reach now stay noted: the guest's next end tries again."""
+    from vmherd.hypervisors.qemu import owners  # it knows documents, which lists do without
+
+    try:
+        owners.give_back(folders, entry.uuid)
+    except (OSError, VmherdError) as problem:
+        log.warning("%s: a file is not given back: %s", entry.name, problem)
 
 
 def _clear_transient(folders: Folders, entry: Entry, live: Live, reason: ShutoffReason) -> None:

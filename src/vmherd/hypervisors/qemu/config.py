@@ -60,6 +60,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     do not keep those.  ``save_image_format`` and ``dump_image_format`` are how saved guests and dumps are compressed:
     raw, gzip, bzip2, xz, lzop or zstd.  ``namespaces`` are those that each guest of qemu:///system has of its own:
     "mount" gives it a /dev with nothing but its own devices; where nothing is told it has one if the host allows it.
+
+    QEMU runs as ``user`` and ``group`` (names, or numbers after a "+"); by default as vmherd-qemu if there is such a
+    user, else as root.  ``clear_emulator_capabilities`` takes from it every right of root's, which a user that is not
+    root never has.  ``dynamic_ownership`` lets the files of a guest belong to that user while it runs;
+    ``remember_owner`` puts back whom they belonged to.  ``security_default_confined`` is whether this goes for guests
+    whose document says nothing, ``security_require_confined`` refuses all others.  ``seccomp_sandbox`` filters QEMU's
+    system calls.  ``max_processes``, ``max_files`` and ``max_core`` (bytes) are limits of QEMU; 0 is the host's.
     """
 
     vnc: Display = Display()
@@ -74,6 +81,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     save_image_format: ImageFormat = "raw"
     dump_image_format: ImageFormat = "raw"
     namespaces: tuple[Literal["mount"], ...] | None = None
+    user: str = ""
+    group: str = ""
+    clear_emulator_capabilities: bool | None = None
+    dynamic_ownership: bool = True
+    remember_owner: bool = True
+    security_default_confined: bool = True
+    security_require_confined: bool = False
+    seccomp_sandbox: bool = True
+    max_processes: int = 0
+    max_files: int = 0
+    max_core: int = 0
 
 
 #: What holds where nobody decided anything.

@@ -16,11 +16,15 @@ from vmherd.driver.uri import ConnectURI
 from vmherd.errors import ConnectFailed, HostError
 from vmherd.util import paths
 
+#: The file with QEMU's pid in a guest's folder.
+PIDFILE = "qemu.pid"
+
 
 class Folders(msgspec.Struct, frozen=True, kw_only=True):
     """``state`` outlives a reboot of the host, ``run`` does not, ``cache`` may be emptied at any time.
 
     ``settings`` is the administrator's.  ``privileged``: root's guests, of whose share of the host we decide.
+    ``shared``: those of the whole host, not of one program.
     """
 
     state: Path
@@ -30,6 +34,7 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
     images: Path
     settings: Path
     privileged: bool = False
+    shared: bool = False
 
     @property
     def database(self) -> Path:
@@ -78,6 +83,11 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
         """What a running guest needs: its sockets, its locks."""
         return self.run / "guests" / uuid
 
+    @property
+    def owners(self) -> Path:
+        """The notes of which files belong to which guest; they outlive a reboot, as owners do."""
+        return self.state / "owners"
+
     def ram(self, uuid: str) -> Path:
         """The memory of a guest that has it in files: on disk, since it may be larger than what /run holds."""
         return self.state / "ram" / uuid
@@ -95,7 +105,8 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
         return self.guest(uuid) / "query.sock"
 
     def pidfile(self, uuid: str) -> Path:
-        return self.guest(uuid) / "qemu.pid"
+        """It belongs to whom QEMU runs as."""
+        return self.guest(uuid) / PIDFILE
 
     def guest_log(self, name: str) -> Path:
         """What QEMU says while the guest of that name runs."""
@@ -148,6 +159,7 @@ def _system() -> Folders:
         images=Path("/var/lib/vmherd/images"),
         settings=Path("/etc/vmherd"),
         privileged=True,
+        shared=True,
     )
 
 

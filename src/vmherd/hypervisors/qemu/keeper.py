@@ -272,9 +272,14 @@ class _Guest:
         folder = self._folders.state / "dump"
         folder.mkdir(mode=0o700, exist_ok=True)
         target = folder / f"{self._uuid}-{time.strftime('%Y%m%d-%H%M%S')}.elf"
-        async with connected(self._folders.control(self._uuid)) as monitor:
-            arguments: dict[str, object] = {"paging": False, "protocol": f"file:{target}"}
-            await monitor.execute("dump-guest-memory", arguments, patience=600.0)
+        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)  # QEMU may not make it
+        try:
+            async with connected(self._folders.control(self._uuid)) as monitor:
+                await monitor.execute("getfd", {"fdname": "dump"}, fd=fd)
+                arguments: dict[str, object] = {"paging": False, "protocol": "fd:dump"}
+                await monitor.execute("dump-guest-memory", arguments, patience=600.0)
+        finally:
+            os.close(fd)
 
     async def _follow(self, action: str, reason: ShutoffReason) -> None:
         """Do what the document says of an end: begin anew, stay as it is, or be gone."""

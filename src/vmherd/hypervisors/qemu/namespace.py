@@ -114,7 +114,7 @@ class Private:
 
     def __init__(self, folder: Path, uses: Sequence[Use], owners: Owners = as_it_is) -> None:
         self._place = folder / _PLACE
-        self._uses = [*(Use(path, Kind.DEVICE) for path in EVERYWHERE), *uses]
+        self._uses = [*uses, *(Use(path, Kind.DEVICE) for path in EVERYWHERE)]
         self._owners = owners
         _note(folder, uses)
         self._place.mkdir(exist_ok=True)
@@ -160,6 +160,11 @@ def let_in(folder: Path, pid: int, uses: Sequence[Use], owners: Owners = as_it_i
         items = _plan(uses, ours, owners)
         if items:
             _inside(pid, lambda: _make(items, _DEV, _kept()))
+
+
+def is_private(folder: Path) -> bool:
+    """Whether the guest with this folder has a /dev of its own."""
+    return (folder / _NOTE).exists()
 
 
 def paths_of(folder: Path, device: str) -> frozenset[str]:

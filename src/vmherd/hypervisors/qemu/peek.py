@@ -9,8 +9,10 @@ import os
 from pathlib import Path
 
 from vmherd.errors import ArgumentUnsupported, HostError, InvalidArgument
+from vmherd.hypervisors.qemu.folders import PIDFILE
 from vmherd.hypervisors.qemu.monitor import Monitor
 from vmherd.hypervisors.qemu.outline import DiskOutline
+from vmherd.util.files import own_like
 
 #: Bytes that one look takes at most (REMOTE_DOMAIN_MEMORY_PEEK_BUFFER_MAX, REMOTE_DOMAIN_BLOCK_PEEK_BUFFER_MAX).
 MOST = 4 << 20
@@ -27,6 +29,7 @@ async def memory(monitor: Monitor, folder: Path, address: int, size: int, *, phy
     path = folder / f"peek-{os.urandom(8).hex()}"
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
+        own_like(path, folder / PIDFILE)  # QEMU opens it, whoever it runs as
         command = "pmemsave" if physical else "memsave"
         await monitor.execute(command, {"val": address, "size": size, "filename": str(path)})
         return path.read_bytes()

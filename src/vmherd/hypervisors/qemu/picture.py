@@ -15,9 +15,10 @@ from pathlib import Path
 from vmherd.conf.domain import parse_domain
 from vmherd.conf.domain.graphics import GraphicsType
 from vmherd.errors import InvalidState
+from vmherd.hypervisors.qemu.folders import PIDFILE
 from vmherd.hypervisors.qemu.lines import NoSuchDevice
 from vmherd.hypervisors.qemu.monitor import Monitor, Refused
-from vmherd.util.files import on_host
+from vmherd.util.files import on_host, own_like
 
 #: Seconds that QEMU may need to write a picture.
 _PATIENCE = 60.0
@@ -60,6 +61,7 @@ async def take(monitor: Monitor, folder: Path, head: dict[str, object]) -> FileP
     """A picture of a screen; ``folder`` has it while QEMU writes it."""
     with on_host("take a picture of the screen"):
         fd, name = tempfile.mkstemp(prefix="screen-", dir=folder)
+        own_like(name, folder / PIDFILE)  # QEMU opens it, whoever it runs as
     try:
         mime = await _write(monitor, {"filename": name, **head})
         with on_host("read the picture of the screen"):

@@ -6,7 +6,7 @@ Source: qemu_namespace.c, qemu_cgroup.c and virSecurityDACSetAllLabel of libvirt
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 
@@ -65,7 +65,7 @@ class Use:
     owner: str = ""
     writes: bool = True
     shared: bool = False
-    labels: tuple[DeviceSeclabel, ...] = ()
+    labels: tuple[DeviceSeclabel, ...] = field(default=(), compare=False)
 
 
 def of(domain: Domain, launch: Launch) -> list[Use]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from vmherd.conf.domain import Domain, parse_domain
 from vmherd.conf.domain.os import Nvram
 from vmherd.driver.types import GuestKind
-from vmherd.hypervisors.qemu import alias, capabilities, complete, validate
+from vmherd.hypervisors.qemu import alias, capabilities, complete, confinement, validate
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.config import Config, load_config
 from vmherd.hypervisors.qemu.cpus import Cpus
@@ -52,7 +52,7 @@ class Workshop:
         return ".".join(map(str, (await self._own_capabilities()).version))
 
     async def capabilities_document(self) -> str:
-        return capabilities_xml(await self._own_capabilities())
+        return capabilities_xml(await self._own_capabilities(), confinement.models(self.config, self._folders))
 
     async def domain_capabilities(self, emulator: str, arch: str, machine: str, domain_type: str) -> str:
         """What guests can have, as XML; raises InvalidArgument for a machine or type that is none."""

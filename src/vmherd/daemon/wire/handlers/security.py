@@ -5,6 +5,7 @@ from __future__ import annotations
 from vmherd.daemon.wire.client import Call
 from vmherd.daemon.wire.dispatch import remote
 from vmherd.daemon.wire.flags import DomainRef, only
+from vmherd.driver.host import SecurityLabel
 from vmherd.errors import OperationUnsupported
 
 #: virDomainMessageType
@@ -14,18 +15,18 @@ _DEPRECATION, _TAINTING = 1, 2
 @remote
 async def domain_get_security_label(call: Call, dom: DomainRef) -> tuple[list[int], int]:
     labels = await call.driver.domain_security_labels(dom.uuid)
-    return _letters(labels[0] if labels else ""), int(bool(labels))
+    return _told(labels[0]) if labels else ([], 0)
 
 
 @remote
 async def domain_get_security_label_list(call: Call, dom: DomainRef) -> tuple[list[tuple[list[int], int]], int]:
     labels = await call.driver.domain_security_labels(dom.uuid)
-    return [(_letters(label), 1) for label in labels], len(labels)
+    return [_told(label) for label in labels], len(labels)
 
 
-def _letters(label: str) -> list[int]:
+def _told(found: SecurityLabel) -> tuple[list[int], int]:
     """The protocol has a label as an array of numbers, with the NUL at its end."""
-    return list(label.encode("ascii", "replace") + b"\0")
+    return list(found.label.encode("ascii", "replace") + b"\0"), int(found.enforcing)
 
 
 @remote

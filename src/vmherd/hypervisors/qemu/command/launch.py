@@ -16,6 +16,7 @@ from vmherd.hypervisors.qemu.command.hostside import HostSide
 from vmherd.hypervisors.qemu.command.secrets import Vault
 from vmherd.hypervisors.qemu.config import DEFAULTS, Config
 from vmherd.hypervisors.qemu.host.hostmemory import HostMemory
+from vmherd.security.identity import Identity
 
 
 def no_volumes(source: DiskSource) -> tuple[StorageType, DiskSource]:
@@ -78,7 +79,8 @@ class Launch:
     ``is_cdrom`` whether a device of the host is a CD-ROM drive, ``user_id`` and ``group_id`` which number a name has
     (for NFS), ``nbd_tls`` where certificates for NBD are.  ``passed`` are descriptors of images by their group.
 
-    ``config`` is what the administrator set.  ``tpm_socket`` is where the guest's own swtpm listens.
+    ``config`` is what the administrator set, ``identity`` who QEMU runs as if not as we do.  ``tpm_socket`` is where
+    the guest's own swtpm listens.
     """
 
     folder: Path
@@ -102,3 +104,4 @@ class Launch:
     fdsets: Iterator[int] = field(default_factory=count)
     first_node: int = 1
     first_fdset: int = 0
+    identity: Identity | None = None

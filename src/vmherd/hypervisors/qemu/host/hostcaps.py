@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vmherd.conf import capabilities as document
 from vmherd.cpu.x86.cpuinfo import read_cpuinfo
 from vmherd.hypervisors.qemu.capabilities import Capabilities, Machine
@@ -10,11 +12,14 @@ from vmherd.state import host
 from vmherd.util.xmlmodel import render
 
 
-def capabilities_xml(caps: Capabilities) -> str:
-    """What this host is and can run, best way first; KVM only where it is known to work."""
+def capabilities_xml(caps: Capabilities, models: Sequence[document.SecurityModel]) -> str:
+    """What this host is and can run, best way first; KVM only where it is known to work.
+
+    ``models`` are what keeps guests apart.
+    """
     here = host.describe()
     _tell_processor(here.cpu)
-    here.secmodels = [document.SecurityModel(model="none", doi="0")]  # guests are not confined by labels
+    here.secmodels = list(models)
     return render(document.HostCapabilities(host=here, guests=[_guest(caps)]))
 
 

@@ -1,11 +1,9 @@
-"""What this host says of images: which device is a CD-ROM drive, which number a user has, which files there must be."""
+"""What this host says of images: which device is a CD-ROM drive, which files there must be."""
 
 from __future__ import annotations
 
 import fcntl
-import grp
 import os
-import pwd
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +13,6 @@ from vmherd.conf.domain.defaults import sources_of
 from vmherd.conf.domain.disk import Disk, DiskDevice
 from vmherd.conf.domain.storage import StartupPolicy
 from vmherd.events import DiskChangeEvent, DiskChangeReason, DomainEvent
-from vmherd.hypervisors.qemu.command.launch import numeric_id
 
 #: linux/cdrom.h: ask a drive for its state, that of the disc that is in it
 _CDROM_DRIVE_STATUS, _CDSL_CURRENT = 0x5326, 0x7FFFFFFF
@@ -33,20 +30,6 @@ def is_cdrom(path: str) -> bool:
             os.close(device)
         return True
     return False
-
-
-def user_id(name: str) -> int:
-    """The number of a user: of that name, or ``+NUMBER`` or ``NUMBER`` itself.  Raises HostError."""
-    with suppress(KeyError):
-        return pwd.getpwnam(name).pw_uid
-    return numeric_id(name)
-
-
-def group_id(name: str) -> int:
-    """The number of a group, told like a user's.  Raises HostError."""
-    with suppress(KeyError):
-        return grp.getgrnam(name).gr_gid
-    return numeric_id(name)
 
 
 def leave_out_missing(domain: Domain) -> list[DomainEvent]:

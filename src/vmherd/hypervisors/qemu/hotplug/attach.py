@@ -87,12 +87,13 @@ class _Plug:
         opened, log = launching.resources(self._running, ours)
         launch = await launching.launch(self._running, self._view, self._means, opened, log, self._monitor)
         self._require_present()
-        grants.give(self._running, self._view, launch, self._alias)
+        grants.give(self._running, self._means, self._view, launch, self._alias)
         journal.write(folder, journal.Note(self._alias, render(self._device)))  # a card knows its place now
         argv = family(self._device, "attach").arguments(self._view, self._device, self._caps, launch)
         if disk.leaves_reservations(self._view) and not disk.leaves_reservations(self._running.domain):
             argv = [*disk.reservations(self._view, launch), *argv]
         await storagehelpers.start(self._view, folder, log)
+        grants.open_helpers(self._running, self._alias)
         for order in orders(argv, opened.inherited, self._alias):
             await self._executor.run(order)
             undo.push_async_callback(self._take_back, order)

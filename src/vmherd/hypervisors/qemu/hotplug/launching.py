@@ -17,6 +17,7 @@ from vmherd.hypervisors.qemu.monitor import Monitor
 from vmherd.hypervisors.qemu.startup import keyring, shelf
 from vmherd.hypervisors.qemu.startup.prepared import Prepared
 from vmherd.hypervisors.qemu.startup.resources import Resources
+from vmherd.security import identity
 
 
 def resources(running: Running, ours: ExitStack) -> tuple[Resources, int]:
@@ -46,8 +47,8 @@ async def launch(running: Running, view: Domain, means: Means, opened: Resources
         vault=Vault(key=(folder / "master-key.aes").read_bytes(), find=find),
         volume=await shelf.fetch(view, means.uri),
         is_cdrom=images.is_cdrom,
-        user_id=images.user_id,
-        group_id=images.group_id,
+        user_id=identity.user_id,
+        group_id=identity.group_id,
         config=means.config,
         fdsets=count(fdset),
         first_node=await first_node(monitor),

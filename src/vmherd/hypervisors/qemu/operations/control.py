@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Sequence
 
 from vmherd.driver.control import ControlInfo, ControlState, End, JobStats
-from vmherd.driver.host import SuspendTarget
+from vmherd.driver.host import SecurityLabel, SuspendTarget
 from vmherd.driver.params import LAUNCH_SECRET, Params, check
 from vmherd.driver.types import CURRENT, Scope
 from vmherd.errors import (
@@ -19,6 +20,7 @@ from vmherd.errors import (
 from vmherd.hypervisors.qemu.connection import QemuConnection
 from vmherd.hypervisors.qemu.monitor import Monitor
 from vmherd.state.changes import resolve
+from vmherd.util.files import on_host
 
 #: Seconds that a person's own command may take.
 _PATIENCE = 60.0
@@ -54,6 +56,18 @@ class QemuControl(QemuConnection):
             return ControlInfo(state=ControlState.OCCUPIED, duration=_GLANCE)
         except HypervisorError:
             return ControlInfo(state=ControlState.ERROR, reason=_MONITOR_ERROR)
+
+    async def domain_security_labels(self, uuid: str) -> list[SecurityLabel]:
+        entry = self.table.get(uuid)
+        if entry.live is None or not entry.live.ready:
+            return []
+        from vmherd.conf.domain import parse_domain
+        from vmherd.hypervisors.qemu import confinement
+        from vmherd.security.identity import of_process
+
+        with on_host("see who the guest runs as"):
+            who = await asyncio.to_thread(of_process, entry.live.pid)
+        return confinement.labels(parse_domain(entry.live.xml), who, privileged=self._folders.privileged)
 
     async def domain_monitor_command(
         self, uuid: str, command: str, *, human: bool = False, files: Sequence[int] = ()
@@ -125,10 +139,6 @@ class QemuControl(QemuConnection):
             if not 1 <= seconds <= _LONGEST_MEASURE:
                 raise InvalidArgument(f"cannot measure for {seconds} s", hint=f"1 to {_LONGEST_MEASURE} are possible")
             await monitor.execute("calc-dirty-rate", {"calc-time": seconds, "mode": mode})
-
-    async def domain_security_labels(self, uuid: str) -> list[str]:
-        self.table.get(uuid)
-        return []  # guests are confined by their user alone: no security driver gives labels yet
 
     async def domain_pm_wakeup(self, uuid: str) -> None:
         async with self._changing(uuid, "wake up"), self._monitor(uuid) as monitor:

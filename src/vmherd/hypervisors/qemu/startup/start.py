@@ -21,7 +21,7 @@ from typing import IO, Any
 from vmherd.conf.domain import Domain, parse_domain, render
 from vmherd.driver.types import ShutoffReason
 from vmherd.errors import HypervisorError
-from vmherd.hypervisors.qemu import command, keeper, memory, namespace, uses
+from vmherd.hypervisors.qemu import command, keeper, memory
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.command import backing, blockdev, security
 from vmherd.hypervisors.qemu.command.secrets import KEY_SIZE, Vault
@@ -35,9 +35,11 @@ from vmherd.hypervisors.qemu.monitor import Monitor, connected
 from vmherd.hypervisors.qemu.saved import transfer
 from vmherd.hypervisors.qemu.startup import channels, displays, files, keyring, readback, shelf, transient
 from vmherd.hypervisors.qemu.startup.adjust import adjust
+from vmherd.hypervisors.qemu.startup.confined import Confined
 from vmherd.hypervisors.qemu.startup.prepared import Prepared
 from vmherd.hypervisors.qemu.startup.resources import Resources
 from vmherd.hypervisors.qemu.tuning import arrivals, enforce, groups, hotcpus
+from vmherd.security import identity
 from vmherd.state.domains import DomainTable, Entry, Live
 from vmherd.util.cgroup.group import Group
 from vmherd.util.files import on_host, write_atomically
@@ -104,6 +106,7 @@ class Start:
             memory.align(self._domain)
             with ExitStack() as ours:  # what QEMU inherits, we close
                 self._make_folder()
+                self._confined = Confined(self._domain, self._config, self._folders, self._folders.guest(self._uuid))
                 self._make_group()
                 log = ours.enter_context(self._folders.guest_log(self._domain.name).open("ab"))
                 folder = self._folders.guest(self._uuid)
@@ -113,8 +116,8 @@ class Start:
                 env = command.environment(self._domain, launch, os.environ)
                 argv = self._arguments(launch, resources)
                 await self._start_helpers(launch, log.fileno())
-                private = self._own_namespace(launch)
-                await self._spawn(argv, env, resources.inherited, undo, log, private)
+                self._confined.prepare(launch)
+                await self._spawn(argv, env, resources.inherited, undo, log)
             keeper.ensure(self._folders, self._uri)
             async with self._greeted() as monitor:
                 await readback.ptys(self._domain, monitor)
@@ -165,7 +168,8 @@ class Start:
 
     def _prepare_displays(self, resources: Resources) -> None:
         folder = self._folders.guest(self._uuid)
-        displays.complete(self._domain, self._config, folder, displays.rendernode, dbusdaemon.socket(folder))
+        place = self._confined.folder()
+        displays.complete(self._domain, self._config, place, displays.rendernode, dbusdaemon.socket(folder))
         displays.choose_ports(self._domain, self._config, resources.port)
 
     async def _prepare(self, resources: Resources, log: int) -> command.Launch:
@@ -183,11 +187,13 @@ class Start:
             vault=Vault(key=self._key, find=await keyring.fetch(self._domain, self._config, self._uri)),
             volume=await shelf.fetch(self._domain, self._uri),
             is_cdrom=images.is_cdrom,
-            user_id=images.user_id,
-            group_id=images.group_id,
+            user_id=identity.user_id,
+            group_id=identity.group_id,
             config=self._config,
             tpm_socket=folder / "swtpm.sock",
             incoming="defer" if self._incoming >= 0 else "",
+            sandbox=self._config.seccomp_sandbox,
+            identity=self._confined.user,
         )
 
     def _host_memory(self) -> HostMemory:
@@ -214,28 +220,18 @@ class Start:
         await dbusdaemon.start(self._domain, launch.folder, log)
         await swtpm.start(self._domain, launch, self._folders.tpm(self._uuid), log)
 
-    def _own_namespace(self, launch: command.Launch) -> namespace.Private | None:
-        """A /dev with the guest's own devices alone, unless the administrator or the host does not want that."""
-        if not self._folders.privileged or not namespace.wanted(self._config):
-            return None
-        return namespace.Private(launch.folder, uses.of(self._domain, launch))
-
     async def _spawn(
-        self,
-        argv: list[str],
-        env: dict[str, str],
-        fds: list[int],
-        undo: AsyncExitStack,
-        log: IO[bytes],
-        private: namespace.Private | None,
+        self, argv: list[str], env: dict[str, str], fds: list[int], undo: AsyncExitStack, log: IO[bytes]
     ) -> None:
         log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} starting: {' '.join(argv)}\n".encode())
         log.flush()
         self._log_start = log.tell()
-        pid = spawn(argv, output=log.fileno(), pass_fds=fds, env=env, before=private.build if private else None)
+        confined = self._confined
+        pid = spawn(argv, output=log.fileno(), pass_fds=fds, env=env, before=confined.before, user=confined.user)
         self._process = identify(pid) or ProcessId(pid, 0, "")
         undo.push_async_callback(end, self._process)
         self._note_process(self._process)
+        confined.limit(pid)
         if self._group:
             self._group.add(pid)
 

@@ -21,6 +21,7 @@ from vmherd.conf.domain.storage import DiskSource, StorageFormat, StorageType
 from vmherd.errors import HypervisorError, NotResponding
 from vmherd.hypervisors.qemu.command import Launch, blockdev, device, disk
 from vmherd.hypervisors.qemu.command.blockdev import Image
+from vmherd.hypervisors.qemu.confinement import hand_over
 from vmherd.hypervisors.qemu.monitor import Monitor
 from vmherd.hypervisors.qemu.startup import leftovers
 
@@ -69,6 +70,7 @@ async def _overlay(
     path = Path(f"{image.source.file}.TRANSIENT-{domain.name}")
     leftovers.note(launch.folder, each.target.dev, path)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
+    hand_over([path], launch.identity)
     overlay = replace(
         image,
         node=f"libvirt-{next(numbers)}",

@@ -1,0 +1,95 @@
+"""The note of which files belong to a guest while it runs: written before any is taken, gone when all are given back.
+
+It outlives a reboot of the host, as the owners of files do.  Everything may be done twice, by whoever comes first.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from vmherd.hypervisors.qemu.confinement import Confinement
+from vmherd.hypervisors.qemu.folders import Folders
+from vmherd.hypervisors.qemu.uses import Use
+from vmherd.security import ownership
+from vmherd.util.files import on_host, write_atomically
+
+
+class Taken(msgspec.Struct):
+    """A file that a device uses, by its alias, with the owner it had; "" is the machine itself."""
+
+    device: str
+    path: str
+
+
+def take(folders: Folders, uuid: str, uses: Iterable[Use], confinement: Confinement, *, private: bool) -> None:
+    """Let files belong to the guest.  ``private``: it has its own /dev, with nodes of its own.  Raises HostError."""
+    wanted = list(_wanted(uses, confinement, private=private))
+    if not wanted:
+        return
+    known = _read(folders, uuid)
+    known += [each for use, _ in wanted if (each := Taken(use.owner, use.path)) not in known]
+    _write(folders, uuid, known)
+    with on_host("give the guest its files"):
+        for use, owner in wanted:
+            with suppress(FileNotFoundError):  # QEMU says so better
+                ownership.take(Path(use.path), owner, uuid, remember=confinement.remembers)
+
+
+def _wanted(uses: Iterable[Use], confinement: Confinement, *, private: bool) -> Iterator[tuple[Use, tuple[int, int]]]:
+    for use in uses:
+        owner = confinement.owner(use)
+        if owner is not None and not (private and _is_node(use.path)) and not Path(use.path).is_dir():
+            yield use, owner
+
+
+def _is_node(path: str) -> bool:
+    """Whether it is a device that a guest with a /dev of its own has its own node of."""
+    with suppress(OSError):
+        mode = os.stat(path).st_mode
+        return os.path.realpath(path).startswith("/dev/") and (stat.S_ISCHR(mode) or stat.S_ISBLK(mode))
+    return False
+
+
+def give_back(folders: Folders, uuid: str, device: str | None = None, paths: Collection[str] | None = None) -> None:
+    """Give files back: all of the guest, or those of a device, or some of those.  What others of its devices use stays.
+
+    Raises OSError, with what could not be given back still noted.
+    """
+    known = _read(folders, uuid)
+    going = [each for each in known if device in (None, each.device) and (paths is None or each.path in paths)]
+    if not going:
+        return
+    known = [each for each in known if each not in going]
+    for path in {each.path for each in going} - {each.path for each in known}:
+        with suppress(FileNotFoundError):
+            ownership.give_back(Path(path), uuid)
+    _write(folders, uuid, known)
+
+
+def paths_of(folders: Folders, uuid: str, device: str) -> frozenset[str]:
+    """What belongs to the guest for one of its devices."""
+    return frozenset(each.path for each in _read(folders, uuid) if each.device == device)
+
+
+def _file(folders: Folders, uuid: str) -> Path:
+    return folders.owners / f"{uuid}.json"
+
+
+def _read(folders: Folders, uuid: str) -> list[Taken]:
+    with suppress(FileNotFoundError, msgspec.DecodeError):
+        return msgspec.json.decode(_file(folders, uuid).read_bytes(), type=list[Taken])
+    return []
+
+
+def _write(folders: Folders, uuid: str, known: list[Taken]) -> None:
+    if known:
+        folders.owners.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(_file(folders, uuid), msgspec.json.encode(known))
+    else:
+        _file(folders, uuid).unlink(missing_ok=True)

@@ -1,0 +1,125 @@
+"""Files that guests own while they use them, and whose owners are remembered until the last guest has let go.
+
+What a file was is kept with the file, in an extended attribute that root alone sees: the owner, and which guests use
+it.  Since these are names and not a number, doing anything twice does no harm, and nothing is lost by a manager that
+dies at any instant: the attribute is there before the owner changes and goes after it has been put back.
+Source: security_util.c and virSecurityDACSetOwnership of libvirt
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from vmherd.errors import HostError
+from vmherd.security.identity import Identity
+
+_ATTRIBUTE = "trusted.vmherd.owner"
+#: Taken by all processes of this host that change owners.
+_LOCK = Path("/run/vmherd/ownership.lock")
+#: What says that a file system has no such attributes, or no owners to change: shares of Windows, read-only media, NFS
+#: whose server decides.
+_NO_ATTRIBUTES = (errno.EOPNOTSUPP, errno.EPERM, errno.EROFS, errno.EACCES)
+_NO_OWNERS = (errno.EOPNOTSUPP, errno.EROFS, errno.EPERM)
+_WITHOUT_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.E2BIG, errno.ERANGE)
+
+
+class Remembered(msgspec.Struct):
+    """The owner a file had, and the guests that use it."""
+
+    uid: int
+    gid: int
+    users: list[str]
+
+
+def take(path: Path, owner: tuple[int, int], user: str, *, remember: bool = True) -> None:
+    """Make a file belong to ``owner`` while the guest named ``user`` uses it.
+
+    Raises HostError where other guests use it as somebody else, OSError where it is not there.
+    """
+    with _opened(path) as file:
+        status = os.stat(file)
+        known = _read(file)
+        if known and status[stat.ST_UID : stat.ST_GID + 1] != owner and set(known.users) - {user}:
+            text = f"{path} is in use by a guest that runs as another user"
+            raise HostError(text, hint="stop that guest, or let both run as the same user")
+        if remember:
+            known = known or Remembered(status.st_uid, status.st_gid, [])
+            if user not in known.users:
+                _write(file, Remembered(known.uid, known.gid, [*known.users, user]), path)
+        _change_owner(file, owner)
+
+
+def give_back(path: Path, user: str) -> None:
+    """Put the owner back, as the last guest that uses the file; nothing happens where it was not taken.
+
+    Raises OSError where the file is not there.
+    """
+    with _opened(path) as file:
+        known = _read(file)
+        if known is None or user not in known.users:
+            return
+        known.users.remove(user)
+        if known.users:
+            _write(file, known, path)
+            return
+        _change_owner(file, (known.uid, known.gid))
+        os.removexattr(file, _ATTRIBUTE)
+
+
+def may_read(path: Path, who: Identity) -> bool:
+    """Whether the mode of a file lets somebody read it already, who is not root."""
+    status = path.stat()
+    if status.st_uid == who.uid:
+        return bool(status.st_mode & stat.S_IRUSR)
+    if status.st_gid in (who.gid, *who.groups):
+        return bool(status.st_mode & stat.S_IRGRP)
+    return bool(status.st_mode & stat.S_IROTH)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[str]:
+    """A name of the very file that ``path`` is now, while nobody else changes owners."""
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        _LOCK.parent.mkdir(exist_ok=True, mode=0o755)
+        lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield f"/proc/self/fd/{fd}"
+        finally:
+            os.close(lock)
+    finally:
+        os.close(fd)
+
+
+def _read(file: str) -> Remembered | None:
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(os.getxattr(file, _ATTRIBUTE), type=Remembered)
+    return None
+
+
+def _write(file: str, what: Remembered, path: Path) -> None:
+    try:
+        os.setxattr(file, _ATTRIBUTE, msgspec.json.encode(what))
+    except OSError as problem:
+        if problem.errno in _WITHOUT_ROOM:
+            text = f"{path} has no room for the names of those who use it: {problem.strerror}"
+            raise HostError(text, hint="let everybody read it, so that no guest has to own it") from None
+        if problem.errno not in _NO_ATTRIBUTES:
+            raise
+
+
+def _change_owner(file: str, owner: tuple[int, int]) -> None:
+    try:
+        os.chown(file, *owner)
+    except OSError as problem:
+        if problem.errno not in _NO_OWNERS:
+            raise
