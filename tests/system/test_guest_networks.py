@@ -5,6 +5,7 @@ Everything happens in network namespaces of its own.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 from collections.abc import AsyncIterator
@@ -16,8 +17,13 @@ from namespaces import Host, missing
 
 from vmherd.api.aio import Domain, connect
 from vmherd.api.aio import Host as Hypervisor
+from vmherd.conf.domain import render
+from vmherd.driver.agent import AddressSource
 from vmherd.driver.network import NetworkDriver
 from vmherd.errors import InvalidState, NetworkNotFound, OperationUnsupported, Unsupported, VmherdError
+from vmherd.guest.demo import DemoGuest
+from vmherd.guest.session import Session
+from vmherd.guest.spec import GuestSpec, best_platform
 
 TOOLS = ("dnsmasq", "nft", "tc", "qemu-system-x86_64")
 pytestmark = [
@@ -217,10 +223,104 @@ async def refused(uri: str) -> None:
             await nothing_is_left(networks)
 
 
-def isolated(own: Host, scenario: str, uri: str) -> None:
-    own.scenario(__file__, scenario, uri)
+async def reached(uri: str, kernel: str, initrd: str, cmdline: str) -> None:
+    """Two guests with leases and names; what they reach, what they cannot, and what their filter lets nobody claim."""
+    async with hosts(uri) as (host, networks):
+        nat, wall = (
+            NAT.format(name=name, bridge=f"vn{number}", number=number, options="")
+            .replace("0.1'", "0.254'")
+            .replace("</dhcp>", "".join(FIXED.format(card, number) for card in cards) + "</dhcp>")
+            for name, number, cards in (("nat", 73, (1, 2)), ("wall", 74, (17, 18)))
+        )
+        await start(networks, nat, wall.replace("<forward mode='nat'/>", ""))
+        guests = []
+        try:
+            for number, name in enumerate(("one", "two"), start=1):
+                cards = card(number, "nat", FILTER.format(number)), card(number + 16, "wall")
+                guests.append(await booted(host, name, cards, (kernel, initrd, cmdline)))
+            one, two = guests
+            for session in (one, two):
+                await session.login("root", "demo", patience=120)
+            there = await everything_is_reached(host, one)
+            await nothing_is_claimed(one, two, there)
+        finally:
+            for info in await host.domains():
+                await (await host.domain(info.name)).poweroff()
+        await nothing_is_left(networks)
+
+
+FILTER = "<filterref filter='clean-traffic'><parameter name='IP' value='10.73.0.{}'/></filterref>"
+FIXED = "<host mac='52:54:00:00:00:{0:02x}' ip='10.{1}.0.{0}'/>"
+
+
+async def booted(host: Hypervisor, name: str, cards: tuple[str, ...], boot: tuple[str, str, str]) -> Session:
+    kernel, initrd, cmdline = boot
+    spec = GuestSpec(
+        name=name,
+        memory=128 << 20,
+        kernel=Path(kernel),
+        initrd=Path(initrd),
+        cmdline=f"{cmdline} hostname={name}",
+    )
+    xml = render(spec.document(best_platform(await host.capabilities())))
+    xml = re.sub(r"<interface.*?</interface>", "", xml, flags=re.S)
+    domain = await host.create(xml.replace("</devices>", f"{''.join(cards)}</devices>"), paused=True)
+    session = Session(await domain.open_console())
+    await domain.resume()
+    return session
+
+
+async def leased(host: Hypervisor, name: str) -> list[str]:
+    """What the networks have given to the guest's cards."""
+    domain = await host.domain(name)
+    async with asyncio.timeout(
+        60
+    ):  # dnsmasq looks for three seconds whether an address is free, and the guest asks again
+        while len(told := await domain.control.addresses(AddressSource.LEASE)) < 2:
+            await asyncio.sleep(0.5)
+    found = [each.addresses[0].address for each in told]
+    assert [each.rsplit(".", 1)[0] for each in found] == ["10.73.0", "10.74.0"]
+    return found
+
+
+async def everything_is_reached(host: Hypervisor, one: Session) -> str:
+    """The other guest's address in the first network."""
+    await leased(host, "one")
+    there, walled = await leased(host, "two")
+    # The demo guest asks the server of its last card only.
+    assert there in await one.run("nslookup two.nat.test 10.73.0.254")
+    assert walled in await one.run("nslookup two.wall.test 10.74.0.254")
+    await one.run(f"ping -c 1 -W 5 {there} && ping -c 1 -W 5 10.98.0.2")
+    # The isolated network leads to its members alone.
+    await one.run(f"ping -c 1 -W 5 {walled}")
+    await one.run("ip route add 10.98.0.0/24 via 10.74.0.254 && ! ping -c 1 -W 2 10.98.0.2")
+    await one.run("ip route del 10.98.0.0/24")
+    return there
+
+
+async def nothing_is_claimed(one: Session, two: Session, there: str) -> None:
+    """Another address, another card's, somebody else's address as one's own."""
+    await one.run(f"ping -c 1 -W 5 {there}")
+    await one.run("ip addr add 10.73.0.200/24 dev eth0")
+    await one.run(f"! ping -c 1 -W 2 -I 10.73.0.200 {there}")
+    await two.run("ping -c 1 -W 5 10.73.0.254")
+    mine = "ip addr {} 10.73.0.254/32 dev eth0"
+    await one.run(f"{mine.format('add')} && arping -c 2 -A -I eth0 10.73.0.254; {mine.format('del')}")
+    await two.run("! ip neigh show 10.73.0.254 | grep -i 52:54:00:00:00:01")
+    await one.run("ip addr del 10.73.0.200/24 dev eth0; ip link set eth0 address 52:54:00:00:00:77")
+    await one.run(f"! ping -c 1 -W 2 {there}")
+    await one.run(f"ip link set eth0 address 52:54:00:00:00:01 && ping -c 1 -W 5 {there}")
 
 
 @pytest.mark.parametrize("scenario", ["places", "refused"])
 def test_cards_in_networks(scenario: str, own: Host, uri: str) -> None:
-    isolated(own, scenario, uri)
+    own.scenario(__file__, scenario, uri)
+
+
+@pytest.mark.packages
+def test_two_guests_on_networks_reach_what_they_may(own: Host, uri: str, demo: DemoGuest) -> None:
+    outside = own.other()
+    own.cable(outside, "up0", "up1")
+    own.run("ip", "address", "add", "10.98.0.1/24", "dev", "up0")
+    outside.run("ip", "address", "add", "10.98.0.2/24", "dev", "up1")  # which has no way back: only NAT reaches it
+    own.scenario(__file__, "reached", uri, demo.kernel, demo.initrd, demo.cmdline, patience=300)

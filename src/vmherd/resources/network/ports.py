@@ -14,6 +14,7 @@ from vmherd.driver.network import NetworkDriver, PortInfo
 from vmherd.driver.params import Params
 from vmherd.errors import InvalidArgument
 from vmherd.resources.network import floors, plugs, records
+from vmherd.resources.network.life import Life, to_the_end
 from vmherd.resources.network.porttable import Port, PortTable
 from vmherd.util.process import boot_id
 
@@ -23,13 +24,14 @@ class NetworkPorts(NetworkDriver):
 
     _table: records.Table
     _ports: PortTable
+    _life: Life
 
     def _active_network(self, uuid: str) -> Network:
         """Raises InvalidState for a network that is not active."""
         return records.active(self._table.get(uuid))
 
     async def port_list(self, network: str) -> list[PortInfo]:
-        self._table.get(network)
+        self._active_network(network)
         return [_info(network, uuid, port) for uuid, port in self._ports.all(network).items()]
 
     async def port_find(self, network: str, uuid: str) -> PortInfo:
@@ -47,8 +49,9 @@ class NetworkPorts(NetworkDriver):
         port = self._ports.insert(network, wanted.uuid, lambda: self._plugged(network, found, wanted))
         try:
             await self._reserve(network, found, port)
+            await self._life.hooks.ask(found, "port-created", port.xml)
         except BaseException:
-            self._ports.delete(network, wanted.uuid)
+            await to_the_end(self.port_delete(network, wanted.uuid))
             raise
         return _info(network, wanted.uuid, port)
 
@@ -75,6 +78,8 @@ class NetworkPorts(NetworkDriver):
             rest = self._promised(network) - port.floor
             await floors.release(self._active_network(network), port.mac, port.class_id, rest)
         self._ports.delete(network, uuid)
+        if self._table.get(network).live is not None:
+            await self._life.hooks.tell(self._active_network(network), "port-deleted", port.xml)
 
     async def port_params(self, network: str, uuid: str) -> Params:
         told = self._ports.get(network, uuid).document.bandwidth

@@ -5,13 +5,16 @@ Source: guest-network-get-interfaces in QEMU's qga/qapi-schema.json; qemuAgentGe
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
 from vmherd.conf.domain import Domain
+from vmherd.conf.domain.net import Interface
 from vmherd.driver.agent import GuestAddress, GuestInterface
+from vmherd.driver.network import Lease
 from vmherd.driver.params import Params
 from vmherd.hypervisors.qemu.agent import Agent
 from vmherd.hypervisors.qemu.inside import Told
@@ -60,6 +63,30 @@ def from_neighbours(domain: Domain) -> list[GuestInterface]:
         for card in domain.devices.interfaces
         if card.mac and (told := seen.get((mac := card.mac.address).lower()))
     ]
+
+
+def network(card: Interface) -> str:
+    """The network that a card is in, "" for one in none."""
+    return card.source.network or "" if card.source else ""
+
+
+def from_leases(domain: Domain, leases: Mapping[str, Sequence[Lease]]) -> list[GuestInterface]:
+    """As the DHCP servers of their networks, named in ``leases``, tell; cards without an address are left out.
+
+    Source: qemuGetDHCPInterfaces of libvirt
+    """
+    found = []
+    for card in domain.devices.interfaces:
+        mac = card.mac.address.lower() if card.mac else ""
+        addresses = tuple(
+            GuestAddress(family=6 if each.ipv6 else 4, address=each.address, prefix=each.prefix)
+            for each in leases.get(network(card), ())
+            if each.mac.lower() == mac
+        )
+        if addresses:
+            name = card.target.dev if card.target and card.target.dev else ""
+            found.append(GuestInterface(name=name, mac=mac, addresses=addresses))
+    return found
 
 
 def params(found: list[GuestInterface]) -> Params:

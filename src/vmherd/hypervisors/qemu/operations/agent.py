@@ -7,8 +7,9 @@ from base64 import b64encode
 from collections.abc import Sequence
 
 from vmherd.driver.agent import AddressSource, AgentTimeout, GuestFilesystem, GuestInfo, GuestInterface
+from vmherd.driver.network import Lease, NetworkDriver
 from vmherd.driver.params import Params
-from vmherd.errors import InvalidArgument, NoHostname
+from vmherd.errors import InvalidArgument, InvalidState, NetworkNotFound, NoHostname
 from vmherd.events import DomainEvent
 from vmherd.hypervisors.qemu.connection import QemuConnection
 from vmherd.state.domains import Entry
@@ -65,7 +66,10 @@ class QemuAgent(QemuConnection):
         self._alive(self.table.get(uuid))
         if source is AddressSource.ARP:
             return interfaces.from_neighbours(self._document(uuid))
-        return []  # there are no networks whose leases could be looked at
+        document = self._document(uuid)
+        named = {name for each in document.devices.interfaces if (name := interfaces.network(each))}
+        networks = await self.resource(NetworkDriver) if named else None
+        return interfaces.from_leases(document, {name: await _leases(networks, name) for name in named if networks})
 
     async def domain_filesystems(self, uuid: str) -> list[GuestFilesystem]:
         async with self._agent(uuid) as agent:
@@ -130,6 +134,14 @@ class QemuAgent(QemuConnection):
     async def domain_remove_ssh_keys(self, uuid: str, user: str, keys: Sequence[str]) -> None:
         async with self._agent(uuid) as agent:
             await agent.execute("guest-ssh-remove-authorized-keys", {"username": user, "keys": list(keys)})
+
+
+async def _leases(networks: NetworkDriver, name: str) -> list[Lease]:
+    """What a network has given away; nothing, if it is no more."""
+    try:
+        return await networks.network_leases((await networks.network_find(name)).uuid)
+    except (NetworkNotFound, InvalidState):
+        return []
 
 
 def _seconds(timeout: int) -> int:
