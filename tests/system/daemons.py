@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -51,6 +51,13 @@ class RunningDaemon:
             assert not ended or self.said().count(words) >= at_least, self.said()
             assert time.monotonic() < deadline, self.said()
             time.sleep(0.02)
+
+    def wait_for(self, true: Callable[[], bool]) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + PATIENCE
+        while not true():
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.05)
 
     def said(self) -> str:
         return self.log.read_text() if self.log.exists() else ""

@@ -65,6 +65,10 @@ class Namespace:
             assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
         return done.stdout if check else done.stdout + done.stderr
 
+    def spawn(self, *argv: object) -> subprocess.Popen[str]:
+        """Start a program inside; what it prints comes through a pipe."""
+        return subprocess.Popen([*self.words, *map(str, argv)], stdout=subprocess.PIPE, text=True)
+
     def processes(self) -> dict[int, str]:
         """The pids and command lines of all that runs inside, but for the holder."""
         inside = os.readlink(f"/proc/{self.holder.pid}/ns/net")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from daemons import RunningDaemon, virsh
 from namespaces import Host, Namespace, missing
 
 from vmherd.driver.network import NetworkDriver, UpdateCommand, UpdateSection
@@ -91,6 +95,74 @@ async def change(root: str, command: str, section: str, xml: str) -> None:
         info = await driver.network_find("blue")
         scope = Scope(live=True, config=True)
         await driver.network_update(info.uuid, UpdateCommand[command], UpdateSection[section], -1, xml, scope)
+
+
+def is_step(event: str, told: tuple[object, ...]) -> bool:
+    """Whether it is about to change something: another program's start, a file, the kernel's networks."""
+    if event == "open":
+        return isinstance(told[2], int) and bool(told[2] & (os.O_WRONLY | os.O_RDWR))
+    return event in ("subprocess.Popen", "os.rename", "os.remove", "socket.sendto", "socket.__new__")
+
+
+def killed_at(step: int, work: Callable[[], Coroutine[None, None, None]]) -> bool:
+    """Do ``work`` in a process that kills itself at a step: before it starts a program, opens a file, ...
+
+    Whether it came that far.
+    """
+    child = os.fork()
+    if not child:
+        left = step
+
+        def count(event: str, told: tuple[object, ...]) -> None:
+            nonlocal left
+            left -= is_step(event, told)
+            if not left:
+                left = -1  # the signal is an event, too
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        asyncio.run(work())
+        os._exit(0)
+    return os.waitpid(child, 0)[1] != 0
+
+
+def crash(root: str) -> None:
+    """Kill a start and then a stop at each of their steps; whoever comes next finds all or nothing."""
+    asyncio.run(define(root))
+    asyncio.run(switch(root, "start"))  # which imports everything
+    asyncio.run(switch(root, "stop"))
+    for operation in ("start", "stop"):
+        step = 0
+        while killed_at(step := step + 1, lambda operation=operation: switch(root, operation)):  # type: ignore[misc]
+            asyncio.run(look(root, f"{operation} {step}"))
+            if operation == "stop":
+                asyncio.run(switch(root, "start", tolerant=True))
+        asyncio.run(switch(root, "stop", tolerant=True))
+        print(operation, step)
+
+
+async def define(root: str) -> None:
+    async with networks(root) as driver:
+        await driver.network_define(document())
+
+
+async def switch(root: str, operation: str, *, tolerant: bool = False) -> None:
+    async with networks(root) as driver:
+        if tolerant and (await driver.network_find("blue")).active is (operation == "start"):
+            return
+        await (driver.network_start if operation == "start" else driver.network_stop)(uuid(1))
+
+
+async def look(root: str, when: str) -> None:
+    """A network is active with all its parts, or has none; after a start that was killed it can start."""
+    async with networks(root) as driver:
+        active = (await driver.network_find("blue")).active
+        rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
+        servers = subprocess.run(["ps", "-ww", "-C", "dnsmasq", "-o", "args="], capture_output=True, text=True).stdout
+        parts = [Path("/sys/class/net/vh1").exists(), "out_1111" in rules, f"{root}/" in servers]
+        assert parts == [active] * 3, (when, active, parts)
+        if active and when.startswith("start"):
+            await driver.network_stop(uuid(1))
 
 
 def lease(guest: Namespace, name: str = "") -> str:
@@ -247,3 +319,47 @@ def test_what_is_taken_is_told_and_nothing_is_left_of_the_try(own: Host, tmp_pat
     own.scenario(__file__, "collide", tmp_path)
     assert traces(own) == ""
     assert "taken0" in own.run("ip", "link")
+
+
+def ask(daemon: RunningDaemon, *words: str) -> str:
+    return virsh(f"qemu+unix:///system?socket={daemon.run}/libvirt-sock", *words)
+
+
+def test_a_daemon_that_is_killed_and_comes_back_leaves_networks_as_they_are(own: Host, tmp_path: Path) -> None:
+    """Autostart, a restart in mid-traffic, and a firewall that forgets everything."""
+    other = outside(own)
+    (tmp_path / "blue.xml").write_text(document())
+    with RunningDaemon(tmp_path, uri=f"qemu:///embed?root={tmp_path}/host", words=own.words) as daemon:
+        ask(daemon, "net-define", str(tmp_path / "blue.xml"))
+        ask(daemon, "net-autostart", "blue")
+    for mark in (tmp_path / "host/run/networks").glob("autostarted-*"):
+        mark.unlink()  # as if the host had booted
+    daemon.start()
+    daemon.wait_for(lambda: "vh1" in own.run("ip", "-br", "link"))
+    guest = own.guest("tap1", "vh1", "52:54:00:00:00:0a")
+    lease(guest)
+    before = server(own)
+    pinging = guest.spawn("ping", "-i", "0.05", "-w", "60", "198.51.100.2")
+    daemon.signal(signal.SIGKILL)
+    daemon.wait()
+    daemon.start()
+    assert "blue" in ask(daemon, "net-list", "--name")
+    assert server(own) == before
+    pinging.send_signal(signal.SIGINT)
+    assert " 0% packet loss" in pinging.communicate(timeout=10)[0]
+    own.run("nft", "flush", "ruleset")
+    os.kill(before, signal.SIGKILL)
+    daemon.wait_for(lambda: "masquerade" in own.run("nft", "list", "ruleset"))
+    daemon.wait_for(lambda: any("dnsmasq" in line for line in own.processes().values()))
+    assert reaches(guest, "198.51.100.2")
+    ask(daemon, "net-destroy", "blue")
+    daemon.__exit__()
+    assert traces(own) == ""
+    del other
+
+
+def test_a_start_or_stop_that_is_killed_at_any_step_leaves_nothing_half_done(own: Host, tmp_path: Path) -> None:
+    steps = dict(line.split() for line in own.scenario(__file__, "crash", tmp_path).splitlines())
+    assert int(steps["start"]) > 10
+    assert int(steps["stop"]) > 5
+    assert traces(own) == ""

@@ -73,6 +73,10 @@ class LocalDriver(LocalHost, LocalControl, HypervisorDriver):
         return cast("R", self._lent[kind])
 
     async def warm_up(self) -> None:
+        await self.open_resources()
+
+    async def open_resources(self) -> None:
+        """Borrow what is to be looked after; what of it starts with the host does so now."""
         for kind in self.tended:
             try:
                 await self.resource(kind)

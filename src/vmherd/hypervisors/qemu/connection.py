@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vmherd.driver.control import JobType
 from vmherd.driver.network import NetworkDriver
 from vmherd.driver.nwfilter import FilterDriver
+from vmherd.driver.storage import StorageDriver
 from vmherd.driver.types import Scope, State
 from vmherd.driver.uri import ConnectURI
 from vmherd.errors import DomainNotFound, InvalidState, VmherdError
@@ -44,7 +45,7 @@ class QemuConnection(LocalDriver):
     """The parts of the driver, in ``operations/`` and ``driver``, are built on this."""
 
     name = "QEMU"
-    tended = (NetworkDriver, FilterDriver)
+    tended = (NetworkDriver, StorageDriver, FilterDriver)  # networks first: pools may be reached over them
 
     def __init__(self, uri: ConnectURI, folders: Folders, *, readonly: bool = False) -> None:
         folders.create()

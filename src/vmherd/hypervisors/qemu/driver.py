@@ -87,6 +87,8 @@ class QemuDriver(
             mark.touch(exist_ok=False)
         except FileExistsError:
             return
+        if wanted:
+            await self.open_resources()
         turn = asyncio.Semaphore(os.cpu_count() or 1)
 
         async def start(entry: Entry) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from importlib import import_module
 from typing import Self
 from uuid import uuid4
 
@@ -66,9 +65,6 @@ class LocalNetworks(NetworkPorts):
                     await self.network_start(entry.uuid)
                 except VmherdError as problem:
                     log.warning("cannot start network %r by itself: %s", entry.name, problem)
-
-    async def warm_up(self) -> None:
-        import_module("pyroute2")  # a quarter of a second
 
     async def attend(self) -> None:
         await self._life.attend()
