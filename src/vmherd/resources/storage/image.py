@@ -16,7 +16,7 @@ import msgspec
 
 from vmherd.conf.storage import Volume
 from vmherd.driver.storage import WipeAlgorithm
-from vmherd.errors import InvalidArgument, OperationFailed, OperationUnsupported, Unsupported
+from vmherd.errors import HostError, InvalidArgument, OperationFailed, OperationUnsupported, Unsupported
 from vmherd.resources.storage import chain, nocow, wiping
 from vmherd.resources.storage.opening import Use, opened, require_unused
 from vmherd.resources.storage.qemuimg import Image, commands, filling
@@ -33,6 +33,8 @@ _COPY = 24 * 3600.0
 _PACKAGE = "qemu-utils"
 #: The formats that qemu-img can resize.
 _GROWING = ("raw", "luks", "qcow2", "qed")
+#: What qemu-img says where the kernel's clock is too coarse to tell how fast it makes keys; often not the next time.
+_UNLUCKY, _TRIES = "Unable to get accurate CPU usage", 20
 #: What qemu-img says of how far it is.
 _PROGRESS = re.compile(rb"\((\d+\.\d+)/100%\)")
 
@@ -214,10 +216,16 @@ async def _run(steps: list[list[str]], work: Work) -> None:
             work.tick(round(float(found[-1]) * 100))
 
     for program, what, *words in steps:
-        quiet = ["-p", "-C"] if what == "convert" and "-n" not in words else ["-q"]
-        await command.run(
-            [*command.WITH_US, program, what, *quiet, *words], patience=_COPY, package=_PACKAGE, heard=heard
-        )
+        shown = ["-p"] if what == "convert" else ["-q"]
+        offload = ["-C"] if what == "convert" and "-n" not in words else []
+        for left in reversed(range(_TRIES)):
+            try:
+                argv = [*command.WITH_US, program, what, *shown, *offload, *words]
+                await command.run(argv, patience=_COPY, package=_PACKAGE, heard=heard)
+                break
+            except HostError as problem:
+                if _UNLUCKY not in str(problem) or not left:
+                    raise
 
 
 async def resize(
@@ -253,11 +261,12 @@ def _resize_raw(path: Path, capacity: int, work: Work, *, allocate: bool, within
         before = os.fstat(fd).st_size
         try:
             os.ftruncate(fd, capacity)
-            if allocate and capacity > before:
-                work.total = capacity - before
-                reserve(fd, before, capacity - before, tick=work.tick)
+            if allocate:
+                work.total = capacity
+                reserve(fd, 0, capacity, tick=work.tick)
         except BaseException:
-            os.ftruncate(fd, max(before, capacity) if capacity < before else before)
+            if capacity > before:
+                os.ftruncate(fd, before)
             raise
 
 
