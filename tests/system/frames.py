@@ -25,6 +25,7 @@ T = TypeVar("T")
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 _ALL_FRAMES = 3  # ETH_P_ALL
+_PACKETS, _BESIDE, _TAGGED = 263, 8, 16  # SOL_PACKET, PACKET_AUXDATA, TP_STATUS_VLAN_VALID
 
 
 def inside(namespace: Namespace, work: Callable[[], T]) -> T:
@@ -52,6 +53,7 @@ class Wire:
         self._socket = inside(
             namespace, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL_FRAMES))
         )
+        self._socket.setsockopt(_PACKETS, _BESIDE, 1)
         inside(namespace, lambda: self._socket.bind((device, _ALL_FRAMES)))
 
     def send(self, frame: bytes) -> None:
@@ -67,11 +69,17 @@ class Wire:
         deadline = time.monotonic() + patience
         while (left := deadline - time.monotonic()) > 0:
             if select.select([self._socket], [], [], left)[0]:
-                frame = self._socket.recv(65535)
+                frame = self._received()
                 heard.append(frame)
                 if frame == last:
                     break
         return heard
+
+    def _received(self) -> bytes:
+        """The next frame, with the VLAN tag that the kernel keeps beside it."""
+        frame, beside, _, _ = self._socket.recvmsg(65535, 256)
+        status, tag = struct.unpack_from("=I12xH", beside[0][2]) if beside else (0, 0)
+        return frame[:12] + struct.pack("!HH", 0x8100, tag) + frame[12:] if status & _TAGGED else frame
 
     def forget(self) -> None:
         """Whatever came up to now."""
@@ -132,12 +140,28 @@ def udp(
     pseudo = one.packed + other.packed + struct.pack("!II", length, 17)
     datagram = struct.pack("!HHHH", *ports, length, 0) + content
     datagram = datagram[:6] + struct.pack("!H", checksum(pseudo + datagram) or 0xFFFF) + datagram[8:]
+    return packet(source, target, sender, receiver, 17, datagram)
+
+
+def packet(
+    source: str, target: str, sender: str, receiver: str, protocol: int, content: bytes, *, dscp: int = 0
+) -> bytes:
+    """A packet of IPv4 or IPv6 with anything in it."""
+    one, other = ip_address(sender), ip_address(receiver)
+    content = content.ljust(32, b"\0")  # so that frames need no padding, which bridges may take away
     if one.version == 6:
-        head = struct.pack("!IHBB", 6 << 28, length, 17, 64) + one.packed + other.packed
-        return ethernet(source, target, 0x86DD, head + datagram)
-    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 1, 0, 64, 17, 0) + one.packed + other.packed
+        head = struct.pack("!IHBB", 6 << 28 | dscp << 22, len(content), protocol, 64) + one.packed + other.packed
+        return ethernet(source, target, 0x86DD, head + content)
+    head = struct.pack("!BBHHHBBH", 0x45, dscp << 2, 20 + len(content), 1, 0, 64, protocol, 0)
+    head += one.packed + other.packed
     head = head[:10] + struct.pack("!H", checksum(head)) + head[12:]
-    return ethernet(source, target, 0x0800, head + datagram)
+    return ethernet(source, target, 0x0800, head + content)
+
+
+def tcp(flags: int, *, ports: tuple[int, int] = (1000, 2000), options: bytes = b"") -> bytes:
+    """The header of a segment; nobody looks at its checksum."""
+    options = options.ljust(-(-len(options) // 4) * 4, b"\1")
+    return struct.pack("!HHIIBBHHH", *ports, 1, 1, 5 + len(options) // 4 << 4, flags, 100, 0, 0) + options
 
 
 def dhcp(kind: int, client: str, *, given: str = "0.0.0.0", own: str = "0.0.0.0", seconds: int = 600) -> bytes:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import re
+import shutil
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from daemons import RunningDaemon
-from frames import BROADCAST, Wire, arp, dhcp, ethernet, inside, passes, udp
+from frames import BROADCAST, Wire, arp, dhcp, ethernet, inside, packet, passes, tcp, udp
 from namespaces import Host, Namespace, missing
+
+from vmherd.driver.uri import parse_uri
+from vmherd.resources.nwfilter.driver import LocalFilters
 
 pytestmark = [
     pytest.mark.root,
@@ -187,6 +196,108 @@ def test_what_cannot_be_learned_must_be_told(ground: Ground) -> None:
     assert ground.sent(from_address("10.0.0.9"), ASK), "and nothing is in the way"
 
 
+#: What a frame is that is always let pass, and a frame from one guest to the other with anything in it.
+SIGN = ethernet(ONE, TWO, 0x88B5, b"sign")
+
+
+def v4(protocol: int, content: bytes, sender: str = "10.0.0.1", *, dscp: int = 0) -> bytes:
+    return packet(ONE, TWO, sender, "10.0.0.2", protocol, content, dscp=dscp)
+
+
+def v6(protocol: int, content: bytes, sender: str = "fd00::1", *, dscp: int = 0) -> bytes:
+    return packet(ONE, TWO, sender, "fd00::2", protocol, content, dscp=dscp)
+
+
+def ports(sender: int, receiver: int) -> bytes:
+    return struct.pack("!HHI", sender, receiver, 0)
+
+
+def tagged(number: int, kind: int) -> bytes:
+    return ethernet(ONE, TWO, 0x8100, struct.pack("!HH", number, kind))
+
+
+def bpdu(priority: int, cost: int = 4) -> bytes:
+    """A message of spanning tree."""
+    message = struct.pack("!BBBHBBBH6sI", 0x42, 0x42, 3, 0, 0, 0, 0, priority, bytes(6), cost) + bytes(18)
+    return ethernet(ONE, "01:80:c2:00:00:00", len(message), message)
+
+
+#: A rule for what a guest sends, a frame that it is about, and one that it is not; with $A, $P and $ONE.
+RULES: list[tuple[str, bytes, bytes]] = [
+    (
+        "<mac srcmacaddr='52:54:00:aa:bb:cc' srcmacmask='ff:ff:ff:00:00:00'/>",
+        v4(17, b""),
+        arp("52:54:01:00:00:01", "10.0.0.1"),
+    ),
+    ("<mac match='no' protocolid='arp'/>", v4(17, b""), arp(ONE, "10.0.0.1")),
+    ("<mac dstmacaddr='ff:ff:ff:ff:ff:ff'/>", arp(ONE, "10.0.0.1"), arp(ONE, "10.0.0.1", target=TWO)),
+    ("<vlan vlanid='5'/>", tagged(5, 0x0800), tagged(6, 0x0800)),
+    ("<vlan vlanid='5' encap-protocol='arp'/>", tagged(5, 0x0806), tagged(5, 0x0800)),
+    ("<vlan match='no' vlanid='0x5'/>", tagged(6, 0x0800), tagged(5, 0x0800)),
+    ("<stp root-priority='10' root-priority-hi='20'/>", bpdu(20), bpdu(21)),
+    ("<stp type='0' root-cost='4'/>", bpdu(1), bpdu(1, cost=5)),
+    ("<arp opcode='Reply'/>", arp(ONE, "10.0.0.1", operation=2), arp(ONE, "10.0.0.1")),
+    ("<arp gratuitous='true'/>", arp(ONE, "10.0.0.1", wanted="10.0.0.1"), arp(ONE, "10.0.0.1")),
+    ("<arp gratuitous='false'/>", arp(ONE, "10.0.0.1"), arp(ONE, "10.0.0.1", wanted="10.0.0.1")),
+    ("<arp arpdstipaddr='10.0.1.0' arpdstipmask='24'/>", arp(ONE, "10.0.0.1", wanted="10.0.1.9"), arp(ONE, "10.0.0.1")),
+    (
+        "<rarp arpdstmacaddr='$MAC'/>",
+        arp(TWO, "0.0.0.0", told=ONE, kind=0x8035, source=ONE),
+        arp(ONE, "0.0.0.0", kind=0x8035),
+    ),
+    ("<ip dscp='10'/>", v4(17, b"", dscp=10), v4(17, b"", dscp=11)),
+    ("<ip match='no' srcipaddr='10.1.2.3' srcipmask='255.255.0.0'/>", v4(17, b""), v4(17, b"", "10.1.9.9")),
+    ("<ip protocol='sctp' dstportstart='7' dstportend='9'/>", v4(132, ports(1, 9)), v4(132, ports(1, 10))),
+    ("<ip protocol='0x06'/>", v4(6, b""), v4(17, b"")),
+    ("<ipv6 protocol='udp' srcportstart='7'/>", v6(17, ports(7, 1)), v6(17, ports(1, 7))),
+    ("<ipv6 srcipaddr='fd00::' srcipmask='64'/>", v6(17, b""), v6(17, b"", "fd00:0:0:1::1")),
+    ("<ipv6 type='130' typeend='136' code='0' codeend='1'/>", v6(58, bytes([136, 1])), v6(58, bytes([137, 1]))),
+    ("<tcp flags='SYN,ACK/SYN'/>", v4(6, tcp(2)), v4(6, tcp(18))),
+    ("<tcp flags='ALL/NONE'/>", v4(6, tcp(0)), v4(6, tcp(1))),
+    ("<tcp option='8'/>", v4(6, tcp(2, options=bytes([8, 10]) + bytes(8))), v4(6, tcp(2, options=bytes([4, 2])))),
+    ("<tcp match='no' srcportstart='1000'/>", v4(6, tcp(2, ports=(7, 7))), v4(6, tcp(2))),
+    ("<tcp-ipv6 dstportstart='2000'/>", v6(6, tcp(2)), v6(6, tcp(2, ports=(1, 1)))),
+    ("<udp srcipfrom='10.0.0.1' srcipto='10.0.0.5'/>", v4(17, ports(1, 1)), v4(17, ports(1, 1), "10.0.0.6")),
+    ("<udp srcmacaddr='$MAC' dscp='0x0a'/>", v4(17, ports(1, 1), dscp=10), v4(17, ports(1, 1))),
+    ("<udplite/>", v4(136, b""), v4(17, b"")),
+    ("<udp-ipv6 dstipfrom='fd00::1' dstipto='fd00::3'/>", v6(17, ports(1, 1)), v6(6, b"")),
+    ("<esp/>", v4(50, b""), v4(51, b"")),
+    ("<ah-ipv6/>", v6(51, b""), v6(50, b"")),
+    ("<sctp dstportstart='9'/>", v4(132, ports(1, 9)), v4(132, ports(9, 1))),
+    ("<igmp/>", v4(2, b""), v4(1, b"")),
+    ("<icmp type='3' code='4'/>", v4(1, bytes([3, 4])), v4(1, bytes([3, 5]))),
+    ("<icmp match='no' type='3' code='4'/>", v4(1, bytes([3, 5])), v4(1, bytes([3, 4]))),
+    ("<icmpv6 type='128'/>", v6(58, bytes([128, 0])), v6(58, bytes([129, 0]))),
+    ("<all srcipaddr='10.0.0.0' srcipmask='24'/>", v4(99, b""), v4(99, b"", "10.0.1.1")),
+    ("<all-ipv6/>", v6(99, b""), v4(99, b"")),
+    ("<udp srcipaddr='$A[@1]' dstportstart='$P[@2]'/>", v4(17, ports(1, 8), "10.0.0.1"), v4(17, ports(1, 6))),
+    ("<udp srcipaddr='$A[@1]' dstportstart='$P[@1]'/>", v4(17, ports(1, 8), "10.0.0.4"), v4(17, ports(1, 8))),
+    ("<udp srcipaddr='$A' dstportstart='$P[1]'/>", v4(17, ports(1, 8), "10.0.0.1"), v4(17, ports(1, 7))),
+]
+
+
+def test_a_rule_is_about_the_frames_that_it_tells(ground: Ground) -> None:
+    """Each filter takes the place of the one before while it is in use."""
+    rest = f"<rule action='accept' direction='out' priority='0'><mac protocolid='{0x88B5:#x}'/></rule>"
+    rest += "<rule action='drop' direction='out' priority='900'><mac/></rule>"
+    rest_of_traffic = "<rule action='drop' direction='out' priority='900'><{}/></rule>"
+    ground.define("tried", rest)
+    ground.bind("vnet1", "tried", A=["10.0.0.1", "10.0.0.4"], P=["7", "8"])
+    wrong = []
+    for rule, about, other in RULES:
+        tag = rule[1:].split()[0].rstrip("/>")
+        if tag in ("mac", "vlan", "stp", "arp", "rarp", "ip", "ipv6"):
+            told = f"<rule action='accept' direction='out' priority='100'>{rule}</rule>{rest}"
+        else:
+            told = f"<rule action='accept' direction='out' priority='100' statematch='false'>{rule}</rule>"
+            told += "".join(map(rest_of_traffic.format, ("all", "all-ipv6")))
+        said = ground.define("tried", told)
+        found = "defined" in said, ground.sent(about, SIGN), ground.sent(other, SIGN)
+        if found != (True, True, False):
+            wrong.append((rule, found, said))
+    assert not wrong
+
+
 #: What the manual of libvirt shows as an example: two ports are open, questions may be asked, nothing else.
 FENCE = """<rule action='accept' direction='in'><tcp dstportstart='22' dstportend='23'/></rule>
 <rule action='accept' direction='in'><udp dstportstart='53' srcipaddr='10.0.0.0' srcipmask='24'/></rule>
@@ -240,3 +351,138 @@ def test_connections_begin_where_a_rule_says_and_answers_come_back(ground: Groun
     assert not ground.received(udp(TWO, ONE, "10.9.0.2", "10.0.0.1", ports=(5000, 53)), asked)
     marks = ground.own.run("nft", "list", "table", "inet", ground.own.run("nft", "list", "tables", "inet").split()[-1])
     assert "mark" in marks
+
+
+DROP = "<rule action='drop' direction='out' priority='-900'><ip srcipaddr='{}'/></rule>"
+
+
+def test_a_filter_in_use_changes_everywhere_or_nowhere(ground: Ground) -> None:
+    first, second = from_address("10.0.0.1"), from_address("10.0.0.2")
+    ground.define("inner", DROP.format("10.0.0.1"))
+    ground.define("outer", "<filterref filter='inner'/>", uuid=8)
+    ground.bind("vnet1", "outer")
+    ground.bind("vnet2", "inner", mac=TWO)
+
+    def effect() -> tuple[bool, ...]:
+        back = (udp(TWO, ONE, address, "10.0.0.1", ports=(1, 2000)) for address in ("10.0.0.1", "10.0.0.2"))
+        sign = ethernet(TWO, ONE, 0x88B5, b"sign")
+        return *(ground.sent(each, SIGN) for each in (first, second)), *(ground.received(each, sign) for each in back)
+
+    assert effect() == (False, True, False, True)
+    assert "defined" in ground.define("inner", DROP.format("10.0.0.2"))
+    assert effect() == (True, False, True, False)
+    assert "unresolvable variables" in ground.define("inner", DROP.format("$NOBODYS"))
+    assert "ipset" in ground.define("inner", "<rule action='drop' direction='in'><all ipset='s'/></rule>")
+    assert "missing" in ground.define("inner", "<filterref filter='nobodys'/>")
+    assert "would introduce a loop" in ground.define("inner", "<filterref filter='outer'/>")
+    assert effect() == (True, False, True, False)
+    assert DROP.format("10.0.0.2")[:40] in ground.virsh("nwfilter-dumpxml", "inner")
+
+    assert "nwfilter is in use" in ground.virsh("nwfilter-undefine", "inner")
+    assert f"already exists with uuid {UUID(int=7)}" in ground.define("inner", "", uuid=9)
+    assert "same UUID but different name ('inner')" in ground.define("other", "", uuid=7)
+    assert "already exists" in ground.bind("vnet1", "inner")
+    for device in ("vnet1", "vnet2"):
+        assert "deleted" in ground.virsh("nwfilter-binding-delete", device)
+    assert "undefined" in ground.virsh("nwfilter-undefine", "inner")
+    assert "referenced filter 'inner' is missing" in ground.bind("vnet1", "outer")
+    assert effect() == (True, True, True, True)
+
+
+def test_the_filters_of_libvirt_are_there_and_stay_as_somebody_made_them(ground: Ground) -> None:
+    there = [line.split()[1] for line in ground.virsh("nwfilter-list").splitlines()[2:]]
+    assert len(there) == 24
+    assert {"clean-traffic", "no-mac-spoofing", "allow-dhcp", "qemu-announce-self-rarp"} < set(there)
+    for name in there:
+        if name != "clean-traffic-gateway":
+            values = {"IP": "10.0.0.1", "IPV6": "fd00::1", "DHCPSERVER": "fd00::2" if "v6" in name else "10.0.0.2"}
+            assert "created" in ground.bind("vnet1", name, **values), name
+            assert name in ground.virsh("nwfilter-binding-dumpxml", "vnet1")
+            ground.virsh("nwfilter-binding-delete", "vnet1")
+    ground.virsh("nwfilter-undefine", "allow-arp")
+    ground.daemon.signal(9)
+    ground.daemon.wait()
+    ground.daemon.start(words=ground.own.words)
+    assert "allow-arp" not in ground.virsh("nwfilter-list")
+
+
+def test_rules_come_back_after_a_flush_and_go_with_their_device(ground: Ground) -> None:
+    ground.bind("vnet1", "clean-traffic", IP="10.0.0.1")
+    ground.own.run("nft", "flush", "ruleset")
+    assert ground.sent(from_address("10.0.0.9"), SIGN)
+    assert "created" in ground.bind("vnet2", "clean-traffic", mac=TWO, IP="10.0.0.2")
+    assert not ground.sent(from_address("10.0.0.9"), HONEST["datagram"]), "whoever changes rules sees it"
+    ground.own.run("nft", "flush", "table", "bridge", ground.own.run("nft", "list", "tables", "bridge").split()[-1])
+    until(lambda: not ground.sent(from_address("10.0.0.9"), HONEST["datagram"]), 15.0)
+    ground.own.run("ip", "link", "del", "vnet2")
+    until(lambda: "vnet2" not in ground.virsh("nwfilter-binding-list"), 15.0)
+    assert "vnet2" not in ground.own.run("nft", "list", "ruleset")
+
+
+#: Ends whoever asks, before or after the rules are in the kernel.
+DEADLY = """#!/bin/sh
+case "$*" in *--check*|*list*) exec {nft} "$@";; esac
+test -e {flag} || exec {nft} "$@"
+rm {flag}
+test {when} = before || {nft} "$@"
+kill -9 $PPID
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_sudden_end_leaves_no_card_half_bound(ground: Ground, tmp_path: Path, when: str) -> None:
+    flag, nft = tmp_path / "flag", tmp_path / "bin" / "nft"
+    nft.parent.mkdir()
+    nft.write_text(DEADLY.format(nft=shutil.which("nft"), flag=flag, when=when))
+    nft.chmod(0o755)
+    spoofed, honest = from_address("10.0.0.9"), HONEST["datagram"]
+
+    def end_in(act: Callable[[], str]) -> None:
+        ground.daemon.__exit__()
+        ground.daemon.start(words=ground.own.words, env=os.environ | {"PATH": f"{nft.parent}:{os.environ['PATH']}"})
+        flag.touch()
+        act()
+        assert ground.daemon.wait() == -9
+        ground.daemon.start(words=ground.own.words)
+
+    end_in(lambda: ground.bind("vnet1", "clean-traffic", IP="10.0.0.1"))
+    assert "vnet1" in ground.virsh("nwfilter-binding-list")
+    assert not ground.sent(spoofed, honest)
+
+    def redefine() -> str:
+        xml = ground.virsh("nwfilter-dumpxml", "no-ip-spoofing").replace("drop", "accept")
+        return ground.virsh("nwfilter-define", ground.document(xml))
+
+    end_in(redefine)
+    assert "drop" not in ground.virsh("nwfilter-dumpxml", "no-ip-spoofing")
+    assert ground.sent(spoofed, honest)
+    end_in(lambda: ground.virsh("nwfilter-binding-delete", "vnet1"))
+    assert "vnet1" not in ground.virsh("nwfilter-binding-list")
+    assert "vmherd" not in ground.own.run("nft", "list", "ruleset")
+
+
+async def bind_many(uri: str, first: str) -> None:
+    """Bind and let go of many cards at once; half of them stay."""
+    driver = await LocalFilters.open(parse_uri(uri))
+    names = [f"tap{first}{number}" for number in range(50)]
+
+    async def one(name: str) -> None:
+        parameters = "<parameter name='IP' value='10.0.0.1'/>"
+        values = {"owner": OWNER, "mac": ONE, "filter": "clean-traffic", "parameters": parameters}
+        await driver.binding_create(BINDING.format(device=name, **values))
+        if int(name[4:]) % 2:
+            await driver.binding_delete(name)
+
+    await asyncio.gather(*map(one, names))
+    await driver.close()
+
+
+def test_many_cards_come_and_go_at_once_in_several_processes(own: Host, tmp_path: Path) -> None:
+    uri = f"qemu:///embed?root={tmp_path}"
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda first: own.scenario(__file__, "bind_many", uri, first), "abc"))
+    rules = own.run("nft", "list", "ruleset")
+    left = {f"tap{first}{number}" for first in "abc" for number in range(0, 50, 2)}
+    for name in ("sent2", "received2"):
+        assert set(re.findall(rf'"(\w+)" : jump {name}-', rules)) == left
+    assert rules.count("ether saddr 52:54:00:00:00:01 return") == len(left)
