@@ -161,6 +161,11 @@ class InterfaceNotFound(NotFound):
         super().__init__(f"no interface {key!r}", hint="'vmherd interface list --all' shows those that there are")
 
 
+class MultipleInterfaces(VmherdError):
+    code = 59  # VIR_ERR_MULTIPLE_INTERFACES
+    http_status = 409
+
+
 class NodeDeviceNotFound(NotFound):
     code = 53  # VIR_ERR_NO_NODE_DEVICE
 

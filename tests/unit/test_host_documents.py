@@ -16,7 +16,7 @@ BRIDGE = """<interface type='bridge' name='br0'><start mode='onboot'/><mtu size=
   <protocol family='ipv4'><dhcp peerdns='no'/><ip address='10.0.0.1' prefix='8'/><route gateway='10.0.0.2'/></protocol>
   <protocol family='ipv6'><autoconf/></protocol><link speed='100' state='up'/><mac address='52:54:00:00:00:01'/>
   <bridge stp='on' delay='0.5'>
-    <interface type='ethernet' name='eth0'><mac address='52:54:00:00:00:02'/></interface>
+    <interface type='ethernet' name='eth0'><link state='down'/><mac address='52:54:00:00:00:02'/></interface>
     <interface type='vlan' name='eth1.4'><vlan tag='4'><interface name='eth1'/></vlan></interface>
     <interface type='bond' name='bond0'><bond><interface type='ethernet' name='eth2'/></bond></interface>
   </bridge></interface>"""
@@ -111,7 +111,7 @@ def test_every_field_is_tried_and_comes_back() -> None:
         ("<interface type='bridge' name='b'><start mode='none'/></interface>", "interface/bridge"),
         ("<interface type='bond' name='b'><start mode='none'/><bond/></interface>", "interface/bond/interface"),
         ("<interface type='vlan' name='b'><start mode='none'/></interface>", "interface/vlan"),
-        ("<interface type='ethernet' name='b'/>", "interface"),
+        ("<interface type='ethernet' name='b'/>", "interface/start"),
         ("<interface type='tunnel' name='b'/>", "interface/@type"),
     ],
 )

@@ -145,6 +145,7 @@ class Member(Element, tag="interface"):
 
     type: InterfaceType = attr()
     name: str | None = attr()
+    link: Link | None = child()
     mac: InterfaceMac | None = child()
     vlan: Vlan | None = child()
     bond: Bond | None = child()
@@ -168,11 +169,11 @@ class Bridge(Element, tag="bridge"):
 
 
 class Interface(Element, tag="interface"):
-    """An interface of the host."""
+    """An interface of the host; ``start`` is None for one that runs without being configured by us."""
 
     type: InterfaceType = attr()
     name: str = attr()
-    start: Start = child()
+    start: Start | None = child()
     mtu: Mtu | None = child()
     protocols: list[Protocol] = children()
     link: Link | None = child()
@@ -192,6 +193,9 @@ def parse_interface(text: str | bytes) -> Interface:
     Source: virInterfaceDefParseXML
     """
     interface = parse(Interface, text)
+    if interface.start is None:
+        hint = "add <start mode='onboot'/>, or 'none'"
+        raise DocumentError("interface misses the start mode attribute", place="interface/start", hint=hint)
     part = _PARTS.get(interface.type)
     if part and getattr(interface, part) is None:
         raise DocumentError(

@@ -11,6 +11,7 @@ _SUBJECTS = (
     "devices",
     "domain",
     "host",
+    "interfaces",
     "lists",
     "native",
     "networkports",

@@ -1,0 +1,1 @@
+"""The host's own network devices: ``links`` reads them, ``show`` describes, ``make`` sets up, ``driver`` keeps."""
