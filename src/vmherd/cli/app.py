@@ -121,6 +121,7 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "domblkthreshold": Entry("disks", "Have an event once a disk has grown so far."),
     },
     "Networks and storage": {
+        "network": Entry("network", "Make, start and change virtual networks, which others call switches."),
         "pool": Entry("pool", "Make, start and fill storage pools: places with volumes."),
         "volume": Entry("volume", "Make, copy, resize and remove volumes: the images in storage pools."),
         "secret": Entry("secret", "Keep passphrases and keys that guests' disks need."),

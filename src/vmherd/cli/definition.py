@@ -26,7 +26,7 @@ from vmherd.guest.spec import GuestSpec, best_platform
 @click.option("--kernel", type=FILE, help="Boot this Linux kernel in place of a disk.")
 @click.option("--start", is_flag=True, help="Boot it, too.")
 @click.option("--dry-run", is_flag=True, help="Only print the XML document it would have.")
-@spec_options
+@spec_options("-n")
 @with_host
 async def create_command(
     host: Host, name: str, spec: GuestSpec, size: int | None, kernel: Path | None, start: bool, dry_run: bool
@@ -35,7 +35,7 @@ async def create_command(
 
     \b
     vmherd create web --size 20G --cdrom debian.iso --vnc --start
-    vmherd create old --disk old.qcow2 -m 2G
+    vmherd create old --disk old.qcow2 -m 2G -n public
 
     To boot a guest from an XML document that is gone when it stops, as 'virsh create' does:
     vmherd run --rm -d FILE.

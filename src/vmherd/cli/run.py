@@ -27,7 +27,7 @@ from vmherd.guest.spec import GuestSpec, best_platform
 @click.option("-n", "--name", default="", help="The name of the guest.  [default: that of the file]")
 @click.option("--rm", "remove", is_flag=True, help="Leave nothing behind when the guest ends.")
 @click.option("-d", "--detach", is_flag=True, help="Boot it in the background.")
-@spec_options
+@spec_options()
 @with_host
 async def run_command(
     host: Host,

@@ -17,7 +17,7 @@ from vmherd.conf.domain.disk import Disk, DiskBus, DiskDevice, DiskDriver, DiskT
 from vmherd.conf.domain.features import Apic, Features
 from vmherd.conf.domain.graphics import Graphics, GraphicsType
 from vmherd.conf.domain.memory import Memory
-from vmherd.conf.domain.net import Interface, InterfaceModel, InterfaceType
+from vmherd.conf.domain.net import Interface, InterfaceModel, InterfaceSource, InterfaceType
 from vmherd.conf.domain.os import BootDevice, BootFrom, Os, OsType
 from vmherd.conf.domain.rng import RandomBackend, Rng, RngModel
 from vmherd.conf.domain.storage import DiskSource, StorageFormat
@@ -53,8 +53,8 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     ``memory`` is in bytes.  ``disks`` are image files, ``new_disk`` is a qcow2 image yet to be made that comes
     before them.  The first one boots unless there is a ``kernel``, and while it is empty, the ``cdrom`` does.
-    ``network`` puts the guest on a user-mode network: it reaches out, nothing reaches it.  ``vnc`` gives it a
-    screen, for viewers on this host.
+    Each of ``networks`` gives it a card there; without any it has one on a user-mode network, where it reaches out
+    and nothing reaches it, unless ``network`` is off.  ``vnc`` gives it a screen, for viewers on this host.
     """
 
     name: str
@@ -67,6 +67,7 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True):
     new_disk: Path | None = None
     cdrom: Path | None = None
     network: bool = True
+    networks: tuple[str, ...] = ()
     vnc: bool = False
 
     def document(self, platform: Platform) -> Domain:
@@ -96,12 +97,17 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True):
     def _devices(self) -> Devices:
         return Devices(
             disks=[*self._disks()],
-            interfaces=[_user_network()] if self.network else [],
+            interfaces=self._cards(),
             serials=[Serial(type=ChardevType.PTY)],
             graphics=[Graphics(type=GraphicsType.VNC, port=-1, autoport=True)] if self.vnc else [],
             videos=[Video(model=VideoModel(type=VideoType.VGA))] if self.vnc else [],
             rngs=[Rng(model=RngModel.VIRTIO, backend=RandomBackend(path="/dev/urandom"))],
         )
+
+    def _cards(self) -> list[Interface]:
+        if self.networks:
+            return [_card(InterfaceType.NETWORK, InterfaceSource(network=name)) for name in self.networks]
+        return [_card(InterfaceType.USER)] if self.network else []
 
     def _disks(self) -> list[Disk]:
         images = [(path, format_of(path)) for path in self.disks]
@@ -115,8 +121,8 @@ def _text(path: Path | None) -> str | None:
     return str(path.absolute()) if path else None
 
 
-def _user_network() -> Interface:
-    return Interface(type=InterfaceType.USER, model=InterfaceModel(type="virtio"))
+def _card(kind: InterfaceType, source: InterfaceSource | None = None) -> Interface:
+    return Interface(type=kind, source=source, model=InterfaceModel(type="virtio"))
 
 
 def _disk(path: Path, format_: StorageFormat, index: int) -> Disk:
