@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import re
 import subprocess
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -223,6 +224,43 @@ async def refused(uri: str) -> None:
             await nothing_is_left(networks)
 
 
+async def begun(uri: str) -> None:
+    """Start a guest, in a process that is killed meanwhile."""
+    async with hosts(uri) as (host, _):
+        print("begins", flush=True)
+        await host.create(EVERYTHING)
+
+
+EVERYTHING = guest(
+    card(1, "nat", "<bandwidth><inbound floor='1000' average='900'/><outbound average='800'/></bandwidth>"),
+    card(2, "alone", "<bandwidth><outbound average='100'/></bandwidth>"),
+    card(3, "lan", "<filterref filter='no-mac-spoofing'/>"),
+)
+
+
+async def killed(uri: str) -> None:
+    """Whoever starts a guest is killed at any instant: the next one finds it running, or nothing of it."""
+    prepare()
+    async with hosts(uri) as (_, networks):
+        await start(networks, NAT.format(name="nat", bridge="vn0", number=75, options=""), BRIDGED, ALONE)
+        own = (NET / "wire2/address").read_text()
+    for moment in range(6):
+        words = [sys.executable, sys.argv[0], __file__, "begun", uri]
+        process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+        assert process.stdout is not None
+        await process.stdout.readline()
+        await asyncio.sleep(0.3 + moment * 0.15)
+        with suppress(ProcessLookupError):  # it is done
+            process.kill()
+        await process.wait()
+        async with hosts(uri) as (host, networks):
+            for info in await host.domains():
+                await (await host.domain(info.name)).poweroff()
+            await nothing_is_left(networks)
+            assert (NET / "wire2/address").read_text() == own
+            assert not run("tc", "class", "show", "dev", "vn0", "classid", "1:3")
+
+
 async def reached(uri: str, kernel: str, initrd: str, cmdline: str) -> None:
     """Two guests with leases and names; what they reach, what they cannot, and what their filter lets nobody claim."""
     async with hosts(uri) as (host, networks):
@@ -312,7 +350,7 @@ async def nothing_is_claimed(one: Session, two: Session, there: str) -> None:
     await one.run(f"ip link set eth0 address 52:54:00:00:00:01 && ping -c 1 -W 5 {there}")
 
 
-@pytest.mark.parametrize("scenario", ["places", "refused"])
+@pytest.mark.parametrize("scenario", ["places", "refused", "killed"])
 def test_cards_in_networks(scenario: str, own: Host, uri: str) -> None:
     own.scenario(__file__, scenario, uri)
 
