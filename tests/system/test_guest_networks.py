@@ -161,7 +161,8 @@ async def places(uri: str) -> None:
         assert "52:54:00:00:00:01 : 1:3" in run("nft", "list", "table", "netdev", "vmherd_rates")
         await moved(domain, networks, nat, lan)
         await plugged(domain, networks, lan)
-        await domain.poweroff()
+        await saved(domain, host, networks, lan)
+        await (await host.domain("web")).poweroff()
         assert (NET / "wire2/address").read_text() == own
         assert not run("tc", "class", "show", "dev", "vn0", "classid", "1:3")
         await nothing_is_left(networks)
@@ -178,7 +179,7 @@ async def moved(domain: Domain, networks: NetworkDriver, nat: str, lan: str) -> 
     with pytest.raises(NetworkNotFound):
         await domain.devices.update(card(2, "none", "<link state='down'/>"))
     assert len(await networks.port_list(nat)) == 3
-    await domain.devices.update(card(2, "lan"))
+    await domain.devices.update(card(2, "lan", "<port isolated='yes'/>"))
     assert (NET / "vnet1/master").readlink().name == "br7"
     await domain.tuning.set_interface_params("vnet0", {"inbound.average": 700, "inbound.floor": 2000})
     assert "rate 16Mbit" in run("tc", "class", "show", "dev", "vn0", "classid", "1:3")
@@ -195,6 +196,23 @@ async def plugged(domain: Domain, networks: NetworkDriver, lan: str) -> None:
     await domain.devices.attach(card(9, "lan"))
     assert len(await networks.port_list(lan)) == 2
     assert "vnet3" in devices()
+
+
+async def saved(domain: Domain, host: Hypervisor, networks: NetworkDriver, lan: str) -> None:
+    """A guest comes back to the networks that it was told to be in, as new ports."""
+    (before, _) = await networks.port_list(lan)
+    image = Path(str(networks.uri.params["root"])) / "image"
+    await domain.save(image)
+    assert not await networks.port_list(lan)
+    kept = cards_of(await host.saved_xml(image))
+    assert kept[1].startswith("<interface type='network'>")
+    assert "<source network='lan'/>" in kept[1]
+    assert "<target" not in kept[1]
+    await host.restore(image)
+    after = await networks.port_list(lan)
+    assert len(after) == 2
+    assert before.uuid not in {each.uuid for each in after}
+    assert "isolated='yes'" in cards_of(await (await host.domain("web")).xml())[1]
 
 
 async def refused(uri: str) -> None:

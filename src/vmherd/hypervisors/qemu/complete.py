@@ -33,7 +33,7 @@ from vmherd.hypervisors.qemu import address, board, machine, memory, sounds
 from vmherd.hypervisors.qemu.address import usb
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.config import DEFAULTS, Config
-from vmherd.hypervisors.qemu.host import firmware
+from vmherd.hypervisors.qemu.host import firmware, names
 from vmherd.hypervisors.qemu.startup import channels, displays
 
 
@@ -55,6 +55,7 @@ def complete(
     """
     if not running:
         channels.forget_generated(domain, config.channels)
+        names.forget_generated(domain)
     _machine(domain, caps)
     number_controllers(domain.devices.controllers)
     _implicit_video(domain, caps)

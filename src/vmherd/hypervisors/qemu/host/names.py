@@ -11,7 +11,8 @@ import os
 import re
 from pathlib import Path
 
-from vmherd.conf.domain.net import Interface
+from vmherd.conf.domain import Domain
+from vmherd.conf.domain.net import Interface, InterfaceType
 
 #: What names begin with that are ours to give; in a document they are from another run of the guest.
 PREFIXES = ("vnet", "macvtap")
@@ -22,6 +23,21 @@ def wanted(interface: Interface) -> str:
     """The name that a document asks for, or ""."""
     name = interface.target.dev if interface.target and interface.target.dev else ""
     return "" if _GENERATED.fullmatch(name) else name
+
+
+def forget_generated(domain: Domain) -> None:
+    """Take out of a document what cards of networks had in a run of the guest, and the names of devices from it.
+
+    Source: virDomainNetDefParseXML of libvirt
+    """
+    for interface in domain.devices.interfaces:
+        if interface.target and interface.target.dev and not wanted(interface):
+            interface.target.dev = None
+            interface.target = interface.target if interface.target.managed is not None else None
+        if interface.source and interface.type is InterfaceType.NETWORK:
+            interface.source = interface.source.replace(portid=None, bridge=None, mac_table_manager=None)
+        elif interface.source and interface.source.network:
+            interface.source = interface.source.replace(network=None, portgroup=None, portid=None)
 
 
 def following(folder: Path, prefix: str) -> str:

@@ -11,6 +11,7 @@ from vmherd.conf.domain.graphics import ListenType
 from vmherd.conf.saved import SaveCookie
 from vmherd.errors import DocumentError, InvalidState
 from vmherd.hypervisors.qemu.cards import hostend
+from vmherd.hypervisors.qemu.host import names
 from vmherd.hypervisors.qemu.saved.image import Compression, Image
 from vmherd.util import xmlmodel
 
@@ -26,6 +27,7 @@ async def content(live_xml: str, folder: Path, xml: str, accept: Accept, compres
     """
     live = parse_domain(live_xml)
     hostend.told(folder, live)
+    names.forget_generated(live)
     domain = stored(live)
     _forget_sockets(domain, folder)
     if any(disk.transient for disk in domain.devices.disks):
