@@ -1,8 +1,11 @@
 """The types of pools there are: a module for each, found by its name and imported when first used.
 
-base        what every type can do, or says that it cannot
-dir         a folder
-fs, netfs   a file system that is mounted first
+base                        what every type can do, or says that it cannot
+dir                         a folder
+mounted: fs, netfs, vstorage    a folder where something is mounted first; gluster too, out of sight
+block: logical, disk, zfs   devices that are made and removed
+scsi, iscsi, mpath          devices that are there
+iscsi_direct, rbd           what no path of this host leads to
 """
 
 from __future__ import annotations
@@ -24,6 +27,14 @@ _CLASSES = {
     PoolType.NETFS: "NetfsBackend",
     PoolType.LOGICAL: "LogicalBackend",
     PoolType.DISK: "DiskBackend",
+    PoolType.ISCSI: "IscsiBackend",
+    PoolType.ISCSI_DIRECT: "IscsiDirectBackend",
+    PoolType.SCSI: "ScsiBackend",
+    PoolType.MPATH: "MpathBackend",
+    PoolType.RBD: "RbdBackend",
+    PoolType.GLUSTER: "GlusterBackend",
+    PoolType.ZFS: "ZfsBackend",
+    PoolType.VSTORAGE: "VstorageBackend",
 }
 
 

@@ -16,7 +16,9 @@ _PATIENCE = 60.0
 
 
 class MountedBackend(FolderBackend):
-    """Mount, look, unmount.  What differs is what is mounted."""
+    """Mount, look, unmount.  What differs is what is mounted, and by which program, which is in ``package``."""
+
+    package = "mount"
 
     def owns(self, pool: Pool, mount: Mount) -> bool:
         """Whether a mount at the pool's place is the pool's."""
@@ -37,7 +39,7 @@ class MountedBackend(FolderBackend):
         path = folder.path_of(pool)
         if not await asyncio.to_thread(path.is_dir):
             raise HostError(f"mount point {path} does not exist", hint="build the pool first")
-        await command.run(self.command(pool), patience=_PATIENCE, package="mount")
+        await command.run(self.command(pool), patience=_PATIENCE, package=self.package)
 
     async def stop(self, pool: Pool) -> None:
         try:

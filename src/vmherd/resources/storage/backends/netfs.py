@@ -7,10 +7,13 @@ Source of what showmount prints: showmount(8)
 from __future__ import annotations
 
 import asyncio
+import shutil
+from contextlib import suppress
 
 from vmherd.conf.storage import Pool, Volume
+from vmherd.conf.storage.pool import PoolSource
 from vmherd.errors import HostError, InvalidArgument, InvalidState
-from vmherd.resources.storage import folder
+from vmherd.resources.storage import folder, glustersources
 from vmherd.resources.storage.backends import spec
 from vmherd.resources.storage.backends.mounted import MountedBackend
 from vmherd.util import command
@@ -67,6 +70,14 @@ class NetfsBackend(MountedBackend):
             text = "hostname must be specified for netfs sources"
             raise InvalidArgument(text, hint="give <source><host name='...'/></source>")
         host = wanted.hosts[0].name
-        text = await command.run(["showmount", "--no-headers", "--exports", "--", host], package="nfs-common")
-        paths = [line.rsplit(maxsplit=1)[0] for line in text.splitlines() if line.startswith("/")]
-        return spec.sources([spec.source(host=host, folder=path, kind="nfs") for path in paths])
+        exported = await _exported(host)
+        if await asyncio.to_thread(shutil.which, "gluster"):
+            with suppress(HostError):  # it need not be a server of Gluster too
+                exported += await glustersources.ask(host, as_folders=True)
+        return spec.sources(exported)
+
+
+async def _exported(host: str) -> list[PoolSource]:
+    text = await command.run(["showmount", "--no-headers", "--exports", "--", host], package="nfs-common")
+    paths = [line.rsplit(maxsplit=1)[0] for line in text.splitlines() if line.startswith("/")]
+    return [spec.source(host=host, folder=path, kind="nfs") for path in paths]

@@ -22,11 +22,17 @@ def sources(found: Sequence[PoolSource]) -> str:
 
 
 def source(
-    *, host: str = "", folder: str = "", name: str | None = None, kind: str = "", devices: Sequence[str] = ()
+    *,
+    host: str = "",
+    port: int | None = None,
+    folder: str = "",
+    name: str | None = None,
+    kind: str = "",
+    devices: Sequence[str] = (),
 ) -> PoolSource:
     """One that was found; ``kind`` is its format."""
     return PoolSource(
-        hosts=[SourceHost(name=host)] if host else [],
+        hosts=[SourceHost(name=host, port=port)] if host else [],
         devices=[SourceDevice(path=path) for path in devices],
         dir=SourceDir(path=folder) if folder else None,
         name=name,
