@@ -12,29 +12,11 @@ from pathlib import Path
 import pytest
 from daemons import RunningDaemon
 from namespaces import Host as OwnHost
+from pools import blank, storage_daemon
 
 pytestmark = [pytest.mark.root]
 
-
-@pytest.fixture
-def daemon(own: OwnHost, tmp_path: Path) -> Iterator[RunningDaemon]:
-    daemon = RunningDaemon(tmp_path, uri=f"qemu:///embed?root={tmp_path / 'root'}")
-    try:
-        yield daemon.start(words=own.words)
-    finally:
-        daemon.__exit__()
-
-
-def blank(path: Path, megabytes: int) -> Path:
-    with path.open("xb") as file:
-        file.truncate(megabytes << 20)
-    return path
-
-
-def define(daemon: RunningDaemon, folder: Path, text: str) -> None:
-    document = folder / "pool.xml"
-    document.write_text(text)
-    assert "defined" in daemon.virsh("pool-define", str(document))
+daemon = storage_daemon
 
 
 @pytest.mark.parametrize(("kind", "size"), [("ext4", 16), ("xfs", 320), ("btrfs", 128)])

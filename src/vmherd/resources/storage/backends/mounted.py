@@ -35,6 +35,12 @@ class MountedBackend(FolderBackend):
             raise InvalidState(text, hint="unmount it, or give the pool another target path")
         return found is not None
 
+    async def build(self, pool: Pool, overwrite: bool | None) -> None:
+        if overwrite is not None:
+            text = f"No source device specified when formatting pool '{pool.name}'"
+            raise InvalidState(text, hint="leave the flag out: there is a file system already")
+        await asyncio.to_thread(folder.build, pool)
+
     async def start(self, pool: Pool) -> None:
         path = folder.path_of(pool)
         if not await asyncio.to_thread(path.is_dir):

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from vmherd.conf.storage import Pool, Volume
 from vmherd.conf.storage.pool import PoolSource
-from vmherd.errors import HostError, InvalidArgument, InvalidState
+from vmherd.errors import HostError, InvalidArgument
 from vmherd.resources.storage import folder, glustersources
 from vmherd.resources.storage.backends import spec
 from vmherd.resources.storage.backends.mounted import MountedBackend
@@ -29,12 +29,6 @@ class NetfsBackend(MountedBackend):
     def owns(self, pool: Pool, mount: Mount) -> bool:
         source = self.command(pool)[-2]
         return mount.source.rstrip("/") == source.rstrip("/") or mount.type.startswith("fuse")
-
-    async def build(self, pool: Pool, overwrite: bool | None) -> None:
-        if overwrite is not None:
-            text = f"No source device specified when formatting pool '{pool.name}'"
-            raise InvalidState(text, hint="leave the flag out: the server has the file system")
-        await asyncio.to_thread(folder.build, pool)
 
     async def stop(self, pool: Pool) -> None:
         if await self._answers(pool):
