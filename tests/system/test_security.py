@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -13,8 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from daemons import RunningDaemon, virsh
 from parts import make_disk, processes
 
+from support.libvirtd import Libvirtd
 from vmherd.api.aio import Domain, Host, connect
 from vmherd.errors import HostError, VmherdError
 
@@ -232,3 +235,33 @@ async def test_what_the_host_makes_for_a_guest_it_may_use(host: Host, root: Path
     await domain.save(root / "saved")
     restored = await host.restore(root / "saved")
     assert (await facts(restored))["Uid"].split()[0] == str(USER)
+
+
+LABELS = ["", "<seclabel type='none' model='none'/>", "<seclabel type='none'/>", "<seclabel type='none' model='dac'/>"]
+LABELS += [
+    "<seclabel type='static' model='dac' relabel='yes'><label>+0:+0</label></seclabel>",
+    "<seclabel type='static' model='dac' relabel='no'><label>root:root</label></seclabel>",
+]
+
+
+def test_virsh_shows_what_libvirtd_shows(libvirtd: Libvirtd, tmp_path: Path) -> None:
+    uri = f"qemu:///embed?root={tmp_path}"
+    with RunningDaemon(tmp_path, uri=uri) as daemon:
+        ours = (
+            f"qemu+unix:///system?socket={daemon.run}/libvirt-sock&name={uri.replace(':', '%3A').replace('=', '%3D')}"
+        )
+        for label in LABELS:
+            (tmp_path / "guest.xml").write_text(guest("labelled", label=label))
+            assert seen_by_virsh(ours, tmp_path) == seen_by_virsh(libvirtd.uri(), tmp_path), label
+
+
+def seen_by_virsh(uri: str, folder: Path) -> list[str]:
+    """What is told of labels: of the host, of a guest that runs, of its document."""
+    virsh(uri, "create", str(folder / "guest.xml"), "--paused")
+    try:
+        host = re.findall(r"(?s)<secmodel>.*?</secmodel>", virsh(uri, "capabilities"))
+        info = [line for line in virsh(uri, "dominfo", "labelled").splitlines() if "Security" in line]
+        document = virsh(uri, "dumpxml", "labelled")
+        return [*host, *info, *re.findall(r"(?s)<seclabel.*?(?:/>|</seclabel>)", document.partition("</devices>")[2])]
+    finally:
+        virsh(uri, "destroy", "labelled")

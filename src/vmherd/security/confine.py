@@ -12,16 +12,15 @@ from pathlib import Path
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
 
 
-def drop_rights() -> None:
-    """Let what this thread starts get no rights of root's, as whatever user it runs, nor win any.  Raises OSError."""
+def drop_rights(*, forever: bool) -> None:
+    """Let what this thread starts get no rights of root's, as whatever user it runs.  Raises OSError.
+
+    ``forever``: nor win any by starting programs of others, or another label, either.
+    """
     for number in range(int(Path("/proc/sys/kernel/cap_last_cap").read_text()) + 1):
         _prctl(_PR_CAPBSET_DROP, number)
-    forbid_new_rights()
-
-
-def forbid_new_rights() -> None:
-    """Let what this thread starts win no rights by starting programs of others.  Raises OSError."""
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    if forever:
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -1,6 +1,6 @@
-"""Files that guests own while they use them, and whose owners are remembered until the last guest has let go.
+"""Files that belong to guests while these use them: their owners and labels, remembered until the last has let go.
 
-What a file was is kept with the file, in an extended attribute that root alone sees: the owner, and which guests use
+What a file was is kept with the file, in an extended attribute that root alone sees: owner, label, which guests use
 it.  Since these are names and not a number, doing anything twice does no harm, and nothing is lost by a manager that
 dies at any instant: the attribute is there before the owner changes and goes after it has been put back.
 Source: security_util.c and virSecurityDACSetOwnership of libvirt
@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from vmherd.errors import HostError
+from vmherd.security import selinux
 from vmherd.security.identity import Identity
 
 _ATTRIBUTE = "trusted.vmherd.owner"
@@ -32,29 +33,43 @@ _WITHOUT_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.E2BIG, errno.ERANGE)
 
 
 class Remembered(msgspec.Struct):
-    """The owner a file had, and the guests that use it."""
+    """The owner a file had, the guests that use it, and its label in SELinux, "" where it had none."""
 
     uid: int
     gid: int
     users: list[str]
+    label: str = ""
 
 
-def take(path: Path, owner: tuple[int, int], user: str, *, remember: bool = True) -> None:
-    """Make a file belong to ``owner`` while the guest named ``user`` uses it.
+class Wanted(msgspec.Struct, frozen=True):
+    """Who a file shall belong to, and its label in SELinux; None and "" where that stays as it is."""
+
+    owner: tuple[int, int] | None = None
+    label: str = ""
+
+
+def take(path: Path, wanted: Wanted, user: str, *, remember: bool = True) -> None:
+    """Make a file what is wanted while the guest named ``user`` uses it.
 
     Raises HostError where other guests use it as somebody else, OSError where it is not there.
     """
     with _opened(path) as file:
         status = os.stat(file)
+        now = Wanted((status.st_uid, status.st_gid), _label(file))
         known = _read(file)
-        if known and status[stat.ST_UID : stat.ST_GID + 1] != owner and set(known.users) - {user}:
+        if known and set(known.users) - {user} and _differs(now, wanted):
             text = f"{path} is in use by a guest that runs as another user"
             raise HostError(text, hint="stop that guest, or let both run as the same user")
         if remember:
-            known = known or Remembered(status.st_uid, status.st_gid, [])
+            known = known or Remembered(status.st_uid, status.st_gid, [], now.label)
             if user not in known.users:
-                _write(file, Remembered(known.uid, known.gid, [*known.users, user]), path)
-        _change_owner(file, owner)
+                known.users.append(user)
+                _write(file, known, path)
+        _change(file, wanted)
+
+
+def _differs(now: Wanted, wanted: Wanted) -> bool:
+    return wanted.owner not in (None, now.owner) or wanted.label not in ("", now.label)
 
 
 def give_back(path: Path, user: str) -> None:
@@ -70,7 +85,7 @@ def give_back(path: Path, user: str) -> None:
         if known.users:
             _write(file, known, path)
             return
-        _change_owner(file, (known.uid, known.gid))
+        _change(file, Wanted((known.uid, known.gid), known.label))
         os.removexattr(file, _ATTRIBUTE)
 
 
@@ -117,9 +132,18 @@ def _write(file: str, what: Remembered, path: Path) -> None:
             raise
 
 
-def _change_owner(file: str, owner: tuple[int, int]) -> None:
+def _label(file: str) -> str:
+    with suppress(OSError):
+        return os.getxattr(file, selinux.ATTRIBUTE).rstrip(b"\0").decode(errors="replace")
+    return ""
+
+
+def _change(file: str, wanted: Wanted) -> None:
     try:
-        os.chown(file, *owner)
+        if wanted.owner:
+            os.chown(file, *wanted.owner)
+        if wanted.label:
+            os.setxattr(file, selinux.ATTRIBUTE, selinux.encoded(wanted.label))
     except OSError as problem:
         if problem.errno not in _NO_OWNERS:
             raise

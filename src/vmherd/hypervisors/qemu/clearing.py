@@ -11,7 +11,7 @@ import shutil
 from vmherd.driver.types import ShutoffReason
 from vmherd.errors import VmherdError
 from vmherd.hypervisors.qemu import helpers
-from vmherd.hypervisors.qemu.folders import Folders
+from vmherd.hypervisors.qemu.folders import PROFILE, Folders
 from vmherd.hypervisors.qemu.host import rebind
 from vmherd.hypervisors.qemu.startup import leftovers
 from vmherd.hypervisors.qemu.tuning import groups
@@ -34,6 +34,10 @@ def clear(folders: Folders, entry: Entry, live: Live, reason: ShutoffReason) -> 
     leftovers.remove_all(folder)
     groups.remove(folder)
     _give_back(folders, entry)
+    if (folder / PROFILE).exists():
+        from vmherd.hypervisors.qemu import mandatory  # few hosts have AppArmor
+
+        mandatory.forget(folder)
     shutil.rmtree(folder, ignore_errors=True)
     from vmherd.hypervisors.qemu.host import hostmemory  # it knows notations of documents, which lists do without
 

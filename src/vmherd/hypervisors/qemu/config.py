@@ -61,6 +61,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     raw, gzip, bzip2, xz, lzop or zstd.  ``namespaces`` are those that each guest of qemu:///system has of its own:
     "mount" gives it a /dev with nothing but its own devices; where nothing is told it has one if the host allows it.
 
+    ``security_driver`` is what the kernel enforces on guests: "selinux", "apparmor", or "auto" for what the host has.
     QEMU runs as ``user`` and ``group`` (names, or numbers after a "+"); by default as vmherd-qemu if there is such a
     user, else as root.  ``clear_emulator_capabilities`` takes from it every right of root's, which a user that is not
     root never has.  ``dynamic_ownership`` lets the files of a guest belong to that user while it runs;
@@ -81,6 +82,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     save_image_format: ImageFormat = "raw"
     dump_image_format: ImageFormat = "raw"
     namespaces: tuple[Literal["mount"], ...] | None = None
+    security_driver: Literal["none", "auto", "selinux", "apparmor"] = "none"
     user: str = ""
     group: str = ""
     clear_emulator_capabilities: bool | None = None

@@ -16,6 +16,7 @@ from vmherd.conf.capabilities.document import BaseLabel, SecurityModel
 from vmherd.conf.domain import Domain
 from vmherd.driver.host import SecurityLabel
 from vmherd.errors import HostError, Unsupported
+from vmherd.hypervisors.qemu import mandatory
 from vmherd.hypervisors.qemu.config import Config
 from vmherd.hypervisors.qemu.folders import Folders
 from vmherd.hypervisors.qemu.uses import Kind, Use
@@ -69,7 +70,8 @@ def usual(config: Config, folders: Folders) -> Identity:
 
 def models(config: Config, folders: Folders) -> list[SecurityModel]:
     """What keeps guests apart on this host, as its capabilities tell it."""
-    found = [SecurityModel(model="none", doi="0")]
+    name = mandatory.model(config) if folders.privileged else mandatory.NONE
+    found = [SecurityModel(model=name, doi="0", baselabels=mandatory.base_labels(name))]
     if folders.privileged:
         label = usual(config, folders).label
         bases = [BaseLabel(type=kind, label=label) for kind in ("kvm", "qemu")]
@@ -77,9 +79,9 @@ def models(config: Config, folders: Folders) -> list[SecurityModel]:
     return found
 
 
-def labels(domain: Domain, who: Identity, *, privileged: bool) -> list[SecurityLabel]:
-    """What a running guest has, by each model; no label of "none" comes first.  Source: qemuSecurityGetProcessLabel"""
-    found = [SecurityLabel(label="")]
+def labels(domain: Domain, config: Config, who: Identity, *, privileged: bool) -> list[SecurityLabel]:
+    """What a running guest has, by each model.  Source: qemuSecurityGetProcessLabel of libvirt"""
+    found = [mandatory.label(domain, mandatory.model(config) if privileged else mandatory.NONE)]
     if privileged:
         told = dac.find(domain.seclabels)
         found.append(SecurityLabel(label=told.label if told and told.label else who.label))
@@ -91,9 +93,11 @@ def settle(domain: Domain, config: Config, folders: Folders) -> Confinement:
 
     Raises HostError, Unsupported for a <seclabel> of a model that is not in force.
     """
-    _require_models(domain, config, ("none", dac.MODEL) if folders.privileged else ("none",))
+    enforced = mandatory.model(config) if folders.privileged else mandatory.NONE
+    _require_models(domain, config, ("none", enforced, dac.MODEL) if folders.privileged else ("none",))
     if not folders.privileged:
         return Confinement(usual(config, folders))
+    mandatory.complete(domain, config)
     who = dac.identity(domain.seclabels, usual(config, folders))
     dac.complete(domain.seclabels, who, confined=config.security_default_confined)
     return _decided(domain, config, who)

@@ -18,6 +18,8 @@ from vmherd.util import paths
 
 #: The file with QEMU's pid in a guest's folder.
 PIDFILE = "qemu.pid"
+#: That with its profile, where AppArmor confines it.
+PROFILE = "profile.apparmor"
 
 
 class Folders(msgspec.Struct, frozen=True, kw_only=True):

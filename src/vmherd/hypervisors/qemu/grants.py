@@ -11,18 +11,22 @@ from vmherd.conf.domain import Domain
 from vmherd.hypervisors.qemu import confinement, namespace, owners, uses
 from vmherd.hypervisors.qemu.command.launch import Launch
 from vmherd.hypervisors.qemu.hotplug.running import Means, Running
+from vmherd.hypervisors.qemu.mandatory import Mandatory
 from vmherd.security.identity import of_process
 from vmherd.util.files import on_host
 
 
-def give(running: Running, means: Means, view: Domain, launch: Launch, device: str) -> frozenset[str]:
+async def give(running: Running, means: Means, view: Domain, launch: Launch, device: str) -> frozenset[str]:
     """Let the guest have what the device with that alias uses, which is in ``view``; the paths.  Raises HostError."""
     used = uses.of_device(view, launch, device)
     with on_host("see who the guest runs as"):
         who = of_process(running.pid)
     decided = confinement.of_running(running.domain, means.config, running.folders, who)
     confinement.require_way(running.domain, used, who)
-    owners.take(running.folders, running.uuid, used, decided, private=namespace.is_private(running.folder))
+    enforced = Mandatory(running.domain, running.folder)
+    private = namespace.is_private(running.folder)
+    owners.take(running.folders, running.uuid, used, decided, enforced, private=private)
+    await enforced.load(used)
     namespace.let_in(running.folder, running.pid, used, decided.node_owner)
     return frozenset(use.path for use in used)
 

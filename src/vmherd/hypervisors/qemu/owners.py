@@ -15,6 +15,7 @@ import msgspec
 
 from vmherd.hypervisors.qemu.confinement import Confinement
 from vmherd.hypervisors.qemu.folders import Folders
+from vmherd.hypervisors.qemu.mandatory import Mandatory
 from vmherd.hypervisors.qemu.uses import Use
 from vmherd.security import ownership
 from vmherd.util.files import on_host, write_atomically
@@ -27,25 +28,36 @@ class Taken(msgspec.Struct):
     path: str
 
 
-def take(folders: Folders, uuid: str, uses: Iterable[Use], confinement: Confinement, *, private: bool) -> None:
+def take(
+    folders: Folders,
+    uuid: str,
+    uses: Iterable[Use],
+    confinement: Confinement,
+    mandatory: Mandatory,
+    *,
+    private: bool,
+) -> None:
     """Let files belong to the guest.  ``private``: it has its own /dev, with nodes of its own.  Raises HostError."""
-    wanted = list(_wanted(uses, confinement, private=private))
+    wanted = list(_wanted(uses, confinement, mandatory, private=private))
     if not wanted:
         return
     known = _read(folders, uuid)
     known += [each for use, _ in wanted if (each := Taken(use.owner, use.path)) not in known]
     _write(folders, uuid, known)
     with on_host("give the guest its files"):
-        for use, owner in wanted:
+        for use, what in wanted:
             with suppress(FileNotFoundError):  # QEMU says so better
-                ownership.take(Path(use.path), owner, uuid, remember=confinement.remembers)
+                ownership.take(Path(use.path), what, uuid, remember=confinement.remembers)
 
 
-def _wanted(uses: Iterable[Use], confinement: Confinement, *, private: bool) -> Iterator[tuple[Use, tuple[int, int]]]:
+def _wanted(
+    uses: Iterable[Use], confinement: Confinement, mandatory: Mandatory, *, private: bool
+) -> Iterator[tuple[Use, ownership.Wanted]]:
     for use in uses:
         owner = confinement.owner(use)
-        if owner is not None and not (private and _is_node(use.path)) and not Path(use.path).is_dir():
-            yield use, owner
+        what = ownership.Wanted(owner, mandatory.file_label(use))
+        if what != ownership.Wanted() and not (private and _is_node(use.path)) and not Path(use.path).is_dir():
+            yield use, what
 
 
 def _is_node(path: str) -> bool:

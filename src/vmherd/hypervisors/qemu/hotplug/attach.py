@@ -87,7 +87,7 @@ class _Plug:
         opened, log = launching.resources(self._running, ours)
         launch = await launching.launch(self._running, self._view, self._means, opened, log, self._monitor)
         self._require_present()
-        grants.give(self._running, self._means, self._view, launch, self._alias)
+        await grants.give(self._running, self._means, self._view, launch, self._alias)
         journal.write(folder, journal.Note(self._alias, render(self._device)))  # a card knows its place now
         argv = family(self._device, "attach").arguments(self._view, self._device, self._caps, launch)
         if disk.leaves_reservations(self._view) and not disk.leaves_reservations(self._running.domain):

@@ -113,7 +113,7 @@ class _Change:
         with ExitStack() as ours:
             opened, log = launching.resources(self._running, ours)
             launch = await launching.launch(self._running, self._view, self._means, opened, log, self._monitor)
-            self._given = grants.give(self._running, self._means, self._view, launch, self._id)
+            self._given = await grants.give(self._running, self._means, self._view, launch, self._id)
             images = blockdev.plan(self._view, launch).chains[0]
             argv = [word for image in reversed(images) for word in blockdev.arguments(image, launch)]
             executor = Executor(self._monitor)

@@ -67,7 +67,9 @@ class QemuControl(QemuConnection):
 
         with on_host("see who the guest runs as"):
             who = await asyncio.to_thread(of_process, entry.live.pid)
-        return confinement.labels(parse_domain(entry.live.xml), who, privileged=self._folders.privileged)
+        return confinement.labels(
+            parse_domain(entry.live.xml), self._workshop.config, who, privileged=self._folders.privileged
+        )
 
     async def domain_monitor_command(
         self, uuid: str, command: str, *, human: bool = False, files: Sequence[int] = ()

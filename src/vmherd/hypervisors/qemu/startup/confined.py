@@ -13,6 +13,7 @@ from vmherd.hypervisors.qemu import confinement, hostdevs, namespace, owners, us
 from vmherd.hypervisors.qemu.command import Launch, backing
 from vmherd.hypervisors.qemu.config import Config
 from vmherd.hypervisors.qemu.folders import PIDFILE, Folders
+from vmherd.hypervisors.qemu.mandatory import Mandatory
 from vmherd.security import confine
 from vmherd.security.identity import Identity
 from vmherd.util.files import on_host
@@ -32,6 +33,7 @@ class Confined:
         self._folders = folders
         self._guest = guest
         self._decided = confinement.settle(domain, config, folders)
+        self._mandatory = Mandatory(domain, guest)
         self._private: namespace.Private | None = None
 
     @property
@@ -50,7 +52,7 @@ class Confined:
         confinement.hand_over([folder], who)
         return folder
 
-    def prepare(self, launch: Launch) -> None:
+    async def prepare(self, launch: Launch) -> None:
         """Let the guest have its files, now that all of them are there.  Raises HostError."""
         used = uses.of(self._domain, launch)
         private = self._folders.privileged and namespace.wanted(self._config)
@@ -58,7 +60,8 @@ class Confined:
         self._open_our_own(launch, who)
         confinement.require_way(self._domain, [*used, *self._own_folder()], who)
         assert self._domain.uuid is not None  # the driver gives one to each document it reads
-        owners.take(self._folders, self._domain.uuid, used, self._decided, private=private)
+        owners.take(self._folders, self._domain.uuid, used, self._decided, self._mandatory, private=private)
+        await self._mandatory.load([*used, uses.Use(str(self._guest), uses.Kind.FOLDER)])
         if private:
             self._private = namespace.Private(self._guest, used, self._decided.node_owner)
 
@@ -81,8 +84,9 @@ class Confined:
         """In the thread that QEMU is started from: change to the guest's namespace, and give up rights."""
         if self._private:
             self._private.build()
+        self._mandatory.before()
         if self._decided.drops:
-            confine.drop_rights()
+            confine.drop_rights(forever=not self._mandatory.transitions)
 
     def limit(self, pid: int) -> None:
         """Set QEMU's limits, before it has taken anything.  Raises HostError."""

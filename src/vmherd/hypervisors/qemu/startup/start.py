@@ -116,7 +116,7 @@ class Start:
                 env = command.environment(self._domain, launch, os.environ)
                 argv = self._arguments(launch, resources)
                 await self._start_helpers(launch, log.fileno())
-                self._confined.prepare(launch)
+                await self._confined.prepare(launch)
                 await self._spawn(argv, env, resources.inherited, undo, log)
             keeper.ensure(self._folders, self._uri)
             async with self._greeted() as monitor:
