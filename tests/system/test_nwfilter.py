@@ -378,6 +378,8 @@ def test_a_filter_in_use_changes_everywhere_or_nowhere(ground: Ground) -> None:
     assert effect() == (True, False, True, False)
     assert DROP.format("10.0.0.2")[:40] in ground.virsh("nwfilter-dumpxml", "inner")
 
+    assert "Network filter not found" in ground.virsh("nwfilter-dumpxml", "nobodys")
+    assert "Network filter binding not found" in ground.virsh("nwfilter-binding-dumpxml", "nobodys")
     assert "nwfilter is in use" in ground.virsh("nwfilter-undefine", "inner")
     assert f"already exists with uuid {UUID(int=7)}" in ground.define("inner", "", uuid=9)
     assert "same UUID but different name ('inner')" in ground.define("other", "", uuid=7)

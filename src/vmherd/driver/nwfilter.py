@@ -51,7 +51,7 @@ class FilterDriver(Driver):
         self._unsupported("filter_define")
 
     async def filter_undefine(self, uuid: str) -> None:
-        """Forget a filter.  Raises Busy while a binding or another filter uses it."""
+        """Forget a filter.  Raises InvalidState while it is applied to a card, at once or by way of other filters."""
         self._unsupported("filter_undefine")
 
     async def binding_list(self) -> list[BindingInfo]:
@@ -67,7 +67,11 @@ class FilterDriver(Driver):
         self._unsupported("binding_xml")
 
     async def binding_create(self, xml: str) -> BindingInfo:
-        """Apply a filter to a card before its first packet: all of the rules or an error."""
+        """Apply a filter to a card before its first packet: all of the rules or an error.
+
+        The card need not be there yet.  Where the filter asks for the guest's IP address and nobody told it, only
+        DHCP passes until it is learned.
+        """
         self._unsupported("binding_create")
 
     async def binding_delete(self, device: str) -> None:

@@ -14,6 +14,7 @@ _PREFIXES = {
     29: "operation forbidden: ",
     42: "Domain not found: ",
     55: "Requested operation is not valid: ",
+    62: "Network filter not found: ",
     67: "unsupported configuration: ",
     68: "Timed out during operation: ",
     74: "argument unsupported: ",
@@ -24,6 +25,7 @@ _PREFIXES = {
     88: "access denied: ",
     91: "the CPU is incompatible with host CPU: ",
     99: "device not found: ",
+    101: "Network filter binding not found: ",
 }
 
 

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import logging
 
-from vmherd.errors import Denied, DocumentError, DomainNotFound, NotSupported, VmherdError, XMLSyntaxError
+from vmherd.errors import (
+    BindingNotFound,
+    Denied,
+    DocumentError,
+    DomainNotFound,
+    FilterNotFound,
+    NotSupported,
+    VmherdError,
+    XMLSyntaxError,
+)
 from vmherd.rpc import protocol
 from vmherd.rpc.words import with_prefix
 from vmherd.rpc.xdr import BadMessage
@@ -18,7 +27,7 @@ _LEVEL_ERROR = 2
 _INTERNAL = 1  # VIR_ERR_INTERNAL_ERROR
 
 #: virErrorDomain: which part of libvirt would have raised it.
-_FROM_RPC, _FROM_XML, _FROM_DOMAIN, _FROM_ACCESS = 7, 5, 20, 61
+_FROM_RPC, _FROM_XML, _FROM_DOMAIN, _FROM_NWFILTER, _FROM_ACCESS = 7, 5, 20, 33, 61
 _FROM_DRIVER = {"QEMU": 10, "test": 12, "LXC": 17}
 
 
@@ -46,6 +55,8 @@ def _origin(problem: VmherdError, driver: str) -> int:
             return _FROM_XML
         case DocumentError():
             return _FROM_DOMAIN
+        case FilterNotFound() | BindingNotFound():
+            return _FROM_NWFILTER  # libvirt's client takes what is missing for a secret where another part says so
         case Denied() if problem.code == Denied.code:
             return _FROM_ACCESS
         case DomainNotFound() | NotSupported() | _:

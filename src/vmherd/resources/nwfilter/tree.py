@@ -36,22 +36,31 @@ def flatten(name: str, find: Find, variables: Variables) -> list[Placed]:
     Values from outside go before those that a reference gives.  Raises FilterNotFound, InvalidArgument where there
     are too many.
     """
-    found: list[Placed] = []
-    _collect(name, find, variables, found, 0)
-    return found
+    walk = _Walk(find)
+    walk.enter(name, variables, 0)
+    return walk.found
 
 
-def _collect(name: str, find: Find, variables: Variables, found: list[Placed], depth: int) -> None:
-    if depth > _MOST_NESTED:
-        raise InvalidArgument(f"filters refer to each other more than {_MOST_NESTED} deep")
-    filter_ = find(name)
-    for each in filter_.entries:
-        if isinstance(each, FilterRef):
-            _collect(each.filter, find, {**vars_.parameters(each), **variables}, found, depth + 1)
-        else:
-            found.append(Placed(each, filter_.chain, filter_.priority or 0, variables))
-        if len(found) > _MOST_RULES:
-            raise InvalidArgument(f"filter {name!r} and what it refers to have more than {_MOST_RULES} rules")
+class _Walk:
+    """Through a filter and all it refers to, as often as it does."""
+
+    def __init__(self, find: Find) -> None:
+        self._find = find
+        self._steps = 0
+        self.found: list[Placed] = []
+
+    def enter(self, name: str, variables: Variables, depth: int) -> None:
+        if depth > _MOST_NESTED:
+            raise InvalidArgument(f"filters refer to each other more than {_MOST_NESTED} deep")
+        filter_ = self._find(name)
+        for each in filter_.entries:
+            self._steps += 1
+            if self._steps > _MOST_RULES:
+                raise InvalidArgument(f"a filter and what it refers to have more than {_MOST_RULES} rules")
+            if isinstance(each, FilterRef):
+                self.enter(each.filter, {**vars_.parameters(each), **variables}, depth + 1)
+            else:
+                self.found.append(Placed(each, filter_.chain, filter_.priority or 0, variables))
 
 
 def missing(placed: list[Placed]) -> set[str]:
