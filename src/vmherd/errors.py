@@ -185,6 +185,13 @@ class AlreadyExists(VmherdError):
     http_status = 409
 
 
+class VolumeExists(AlreadyExists):
+    code = 90  # VIR_ERR_STORAGE_VOL_EXIST
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"storage volume '{name}' exists already", hint="choose another name")
+
+
 class InvalidState(VmherdError):
     code = 55  # VIR_ERR_OPERATION_INVALID
     http_status = 409

@@ -157,8 +157,8 @@ class StorageDriver(ResourceDriver[ResourceEvent]):
         """Every volume of an active pool, ordered by name."""
         self._unsupported("volume_list")
 
-    async def volume_find(self, pool: str, name: str) -> VolumeInfo:
-        """Raises VolumeNotFound."""
+    async def volume_find(self, pool: str, name: str, *, known: bool = False) -> VolumeInfo:
+        """A volume as it is now, or as it was ``known`` to be when somebody looked last.  Raises VolumeNotFound."""
         self._unsupported("volume_find")
 
     async def volume_by_path(self, path: str) -> VolumeInfo:

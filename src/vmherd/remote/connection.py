@@ -6,16 +6,21 @@ import asyncio
 import logging
 import os
 from collections.abc import Coroutine, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
+
+import msgspec
 
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.uri import ConnectURI
-from vmherd.errors import ConnectFailed, Denied, OperationUnsupported, ReadOnly, VmherdError
+from vmherd.errors import ConnectFailed, Denied, NotSupported, OperationUnsupported, ReadOnly, VmherdError
 from vmherd.events import DomainEvent, Subscription
 from vmherd.remote.target import Target, target
 from vmherd.remote.transport import Way, open_way
 from vmherd.rpc import failure, protocol
 from vmherd.rpc.caller import Caller, Stream
+from vmherd.rpc.xdr import BadMessage
+
+T = TypeVar("T")
 
 log = logging.getLogger("vmherd.remote")
 
@@ -41,6 +46,9 @@ class DomainRef(NamedTuple):
 
 class RemoteConnection(HypervisorDriver):
     """The subjects of the driver are built on this."""
+
+    #: Whether the daemon has vmherd's own program, as far as is known.
+    _speaks = True
 
     def __init__(self, uri: ConnectURI, way: Way, *, readonly: bool = False) -> None:
         super().__init__(uri, readonly=readonly)
@@ -120,6 +128,19 @@ class RemoteConnection(HypervisorDriver):
 
     async def _call(self, name: str, *arguments: Any, program: str = "remote") -> Any:
         return await self._caller.call(name, *arguments, program=program)
+
+    async def own(self, kind: type[T], name: str, *arguments: Any) -> T:
+        """The answer of vmherd's own program.  Raises NotSupported where the daemon has no such program."""
+        if not self._speaks:
+            raise NotSupported(name, self.name)
+        try:
+            packed = await self._call(name, *arguments, program="vmherd")
+        except VmherdError as problem:
+            if problem.code != BadMessage.code:
+                raise
+            self._speaks = False
+            raise NotSupported(name, self.name) from None
+        return msgspec.msgpack.decode(packed, type=kind)
 
     async def _ask(self, uuid: str, name: str, *arguments: Any, program: str = "remote") -> Any:
         """A call about a domain."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmherd.driver.content import VolumeContent
 from vmherd.driver.storage import PoolInfo, PoolState, StorageDriver, VolumeInfo, VolumeKind, WipeAlgorithm
-from vmherd.errors import NotFound, PoolNotFound
+from vmherd.driver.types import JobInfo
+from vmherd.errors import NotFound, NotSupported, PoolNotFound
 from vmherd.remote.content import RemoteContent
 from vmherd.remote.gathered import described
 from vmherd.remote.names import by_uuid_or_name
@@ -25,6 +26,14 @@ _ALLOCATE, _SHRINK = 1, 4  # virStorageVolResizeFlags
 _METADATA, _REFLINK = 1, 2  # virStorageVolCreateFlags
 _ZEROED, _WITH_SNAPSHOTS = 1, 2  # virStorageVolDeleteFlags
 _SPARSE = 1  # VIR_STORAGE_VOL_{UP,DOWN}LOAD_SPARSE_STREAM
+
+
+class _VolumeRef(NamedTuple):
+    """How the protocol names a volume, also one that is being made; its pool goes by name."""
+
+    pool: str
+    name: str
+    key: str = ""
 
 
 class RemoteStorage(Resource, StorageDriver):
@@ -105,6 +114,10 @@ class RemoteStorage(Resource, StorageDriver):
     # Volumes
 
     async def volume_list(self, pool: str) -> list[VolumeInfo]:
+        try:
+            return await self._connection.own(list[VolumeInfo], "volume_list", await self._ref(pool))
+        except NotSupported:
+            pass
         refs = (await self._call("storage_pool_list_all_volumes", await self._ref(pool), 1, 0))[0]
         found = await described(refs, lambda ref: self._volume_info(pool, ref))
         return sorted(found, key=lambda info: info.name)
@@ -115,7 +128,7 @@ class RemoteStorage(Resource, StorageDriver):
 
         return _info(pool, ref, parse(Volume, await self._call("storage_vol_get_xml_desc", ref, 0)))
 
-    async def volume_find(self, pool: str, name: str) -> VolumeInfo:
+    async def volume_find(self, pool: str, name: str, *, known: bool = False) -> VolumeInfo:
         return await self._volume_info(pool, await self._volume(pool, name))
 
     async def _volume(self, pool: str, name: str) -> Any:
@@ -129,6 +142,14 @@ class RemoteStorage(Resource, StorageDriver):
             ref = await self._call("storage_vol_lookup_by_key", path)
         pool = await self._call("storage_pool_lookup_by_volume", ref)
         return await self._volume_info(pool.uuid, ref)
+
+    async def volume_job(self, pool: str, name: str) -> JobInfo | None:
+        ref = _VolumeRef((await self._ref(pool)).name, name)
+        return await self._connection.own(JobInfo | None, "volume_job", ref)  # type: ignore[arg-type]
+
+    async def volume_abort(self, pool: str, name: str) -> None:
+        self.require_writable()
+        await self._connection.own(type(None), "volume_abort", _VolumeRef((await self._ref(pool)).name, name))
 
     async def volume_xml(self, pool: str, name: str) -> str:
         return str(await self._call("storage_vol_get_xml_desc", await self._volume(pool, name), 0))

@@ -15,7 +15,7 @@ from vmherd.conf.domain.storage import Encryption, EncryptionFormat
 from vmherd.conf.storage import Pool, Volume, VolumeType
 from vmherd.conf.storage.permissions import Permissions
 from vmherd.conf.storage.volume import BackingStore, VolumeFeatures, VolumeFormat, VolumeTarget
-from vmherd.errors import AlreadyExists, InvalidArgument, InvalidState, Unsupported
+from vmherd.errors import InvalidArgument, InvalidState, Unsupported, VolumeExists
 from vmherd.resources.storage import nocow
 from vmherd.resources.storage.works import UNFINISHED
 from vmherd.util.files import on_host
@@ -76,7 +76,7 @@ def make_folder(path: Path, volume: Volume) -> None:
         try:
             path.mkdir(0o755 if wanted is None or wanted.mode is None else wanted.mode)
         except FileExistsError:
-            raise AlreadyExists(f"storage volume '{path.name}' exists already", hint="choose another name") from None
+            raise VolumeExists(path.name) from None
         if wanted and (wanted.owner, wanted.group) != (-1, -1):
             os.chown(path, wanted.owner, wanted.group)
 

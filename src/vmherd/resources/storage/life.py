@@ -113,6 +113,7 @@ class PoolLife(Stock):
         """Make an active pool unavailable, if it was us who made it available; it stays active where that fails."""
         if entry.live is None:
             raise InvalidState(f"storage pool '{entry.name}' is not active")
+        self._around.works.require_none(entry.uuid, entry.name)
         entry.record.doing = _STOPPING
         self._table.put(entry)
         try:

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from vmherd.conf.storage import Volume
-from vmherd.errors import AlreadyExists, Busy, HostError
+from vmherd.errors import Busy, HostError, VolumeExists
 from vmherd.resources.storage.opening import Use, open_volume
 from vmherd.resources.storage.works import Work, Works
 from vmherd.util.files import on_host
@@ -41,11 +41,7 @@ async def unfinished(path: Path, volume: Volume, work: Work) -> AsyncIterator[Pa
 
 def _require_free(path: Path) -> None:
     if os.path.lexists(path):
-        raise _taken(path)
-
-
-def _taken(path: Path) -> AlreadyExists:
-    return AlreadyExists(f"storage volume '{path.name}' exists already", hint="choose another name")
+        raise VolumeExists(path.name)
 
 
 def _finish(new: Path, path: Path, volume: Volume) -> None:
@@ -58,7 +54,7 @@ def _finish(new: Path, path: Path, volume: Volume) -> None:
         try:
             os.link(new, path)  # unlike a rename, it does not replace what somebody made meanwhile
         except FileExistsError:
-            raise _taken(path) from None
+            raise VolumeExists(path.name) from None
         _sync(path.parent)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 from vmherd.conf.storage import Volume, parse_volume, render
 from vmherd.driver.content import VolumeContent
 from vmherd.driver.storage import VolumeInfo, VolumeKind, WipeAlgorithm
 from vmherd.driver.types import JobInfo
-from vmherd.errors import AlreadyExists, Denied, HostError, InvalidArgument, OperationFailed, VolumeNotFound
+from vmherd.errors import Denied, HostError, InvalidArgument, OperationFailed, VolumeExists, VolumeNotFound
 from vmherd.resources.storage.backends.base import Lacks
 from vmherd.resources.storage.chain import Open
 from vmherd.resources.storage.content import Download, Upload
@@ -31,7 +32,12 @@ class Volumes(Stock):
         content = await self._known(entry)
         return [_info(entry, content.volumes[name]) for name in sorted(content.volumes)]
 
-    async def volume_find(self, pool: str, name: str) -> VolumeInfo:
+    async def volume_find(self, pool: str, name: str, *, known: bool = False) -> VolumeInfo:
+        if known:
+            entry = self._active(pool)
+            if volume := (await self._known(entry)).volumes.get(name):
+                return _info(entry, volume)
+            raise VolumeNotFound(name)
         entry, _, volume = await self._volume(pool, name)
         return _info(entry, volume)
 
@@ -52,6 +58,7 @@ class Volumes(Stock):
         return self._around.works.info(pool, name)
 
     async def volume_abort(self, pool: str, name: str) -> None:
+        self.require_writable()
         self._around.works.abort(pool, name)
 
     async def _volume(self, uuid: str, name: str) -> tuple[Entry, Content, Volume]:
@@ -76,6 +83,7 @@ class Volumes(Stock):
         metadata: bool = False,
         reflink: bool = False,
     ) -> VolumeInfo:
+        self.require_writable()
         entry = self._active(pool)
         content = await self._known(entry)
         backend = self._backend(content.pool.type)
@@ -84,7 +92,7 @@ class Volumes(Stock):
         assert volume.name  # parse_volume refuses one without
         _check_size(volume.capacity or 0)
         if volume.name in content.volumes:
-            raise AlreadyExists(f"storage volume '{volume.name}' exists already", hint="choose another name")
+            raise VolumeExists(volume.name)
         backend.place(content.pool, volume)
         async with self._around.works.hold(pool, volume.name, "clone" if source else "create") as work:
             if source:
@@ -109,11 +117,16 @@ class Volumes(Stock):
             raise InvalidArgument(f"cannot copy from directory volume {name!r}", hint="choose a file or a disk")
         if self._around.works.info(pool, name):
             raise OperationFailed(f"volume '{name}' is still being worked on", hint="wait for it, then try again")
-        return Source(volume=original, within=backend.within(other.pool), opener=self._opener())
+        return Source(volume=original, within=backend.within(other.pool), opener=await self._opener())
 
-    def _opener(self) -> Open:
+    async def _opener(self) -> Open:
         """What opens volumes of all active pools for reading, and nothing else."""
-        known = [(content, self._backend(content.pool.type)) for content in self._content.values()]
+        known = []
+        for entry in self._table.all():
+            if entry.live is not None:
+                with suppress(HostError):  # what cannot be reached cannot be read
+                    content = await self._known(entry)
+                    known.append((content, self._backend(content.pool.type)))
 
         def opened(path: Path) -> int:
             for content, backend in known:
@@ -127,6 +140,7 @@ class Volumes(Stock):
         return opened
 
     async def volume_delete(self, pool: str, name: str, *, zeroed: bool = False, snapshots: bool = False) -> None:
+        self.require_writable()
         entry, content, volume = await self._volume(pool, name)
         backend = self._backend(content.pool.type)
         async with self._around.works.hold(pool, name, "delete") as work:
@@ -137,6 +151,7 @@ class Volumes(Stock):
         self._changed(entry)
 
     async def volume_wipe(self, pool: str, name: str, *, algorithm: WipeAlgorithm = WipeAlgorithm.ZERO) -> None:
+        self.require_writable()
         entry, content, volume = await self._volume(pool, name)
         async with self._around.works.hold(pool, name, "wipe") as work:
             await self._backend(content.pool.type).wipe(content.pool, volume, algorithm, work)
@@ -145,6 +160,7 @@ class Volumes(Stock):
     async def volume_resize(
         self, pool: str, name: str, capacity: int, *, shrink: bool = False, allocate: bool = False
     ) -> None:
+        self.require_writable()
         entry, content, volume = await self._volume(pool, name)
         _check_size(capacity)
         if capacity < (volume.capacity or 0) and not shrink:
@@ -169,6 +185,7 @@ class Volumes(Stock):
     async def volume_upload(
         self, pool: str, name: str, *, offset: int = 0, length: int = 0, sparse: bool = False
     ) -> VolumeContent:
+        self.require_writable()
         entry, content, volume = await self._volume(pool, name)
         _check_size(offset + length)
         backend = self._backend(content.pool.type)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from vmherd.driver.types import JobInfo
+from vmherd.errors import InvalidState
 from vmherd.state.jobs import Job, Jobs
 
 P = ParamSpec("P")
@@ -89,6 +90,7 @@ class Works:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._jobs = Jobs(folder, noun="volume", remember=False)
         whose = f"{_host()} {folder}"
         self.prefix = f"{UNFINISHED}{hashlib.sha256(whose.encode()).hexdigest()[:8]}-"
@@ -96,7 +98,7 @@ class Works:
     @staticmethod
     def key(pool: str, name: str) -> str:
         """What stands for the volume of that name in the pool with that UUID."""
-        return hashlib.sha256(f"{pool}/{name}".encode()).hexdigest()[:32]
+        return f"{pool}-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
     @asynccontextmanager
     async def hold(self, pool: str, name: str, operation: str) -> AsyncIterator[Work]:
@@ -134,6 +136,11 @@ class Works:
     def abort(self, pool: str, name: str) -> None:
         """Ask for an end of it; raises InvalidState if there is nothing."""
         self._jobs.abort(self.key(pool, name))
+
+    def require_none(self, pool: str, title: str) -> None:
+        """Raise InvalidState while something is done to any volume of a pool."""
+        if any(self._jobs.held(each.stem) for each in self._folder.glob(f"{pool}-*.job")):
+            raise InvalidState(f"pool '{title}' has asynchronous jobs running.", hint="wait for them, or end them")
 
     @asynccontextmanager
     async def left_behind(self, key: str) -> AsyncIterator[None]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from vmherd.daemon.wire.client import Call
-from vmherd.daemon.wire.dispatch import remote
+from vmherd.daemon.wire.dispatch import answers, remote
 from vmherd.daemon.wire.flags import only
 from vmherd.daemon.wire.handlers.pools import PoolRef, storage
 from vmherd.daemon.wire.streams import open_content
@@ -17,6 +19,9 @@ _ALLOCATE, _DELTA, _SHRINK = 1, 2, 4  # virStorageVolResizeFlags
 _PHYSICAL = 1  # VIR_STORAGE_VOL_GET_PHYSICAL
 _ZEROED, _WITH_SNAPSHOTS = 1, 2  # virStorageVolDeleteFlags
 _SPARSE = 1  # VIR_STORAGE_VOL_{UP,DOWN}LOAD_SPARSE_STREAM
+
+
+own = answers("vmherd")
 
 
 class VolumeRef(NamedTuple):
@@ -37,9 +42,9 @@ async def _place(call: Call, volume: VolumeRef) -> tuple[StorageDriver, str, str
     return driver, (await driver.pool_find(volume.pool)).uuid, volume.name
 
 
-async def _find(call: Call, volume: VolumeRef) -> VolumeInfo:
+async def _find(call: Call, volume: VolumeRef, *, known: bool = False) -> VolumeInfo:
     driver, pool, name = await _place(call, volume)
-    return await driver.volume_find(pool, name)
+    return await driver.volume_find(pool, name, known=known)
 
 
 @remote
@@ -63,7 +68,7 @@ async def storage_pool_list_all_volumes(
 
 @remote
 async def storage_vol_lookup_by_name(call: Call, pool: PoolRef, name: str) -> VolumeRef:
-    return _reference(await (await storage(call)).volume_find(pool.uuid, name))
+    return _reference(await (await storage(call)).volume_find(pool.uuid, name, known=True))
 
 
 @remote
@@ -145,7 +150,7 @@ async def storage_vol_get_info_flags(call: Call, volume: VolumeRef, flags: int) 
 
 @remote
 async def storage_vol_get_path(call: Call, volume: VolumeRef) -> str:
-    return (await _find(call, volume)).path
+    return (await _find(call, volume, known=True)).path
 
 
 @remote
@@ -174,3 +179,21 @@ async def storage_vol_download(call: Call, volume: VolumeRef, offset: int, lengt
     sparse = bool(flags & _SPARSE)
     content = await driver.volume_download(pool, name, offset=offset, length=length, sparse=sparse)
     open_content(call, content, writes=False)
+
+
+@own
+async def volume_list(call: Call, pool: PoolRef) -> bytes:
+    return msgspec.msgpack.encode(await (await storage(call)).volume_list(pool.uuid))
+
+
+@own
+async def volume_job(call: Call, volume: VolumeRef) -> bytes:
+    driver, pool, name = await _place(call, volume)
+    return msgspec.msgpack.encode(await driver.volume_job(pool, name))
+
+
+@own
+async def volume_abort(call: Call, volume: VolumeRef) -> bytes:
+    driver, pool, name = await _place(call, volume)
+    await driver.volume_abort(pool, name)
+    return msgspec.msgpack.encode(None)
