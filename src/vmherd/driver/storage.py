@@ -101,6 +101,10 @@ class StorageDriver(ResourceDriver[ResourceEvent]):
         """The pool with this name or UUID; raises PoolNotFound."""
         self._unsupported("pool_find")
 
+    async def pool_uuid(self, key: str) -> str:
+        """The UUID of the pool with this name or UUID, without a look at it; raises PoolNotFound."""
+        return (await self.pool_find(key)).uuid
+
     async def pool_xml(self, uuid: str, *, inactive: bool = False) -> str:
         """The document; of an active pool with its sizes, unless ``inactive``."""
         self._unsupported("pool_xml")

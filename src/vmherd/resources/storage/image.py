@@ -142,12 +142,10 @@ def _copy_raw(source: Source, new: Path, volume: Volume, work: Work, *, reflink:
             if reflink:
                 raise OperationUnsupported(_CANNOT_SHARE, hint="clone without reflink")
             os.ftruncate(fd, max(size, capacity))
-            if (volume.allocation or 0) >= size > 0:
-                reserve(fd, 0, size, tick=lambda done: work.tick(0))
             copy_content(old, fd, 0, size, at=0, tick=work.tick)
         os.ftruncate(fd, max(size, capacity))
-        if (volume.allocation or 0) > size:
-            reserve(fd, size, min(volume.allocation or 0, capacity) - size, tick=lambda done: work.tick(size))
+        # What the copy has left out: holes, and what the source is too short for.
+        reserve(fd, 0, min(volume.allocation or 0, capacity), tick=lambda done: work.tick(size))
 
 
 def _shared(source: Source, new: Path, made: Image) -> bool:

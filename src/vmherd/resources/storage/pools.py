@@ -21,6 +21,9 @@ class Pools(PoolLife):
     async def pool_list(self) -> list[PoolInfo]:
         return [await self._info(entry) for entry in self._table.all()]
 
+    async def pool_uuid(self, key: str) -> str:
+        return self._table.find(key).uuid
+
     async def pool_find(self, key: str) -> PoolInfo:
         return await self._info(self._table.find(key))
 

@@ -39,7 +39,7 @@ def _reference(info: VolumeInfo) -> VolumeRef:
 async def _place(call: Call, volume: VolumeRef) -> tuple[StorageDriver, str, str]:
     """The storage, the UUID of the volume's pool, and its name."""
     driver = await storage(call)
-    return driver, (await driver.pool_find(volume.pool)).uuid, volume.name
+    return driver, await driver.pool_uuid(volume.pool), volume.name
 
 
 async def _find(call: Call, volume: VolumeRef, *, known: bool = False) -> VolumeInfo:
@@ -83,8 +83,7 @@ async def storage_vol_lookup_by_path(call: Call, path: str) -> VolumeRef:
 
 @remote
 async def storage_pool_lookup_by_volume(call: Call, volume: VolumeRef) -> PoolRef:
-    info = await (await storage(call)).pool_find(volume.pool)
-    return PoolRef(info.name, info.uuid)
+    return PoolRef(volume.pool, await (await storage(call)).pool_uuid(volume.pool))
 
 
 @remote
