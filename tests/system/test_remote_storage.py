@@ -85,6 +85,13 @@ async def test_volumes_are_made_copied_resized_wiped_and_removed(host: Host, tmp
     Path(raw.path).write_bytes(b"secret words" + bytes((1 << 20) - 12))
     copy = await raw.clone("copy")
     assert Path(copy.path).read_bytes()[:12] == b"secret words"
+    await raw.download(tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == Path(raw.path).read_bytes()
+    (tmp_path / "other").write_bytes(b"other words")
+    told: list[tuple[int, int]] = []
+    await raw.upload(tmp_path / "other", offset=12, told=lambda done, total: told.append((done, total)))
+    assert Path(raw.path).read_bytes()[:23] == b"secret wordsother words"
+    assert told[-1] == (11, 11)
     await raw.wipe()
     assert not any(Path(raw.path).read_bytes())
     await raw.resize(2 << 20)

@@ -91,6 +91,29 @@ def test_volumes_are_made_copied_resized_and_removed(images: Path, capsys: pytes
     assert sorted(path.name for path in images.iterdir()) == ["disk"]
 
 
+def test_volumes_are_filled_from_files_and_copied_to_some(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words, back = tmp_path / "words", tmp_path / "back"
+    with words.open("wb") as file:
+        file.write(b"some words")
+        file.truncate(1 << 20)
+    assert vmherd("volume", "upload", "images/disk", str(words)) == 0
+    assert (images / "disk").read_bytes() == words.read_bytes()
+    assert vmherd("volume", "download", "images/disk", str(back)) == 0
+    assert back.read_bytes() == words.read_bytes()
+    assert back.stat().st_blocks < 64, "a hole stays one"
+    assert vmherd("volume", "download", "images/disk", str(back)) == 4
+    assert vmherd("volume", "download", "images/disk", f"{back}2", "--offset", "5B", "--length", "5B") == 0
+    assert (tmp_path / "back2").read_bytes() == b"words"
+    assert vmherd("volume", "wipe", "images/disk", "--yes") == 0
+    assert not any((images / "disk").read_bytes())
+    capsys.readouterr()
+    assert vmherd("volume", "job", "images/disk") == 0
+    assert capsys.readouterr().out == "nothing is done to images/disk\n"
+    assert vmherd("volume", "job", "images/disk", "--abort") == 4
+
+
 def test_a_mistake_says_what_to_do(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, code, said in (
         (("volume", "info", "disk"), 2, "write POOL/disk, or add --pool"),

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
 
 from vmherd.api.aio import Domain
+from vmherd.driver.types import JobInfo
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 #: Seconds before the first sign: quick things stay quiet.
 _PATIENCE = 0.5
@@ -43,11 +48,18 @@ async def _spin(what: str) -> None:
 @asynccontextmanager
 async def job_of(domain: Domain | None, what: str) -> AsyncIterator[None]:
     """Show how far the job of a guest is, as ``working`` does; without a guest only that something goes on."""
-    if domain is None or not sys.stderr.isatty():
+    async with following(domain.job if domain else None, what):
+        yield
+
+
+@asynccontextmanager
+async def following(job: Callable[[], Awaitable[JobInfo | None]] | None, what: str) -> AsyncIterator[None]:
+    """Show how far a job is, as ``working`` does; where there is none to ask for, only that something goes on."""
+    if job is None or not sys.stderr.isatty():
         async with working(what):
             yield
         return
-    follower = asyncio.create_task(_follow(domain, what))
+    follower = asyncio.create_task(_follow(job, what))
     try:
         yield
     finally:
@@ -55,20 +67,36 @@ async def job_of(domain: Domain | None, what: str) -> AsyncIterator[None]:
         await asyncio.gather(follower, return_exceptions=True)
 
 
-async def _follow(domain: Domain, what: str) -> None:
+async def _follow(job: Callable[[], Awaitable[JobInfo | None]], what: str) -> None:
     await asyncio.sleep(_PATIENCE)
+    with _bar() as progress:
+        task = progress.add_task(what, total=None)
+        while True:
+            found = await job()
+            if found and found.total:
+                progress.update(task, completed=found.processed, total=found.total)
+            await asyncio.sleep(_LOOK)
+
+
+def _bar() -> Progress:
+    """How far something is that counts bytes."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     description = TextColumn("{task.description}")
-    with Progress(description, *columns, console=Console(stderr=True), transient=True) as progress:
+    return Progress(description, *columns, console=Console(stderr=True), transient=True)
+
+
+@contextmanager
+def transfer(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far a transfer is; what this yields is told how many bytes are done, of how many."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    with _bar() as progress:
         task = progress.add_task(what, total=None)
-        while True:
-            job = await domain.job()
-            if job and job.total:
-                progress.update(task, completed=job.processed, total=job.total)
-            await asyncio.sleep(_LOOK)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @asynccontextmanager

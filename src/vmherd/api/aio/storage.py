@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 
 from vmherd.api.resource import changing
+from vmherd.driver.content import Told, nobody
 from vmherd.driver.hypervisor import HypervisorDriver
-from vmherd.driver.storage import PoolInfo, StorageDriver, VolumeInfo
+from vmherd.driver.storage import PoolInfo, StorageDriver, VolumeInfo, WipeAlgorithm
+from vmherd.driver.types import JobInfo
 from vmherd.events import ResourceEvent
+from vmherd.util.paths import absolute
 
 
 class Pools:
@@ -115,14 +119,26 @@ class Pool:
         """Raises VolumeNotFound."""
         return Volume(self._driver, await (await self._storage()).volume_find(self.uuid, name))
 
-    async def create_volume(self, xml: str, *, source: Volume | None = None) -> Volume:
+    async def create_volume(
+        self, xml: str, *, source: Volume | None = None, metadata: bool = False, reflink: bool = False
+    ) -> Volume:
         """Make a volume, empty or with the content of ``source``; it is there as a whole or not at all.
 
-        Raises AlreadyExists for a name that is taken.
+        ``metadata`` prepares all tables of its format at once; with ``reflink`` it shares the blocks of its source, or
+        is not made.  Raises AlreadyExists for a name that is taken.
         """
         storage = await self._changing()
         copied = (source.pool_uuid, source.name) if source else None
-        return Volume(self._driver, await storage.volume_create(self.uuid, xml, source=copied))
+        made = await storage.volume_create(self.uuid, xml, source=copied, metadata=metadata, reflink=reflink)
+        return Volume(self._driver, made)
+
+    async def job(self, volume: str) -> JobInfo | None:
+        """What is being done to a volume, or made of this name, and how far that is."""
+        return await (await self._storage()).volume_job(self.uuid, volume)
+
+    async def abort_job(self, volume: str) -> None:
+        """Ask for an end of what is done to a volume, or made of this name.  InvalidState if there is nothing."""
+        await (await self._changing()).volume_abort(self.uuid, volume)
 
 
 class Volume:
@@ -158,19 +174,49 @@ class Volume:
         storage = await self._changing()
         await storage.volume_resize(self.pool_uuid, self.name, capacity, shrink=shrink, allocate=allocate)
 
-    async def wipe(self) -> None:
-        """Overwrite the content with zeros.  Raises Busy while a guest has it open."""
-        await (await self._changing()).volume_wipe(self.pool_uuid, self.name)
+    async def wipe(self, algorithm: WipeAlgorithm = WipeAlgorithm.ZERO) -> None:
+        """Overwrite the content.  Raises Busy while anybody has it open."""
+        await (await self._changing()).volume_wipe(self.pool_uuid, self.name, algorithm=algorithm)
 
-    async def delete(self) -> None:
-        """Remove it.  Raises Busy while a guest has it open."""
-        await (await self._changing()).volume_delete(self.pool_uuid, self.name)
+    async def delete(self, *, zeroed: bool = False, snapshots: bool = False) -> None:
+        """Remove it, overwritten with zeros before where that is asked for, with its ``snapshots`` where needed.
 
-    async def clone(self, name: str) -> Volume:
-        """Copy it to a volume of another name in the same pool."""
+        Raises Busy while anybody has it open.
+        """
+        storage = await self._changing()
+        await storage.volume_delete(self.pool_uuid, self.name, zeroed=zeroed, snapshots=snapshots)
+
+    async def clone(self, name: str, *, metadata: bool = False, reflink: bool = False) -> Volume:
+        """Copy it to a volume of another name in the same pool; as ``Pool.create_volume``."""
         from vmherd.conf.storage import renamed
 
-        storage = await self._changing()
-        xml = renamed(await storage.volume_xml(self.pool_uuid, self.name), name)
-        made = await storage.volume_create(self.pool_uuid, xml, source=(self.pool_uuid, self.name))
+        storage, source = await self._changing(), (self.pool_uuid, self.name)
+        xml = renamed(await storage.volume_xml(*source), name)
+        made = await storage.volume_create(self.pool_uuid, xml, source=source, metadata=metadata, reflink=reflink)
         return Volume(self._driver, made)
+
+    async def upload(self, path: str | Path, *, offset: int = 0, told: Told = nobody) -> None:
+        """Replace the content from ``offset`` on with that of a file here; its holes stay holes.
+
+        ``told`` hears how many bytes are done, of how many.  Raises Busy while anybody has it open; where the content
+        is replaced from its beginning and there is room, it stays as it was until all is there.
+        """
+        storage = await self._changing()
+        content = await storage.volume_upload(self.pool_uuid, self.name, offset=offset, sparse=True)
+        try:
+            await content.take_from(absolute(path), told=told)
+        finally:
+            await content.close()
+
+    async def download(self, path: str | Path, *, offset: int = 0, length: int = 0, told: Told = nobody) -> None:
+        """Write the content from ``offset`` on, ``length`` bytes at most if that is not 0, to a new file here.
+
+        Holes stay holes; half a file is removed.
+        """
+        storage = await self._storage()
+        total = length or (await self.info()).physical - offset
+        content = await storage.volume_download(self.pool_uuid, self.name, offset=offset, length=length, sparse=True)
+        try:
+            await content.save_to(absolute(path), total=total, told=told)
+        finally:
+            await content.close()

@@ -6,9 +6,12 @@ Generated from aio/storage.py by tools/gensync.py; do not edit.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from pathlib import Path
 
 from vmherd.api import aio, bridge
-from vmherd.driver.storage import PoolInfo, VolumeInfo
+from vmherd.driver.content import Told, nobody
+from vmherd.driver.storage import PoolInfo, VolumeInfo, WipeAlgorithm
+from vmherd.driver.types import JobInfo
 from vmherd.events import ResourceEvent
 
 
@@ -109,12 +112,29 @@ class Pool:
         """Raises VolumeNotFound."""
         return Volume(self._loop.run(self._wrapped.volume(name)))
 
-    def create_volume(self, xml: str, *, source: Volume | None = None) -> Volume:
+    def create_volume(
+        self, xml: str, *, source: Volume | None = None, metadata: bool = False, reflink: bool = False
+    ) -> Volume:
         """Make a volume, empty or with the content of ``source``; it is there as a whole or not at all.
 
-        Raises AlreadyExists for a name that is taken.
+        ``metadata`` prepares all tables of its format at once; with ``reflink`` it shares the blocks of its source, or
+        is not made.  Raises AlreadyExists for a name that is taken.
         """
-        return Volume(self._loop.run(self._wrapped.create_volume(xml, source=source._wrapped if source else None)))
+        return Volume(
+            self._loop.run(
+                self._wrapped.create_volume(
+                    xml, source=source._wrapped if source else None, metadata=metadata, reflink=reflink
+                )
+            )
+        )
+
+    def job(self, volume: str) -> JobInfo | None:
+        """What is being done to a volume, or made of this name, and how far that is."""
+        return self._loop.run(self._wrapped.job(volume))
+
+    def abort_job(self, volume: str) -> None:
+        """Ask for an end of what is done to a volume, or made of this name.  InvalidState if there is nothing."""
+        self._loop.run(self._wrapped.abort_job(volume))
 
 
 class Volume:
@@ -144,14 +164,32 @@ class Volume:
         """
         self._loop.run(self._wrapped.resize(capacity, shrink=shrink, allocate=allocate))
 
-    def wipe(self) -> None:
-        """Overwrite the content with zeros.  Raises Busy while a guest has it open."""
-        self._loop.run(self._wrapped.wipe())
+    def wipe(self, algorithm: WipeAlgorithm = WipeAlgorithm.ZERO) -> None:
+        """Overwrite the content.  Raises Busy while anybody has it open."""
+        self._loop.run(self._wrapped.wipe(algorithm))
 
-    def delete(self) -> None:
-        """Remove it.  Raises Busy while a guest has it open."""
-        self._loop.run(self._wrapped.delete())
+    def delete(self, *, zeroed: bool = False, snapshots: bool = False) -> None:
+        """Remove it, overwritten with zeros before where that is asked for, with its ``snapshots`` where needed.
 
-    def clone(self, name: str) -> Volume:
-        """Copy it to a volume of another name in the same pool."""
-        return Volume(self._loop.run(self._wrapped.clone(name)))
+        Raises Busy while anybody has it open.
+        """
+        self._loop.run(self._wrapped.delete(zeroed=zeroed, snapshots=snapshots))
+
+    def clone(self, name: str, *, metadata: bool = False, reflink: bool = False) -> Volume:
+        """Copy it to a volume of another name in the same pool; as ``Pool.create_volume``."""
+        return Volume(self._loop.run(self._wrapped.clone(name, metadata=metadata, reflink=reflink)))
+
+    def upload(self, path: str | Path, *, offset: int = 0, told: Told = nobody) -> None:
+        """Replace the content from ``offset`` on with that of a file here; its holes stay holes.
+
+        ``told`` hears how many bytes are done, of how many.  Raises Busy while anybody has it open; where the content
+        is replaced from its beginning and there is room, it stays as it was until all is there.
+        """
+        self._loop.run(self._wrapped.upload(path, offset=offset, told=told))
+
+    def download(self, path: str | Path, *, offset: int = 0, length: int = 0, told: Told = nobody) -> None:
+        """Write the content from ``offset`` on, ``length`` bytes at most if that is not 0, to a new file here.
+
+        Holes stay holes; half a file is removed.
+        """
+        self._loop.run(self._wrapped.download(path, offset=offset, length=length, told=told))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import click
@@ -13,11 +14,12 @@ from vmherd.api.aio import Host, Pool
 from vmherd.cli.command import completing, with_host
 from vmherd.cli.document import text_at
 from vmherd.cli.pool.names import known_pools
-from vmherd.cli.progress import working
+from vmherd.cli.progress import following, working
 from vmherd.cli.size import SIZE
 from vmherd.cli.table import size
 from vmherd.cli.volume.names import Place, volume_argument
-from vmherd.errors import InvalidArgument
+from vmherd.driver.types import JobInfo
+from vmherd.errors import InvalidArgument, NotSupported
 
 #: Types of pools whose volumes are files, and can be of any format.
 _FILES = ("dir", "fs", "netfs", "gluster", "vstorage")
@@ -105,7 +107,7 @@ async def create_command(host: Host, word: str, capacity: str | None, form: Volu
     kind = form.format or ("qcow2" if (await pool.info()).type in _FILES else None)
     form = msgspec.structs.replace(form, format=kind, allocation=form.allocation or 0)
     xml = await form.document(host, pool, name, wanted)
-    async with working(f"Making {name}"):
+    async with _making(host, pool.name, name, f"Making {name}"):
         made = await pool.create_volume(xml)
     click.echo(f"{word} has {size((await made.info()).capacity)}, at {made.path}")
 
@@ -122,36 +124,51 @@ async def _create_from_file(host: Host, pool: str, path: str) -> None:
 @click.argument("name")
 @click.argument("capacity", metavar="SIZE", type=SIZE)
 @_form
+@click.option("--prealloc-metadata", "metadata", is_flag=True, help="Prepare all tables of its format at once.")
 @click.option("--print-xml", is_flag=True, help="Only print the document.")
 @with_host
-async def create_as_command(host: Host, pool: str, name: str, capacity: int, form: VolumeForm, print_xml: bool) -> None:
+async def create_as_command(
+    host: Host, pool: str, name: str, capacity: int, form: VolumeForm, metadata: bool, print_xml: bool
+) -> None:
     """Make a volume described by options, as virsh's vol-create-as."""
     found = await host.pools.find(pool)
     xml = await form.document(host, found, name, capacity)
     if print_xml:
         click.echo(xml, nl=False)
         return
-    async with working(f"Making {name}"):
-        made = await found.create_volume(xml)
+    async with _making(host, found.name, name, f"Making {name}"):
+        made = await found.create_volume(xml, metadata=metadata)
     click.echo(f"{made.pool}/{made.name} is made, at {made.path}")
 
 
 @click.command("clone")
 @volume_argument
 @click.argument("name", metavar="NAME")
+@click.option("--reflink", is_flag=True, help="Only if blocks can be shared.")
+@click.option("--prealloc-metadata", "metadata", is_flag=True, help="Prepare all tables of its format at once.")
 @with_host
-async def clone_command(host: Host, place: Place, name: str) -> None:
+async def clone_command(host: Host, place: Place, name: str, reflink: bool, metadata: bool) -> None:
     """Copy a volume to one of another name.
 
     NAME is in the same pool.  Blocks are shared where the file system can, until one side writes."""
-    if "/" in name:
-        pool, _, rest = name.partition("/")
-        if pool != (await place.find(host)).pool:
-            raise InvalidArgument(
-                f"{name!r} is in another pool", hint="'vmherd volume download' and 'upload' copy there"
-            )
-        name = rest
     volume = await place.find(host)
-    async with working(f"Copying {volume.name}"):
-        made = await volume.clone(name)
+    pool, slash, rest = name.partition("/")
+    if slash and pool != volume.pool:
+        hint = "'vmherd volume download' and 'vmherd volume upload' copy to other pools"
+        raise InvalidArgument(f"{name!r} is in another pool", hint=hint)
+    name = rest or name
+    async with _making(host, volume.pool, name, f"Copying {volume.name}"):
+        made = await volume.clone(name, reflink=reflink, metadata=metadata)
     click.echo(f"{made.pool}/{made.name} is a copy of {volume.pool}/{volume.name}")
+
+
+def _making(host: Host, pool: str, name: str, what: str) -> AbstractAsyncContextManager[None]:
+    """Show how far the volume is that is made."""
+
+    async def job() -> JobInfo | None:
+        try:
+            return await (await host.pools.find(pool)).job(name)
+        except NotSupported:
+            return None
+
+    return following(job, what)
