@@ -59,11 +59,11 @@ class Wire:
     def send(self, frame: bytes) -> None:
         self._socket.send(frame)
 
-    def hears(self, frame: bytes, *, patience: float = 2.0) -> bool:
+    def hears(self, frame: bytes, *, patience: float = 5.0) -> bool:
         """Whether this frame comes within ``patience`` seconds; others are read over."""
         return frame in self.until(frame, patience=patience)
 
-    def until(self, last: bytes, *, patience: float = 2.0) -> list[bytes]:
+    def until(self, last: bytes, *, patience: float = 5.0) -> list[bytes]:
         """What comes up to a frame, without padding; all that comes where that one does not."""
         heard: list[bytes] = []
         deadline = time.monotonic() + patience

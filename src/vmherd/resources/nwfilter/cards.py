@@ -39,23 +39,29 @@ class Cards:
         self._records = records
         self._firewall = firewall
         self._lock = lock
-        self._turn = asyncio.Lock()
+        #: Whoever changes something in this process waits for it.
+        self.turn = asyncio.Lock()
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
         """Nobody else changes filters or cards meanwhile, in no process.  Raises Busy after half a minute."""
-        async with self._turn:
-            with on_host("lock the network filters"):
-                fd = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                deadline = time.monotonic() + _PATIENCE
-                while not _locked(fd):
-                    if time.monotonic() > deadline:
-                        raise Busy("another process changes network filters", hint="try again")
-                    await asyncio.sleep(_POLL)
-                yield
-            finally:
-                os.close(fd)
+        async with self.turn, self.locked():
+            yield
+
+    @asynccontextmanager
+    async def locked(self) -> AsyncIterator[None]:
+        """No other process changes filters or cards meanwhile; the caller has the ``turn`` in this one."""
+        with on_host("lock the network filters"):
+            fd = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            deadline = time.monotonic() + _PATIENCE
+            while not _locked(fd):
+                if time.monotonic() > deadline:
+                    raise Busy("another process changes network filters", hint="try again")
+                await asyncio.sleep(_POLL)
+            yield
+        finally:
+            os.close(fd)
 
     async def compile(self, card: CardEntry, find: Find) -> CardRules:
         """The rules of a card.  Raises what says that, and why, they cannot be made."""

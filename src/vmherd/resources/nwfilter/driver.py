@@ -19,6 +19,7 @@ from vmherd.resources.nwfilter.chains import CardRules
 from vmherd.resources.nwfilter.firewall import Firewall
 from vmherd.resources.nwfilter.learning import Learning
 from vmherd.resources.nwfilter.records import Card, CardEntry, Entry, Records, binding_of
+from vmherd.resources.nwfilter.together import Change, Together
 from vmherd.resources.nwfilter.tree import Find
 from vmherd.state.objects import Definition
 from vmherd.state.places import Places, of_uri
@@ -40,6 +41,7 @@ class LocalFilters(FilterDriver):
         # Others with another state may be on this host.
         suffix = "" if uri.path == "/system" else "-" + sha256(os.fsencode(places.state)).hexdigest()[:8]
         self.cards = Cards(self._records, Firewall(_TABLE + suffix, places.run), places.run / "lock")
+        self._together = Together(self.cards)
 
     @classmethod
     async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
@@ -157,14 +159,19 @@ class LocalFilters(FilterDriver):
         if binding.link:
             raise Unsupported("the frames of a macvtap interface pass no bridge", hint="leave <linkdev> out")
         index = (await asyncio.to_thread(devices)).get(device, 0)
-        async with self.cards.alone():
+        card = CardEntry(device, device, Card(live=render(binding), boot=boot_id(), index=index))
+
+        async def prepare() -> CardRules:
             await self._make_room(device, index)
-            card = CardEntry(device, device, Card(live=render(binding), boot=boot_id(), index=index))
-            rules = await self.cards.compile(card, self._records.filter)
-            await self.cards.settle()
-            await self.cards.apply(
-                {device: rules}, lambda: self._records.cards.put(card), lambda: self._records.forget(device)
-            )
+            return await self.cards.compile(card, self._records.filter)
+
+        def keep() -> None:
+            self._records.cards.put(card)
+
+        def undo() -> None:
+            self._records.forget(device)
+
+        await self._together.make(Change(device, prepare, keep, undo))
         if self.cards.how(card) is not Learning.NOTHING:
             listening.ensure(self._run, self.uri.text)
         return _binding_info(card)
@@ -177,14 +184,22 @@ class LocalFilters(FilterDriver):
             return
         if known.record.index in (0, index):
             raise AlreadyExists(f"binding '{device}' already exists", hint="delete it first")
-        await self.cards.settle()
         await self.cards.remove([known])
 
     async def binding_delete(self, device: str) -> None:
-        async with self.cards.alone():
+        card = self._card(device)
+
+        async def prepare() -> None:
+            nonlocal card
             card = self._card(device)
-            await self.cards.settle()
-            await self.cards.remove([card])
+
+        def keep() -> None:
+            self._records.forget(device)
+
+        def undo() -> None:
+            self._records.cards.put(card)
+
+        await self._together.make(Change(device, prepare, keep, undo))
 
 
 def _info(entry: Entry) -> FilterInfo:
