@@ -17,7 +17,7 @@ _PYTEST = ["-m", "pytest", "-m", "kernel", "-q", "-p", "no:cacheprovider", "--ba
 @pytest.mark.qemu
 @pytest.mark.packages
 @pytest.mark.root
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root rights to share this machine's files with a guest")
 @pytest.mark.skipif(helperguest.missing() != "", reason=helperguest.missing())
 async def test_what_needs_another_kernel_holds_under_debians() -> None:
@@ -27,7 +27,7 @@ async def test_what_needs_another_kernel_holds_under_debians() -> None:
         [sys.executable, *_PYTEST, *files],
         TESTS.parent,
         await helperguest.kernel(),
-        patience=360,
+        patience=550,
         devices=helperguest.HARDWARE,
     )
     print(outcome.said)  # what took how long, for -s

@@ -11,7 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vmherd.driver.control import JobType
+from vmherd.driver.interface import InterfaceDriver
 from vmherd.driver.network import NetworkDriver
+from vmherd.driver.nodedev import NodeDeviceDriver
 from vmherd.driver.nwfilter import FilterDriver
 from vmherd.driver.storage import StorageDriver
 from vmherd.driver.types import Scope, State
@@ -45,7 +47,8 @@ class QemuConnection(LocalDriver):
     """The parts of the driver, in ``operations/`` and ``driver``, are built on this."""
 
     name = "QEMU"
-    tended = (NetworkDriver, StorageDriver, FilterDriver)  # networks first: pools may be reached over them
+    #: What others are made of comes first: networks of interfaces, and pools may be reached over both.
+    tended = (InterfaceDriver, NetworkDriver, StorageDriver, FilterDriver, NodeDeviceDriver)
 
     def __init__(self, uri: ConnectURI, folders: Folders, *, readonly: bool = False) -> None:
         folders.create()
