@@ -6,7 +6,9 @@ Everything happens in network namespaces of its own.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -242,6 +244,52 @@ async def refused(uri: str) -> None:
             await nothing_is_left(networks)
 
 
+OVS = """
+<network><name>switch</name>
+  <forward mode='bridge'/><bridge name='ovs0'/><virtualport type='openvswitch'/>
+  <portgroup name='blue'><vlan><tag id='10'/></vlan></portgroup>
+  <portgroup name='red'><vlan trunk='yes'><tag id='20' nativeMode='untagged'/><tag id='30'/></vlan></portgroup>
+</network>
+"""
+OVS_START = """
+export OVS_RUNDIR={0} OVS_DBDIR={0} OVS_SYSCONFDIR={0} OVS_LOGDIR={0}
+ovsdb-tool create {0}/conf.db /usr/share/openvswitch/vswitch.ovsschema
+ovsdb-server {0}/conf.db --remote=punix:{0}/db.sock --pidfile --detach --log-file={0}/o.log --no-chdir
+ovs-vsctl --no-wait init
+ovs-vswitchd unix:{0}/db.sock --disable-system --pidfile --detach --log-file={0}/v.log --no-chdir
+ovs-vsctl add-br ovs0 -- set bridge ovs0 datapath_type=netdev
+"""
+
+
+async def switched(uri: str, folder: str) -> None:
+    """Ports of Open vSwitch have their VLANs, what controllers look for, and limits; none is left."""
+    subprocess.run(["bash", "-ec", OVS_START.format(folder)], check=True, stdout=subprocess.DEVNULL)
+    os.environ["OVS_RUNDIR"] = folder
+    async with hosts(uri) as (host, networks):
+        await start(networks, OVS)
+        limits = "<bandwidth><inbound average='500' burst='64'/><outbound average='250'/></bandwidth>"
+        domain = await host.create(guest(card(1, "switch", limits, group="blue")))
+        (live,) = cards_of(await domain.xml())
+        assert "<interface type='bridge'>" in live
+        interface_id = re.search("interfaceid='(.*?)'", live)
+        assert interface_id
+        known = run("ovs-vsctl", "get", "Interface", "vnet0", "external_ids")
+        for word in ("52:54:00:00:00:01", interface_id[1], (await domain.info()).uuid, "iface-status=active"):
+            assert word in known
+        assert run("ovs-vsctl", "get", "Port", "vnet0", "tag").strip() == "10"
+        assert "4000000" in run("ovs-vsctl", "list", "qos")
+        assert run("ovs-vsctl", "get", "Interface", "vnet0", "ingress_policing_rate").strip() == "2000"
+        await domain.devices.update(card(1, "switch", limits, group="red"))
+        told = run("ovs-vsctl", "get", "Port", "vnet0", "tag", "trunks", "vlan_mode").split()
+        assert told == ["20", "[20,", "30]", "native-untagged"]
+        with pytest.raises(OperationUnsupported):
+            await domain.devices.update(card(1, "br7", limits, kind="bridge"))
+        await domain.poweroff()
+        assert not run("ovs-vsctl", "list-ports", "ovs0")
+        assert "_uuid" not in run("ovs-vsctl", "list", "qos") + run("ovs-vsctl", "list", "queue")
+        await nothing_is_left(networks)
+
+
 async def begun(uri: str) -> None:
     """Start a guest, in a process that is killed meanwhile."""
     async with hosts(uri) as (host, _):
@@ -371,6 +419,12 @@ async def nothing_is_claimed(one: Session, two: Session, there: str) -> None:
 @pytest.mark.parametrize("scenario", ["places", "refused", "killed"])
 def test_cards_in_networks(scenario: str, own: Host, uri: str) -> None:
     own.scenario(__file__, scenario, uri)
+
+
+@pytest.mark.skipif(not shutil.which("ovs-vswitchd"), reason="Open vSwitch is not installed (openvswitch-switch)")
+def test_cards_at_open_vswitch(own: Host, uri: str, tmp_path: Path) -> None:
+    (tmp_path / "ovs").mkdir()
+    own.scenario(__file__, "switched", uri, tmp_path / "ovs")
 
 
 @pytest.mark.packages

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from uuid import uuid4
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain import complete as complete_generic
@@ -21,7 +22,7 @@ from vmherd.conf.domain.domain import DomainType
 from vmherd.conf.domain.hostdev import HostdevType, MdevModel
 from vmherd.conf.domain.input import Input, InputBus, InputType
 from vmherd.conf.domain.memballoon import Memballoon, MemballoonModel
-from vmherd.conf.domain.net import InterfaceModel, InterfaceType
+from vmherd.conf.domain.net import InterfaceModel, InterfaceType, PortParameters
 from vmherd.conf.domain.panic import Panic, PanicModel
 from vmherd.conf.domain.seclabel import Seclabel, SeclabelType
 from vmherd.conf.domain.shmem import ShmemModel, ShmemModelRef, ShmemMsi
@@ -185,6 +186,10 @@ def _nics(domain: Domain, caps: Capabilities) -> None:
             interface.model = InterfaceModel(type=board.first(board.of(domain).cards, caps) or "virtio")
         elif interface.model and interface.model.type.lower() in _MODELS:  # libvirt takes these in any case
             interface.model.type = interface.model.type.lower()
+        port = interface.virtualport
+        if port and port.type == "openvswitch" and interface.type is InterfaceType.BRIDGE:
+            port.parameters = port.parameters or PortParameters()
+            port.parameters.interfaceid = port.parameters.interfaceid or str(uuid4())
 
 
 def _hostdevs(domain: Domain, caps: Capabilities) -> None:

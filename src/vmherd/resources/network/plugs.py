@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
+from uuid import uuid4
 
 from vmherd.conf.network import Network, NetworkPort
 from vmherd.conf.network.forward import ForwardMode
 from vmherd.conf.network.network import PortGroup
 from vmherd.conf.network.port import DirectMode, Plug, PlugAddress, PlugType, RxFilters
-from vmherd.conf.network.shared import Isolation, NetworkVirtualPort, PortBandwidth, PortType
+from vmherd.conf.network.shared import Isolation, NetworkPortParameters, NetworkVirtualPort, PortBandwidth, PortType
 from vmherd.errors import HostError, Unsupported
 from vmherd.resources.network import pool
 from vmherd.util.xmlmodel import declared
@@ -43,6 +44,8 @@ def inherit(network: Network, port: NetworkPort) -> None:
         port.port = Isolation(isolated=network.port.isolated)
     profiles = (port.virtualport, group.virtualport if group else None, network.virtualport)
     port.virtualport = _merged([each for each in profiles if each])
+    if port.virtualport and port.virtualport.type in _NAMED:
+        _name(port.virtualport)
 
 
 def _group(network: Network, name: str | None) -> PortGroup | None:
@@ -74,6 +77,19 @@ def _merged(profiles: Sequence[NetworkVirtualPort]) -> NetworkVirtualPort | None
             value = _agreed(getattr(result.parameters, each.name), getattr(other.parameters, each.name), each.name)
             setattr(result.parameters, each.name, value)
     return result
+
+
+#: What ports of a type have a UUID for.  Source: virNetDevVPortProfileCheckComplete
+_NAMED = {PortType.OPENVSWITCH: "interfaceid", PortType.MIDONET: "interfaceid", PortType.QBG: "instanceid"}
+
+
+def _name(profile: NetworkVirtualPort) -> None:
+    """Give a port a UUID unless it is told."""
+    assert profile.type is not None
+    given = profile.parameters = profile.parameters or NetworkPortParameters()
+    name = _NAMED[profile.type]
+    if getattr(given, name) is None:
+        setattr(given, name, str(uuid4()))
 
 
 def _agreed(one: T | None, other: T | None, what: str) -> T | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.net import Interface, InterfaceType
-from vmherd.errors import HostError
+from vmherd.errors import HostError, Unsupported
 from vmherd.hypervisors.qemu.cards import notes
 from vmherd.hypervisors.qemu.cards.notes import Card, Place
 from vmherd.hypervisors.qemu.command.device import alias
@@ -85,12 +85,14 @@ class HostEnds:
 
         await release.leave(place.network, place.port, self._uri)
 
-    async def move(self, interface: Interface) -> None:
+    async def move(self, old: Interface, new: Interface) -> None:
         """Plug the device of a card in where it shall be now.  Raises HostError."""
-        if bridging.is_switched(interface):
-            await openvswitch.add(self._domain, interface)
+        if not bridging.is_switched(new):
+            await taps.move(new)
+        elif (old.source, old.virtualport) == (new.source, new.virtualport):
+            await openvswitch.retag(new.target.dev or "" if new.target else "", new.vlan)
         else:
-            await taps.move(interface)
+            await openvswitch.add(self._domain, new)
 
     async def limit(self, old: Interface, new: Interface) -> None:
         """Give a card that runs other limits, and its port in a network those as well.
@@ -164,6 +166,9 @@ class HostEnds:
             await (macvtap if interface.type is InterfaceType.DIRECT else taps).switch_on(interface)
 
     async def _connect_direct(self, interface: Interface) -> list[int]:
+        if interface.virtualport and interface.virtualport.type:
+            text = f"nobody here talks {interface.virtualport.type} with the switch that the card is on"
+            raise Unsupported(text, place="interface/virtualport/@type", hint="remove <virtualport>")
         await self._make_macvtap(interface)
         return await macvtap.open_queues(interface, up=interface.filterref is None)
 

@@ -72,7 +72,8 @@ async def retag(device: str, vlan: Vlan | None) -> None:
 
 async def remove(device: str) -> None:
     """Take a port out; one that is gone already is no error.  Raises HostError."""
-    await _tell(["--", "--if-exists", "clear", "Port", device, "qos", "--", "--if-exists", "del-port", device])
+    await _forget_limits(device)
+    await _tell(["--", "--if-exists", "del-port", device])
 
 
 async def limit(device: str, *, sent: Rate | None, received: Rate | None) -> None:
@@ -80,15 +81,27 @@ async def limit(device: str, *, sent: Rate | None, received: Rate | None) -> Non
 
     Rates as in the document; the switch counts in bits per second, kilobits for what it receives.  Raises HostError.
     """
+    await _forget_limits(device)
     await _tell(limits(device, sent=sent, received=received))
+
+
+async def _forget_limits(device: str) -> None:
+    """Rows that no port names stay in the database until somebody removes them."""
+    words = ["--", "--if-exists", "clear", "Port", device, "qos"]
+    for table in ("qos", "queue"):
+        found = await _tell(["--bare", "--columns=_uuid", "find", table, f"external-ids:ifname={device}"])
+        for row in found.split():
+            words += ["--", "--if-exists", "destroy", table, row]
+    await _tell(words)
 
 
 def limits(device: str, *, sent: Rate | None, received: Rate | None) -> list[str]:
     """What the switch is told of the limits of a port."""
-    words = ["--", "--if-exists", "clear", "Port", device, "qos"]
+    words = []
     if sent:
         known = {"min-rate": sent.average, "max-rate": sent.peak or sent.average, "burst": sent.burst}
         told = [f"other-config:{key}={value * 8000}" for key, value in known.items() if value]
+        told.append(f"external-ids:ifname={device}")
         words += ["--", "set", "Port", device, "qos=@qos", "--", "--id=@qos", "create", "qos", "type=linux-htb", *told]
         words += ["queues:0=@queue", "--", "--id=@queue", "create", "queue", *told]
     rate = received.average or 0 if received else 0
@@ -97,6 +110,6 @@ def limits(device: str, *, sent: Rate | None, received: Rate | None) -> list[str
     return [*words, f"ingress_policing_burst={burst * 8}"]
 
 
-async def _tell(words: Sequence[str]) -> None:
+async def _tell(words: Sequence[str]) -> str:
     argv = ["ovs-vsctl", f"--timeout={_PATIENCE}", *words]
-    await run(argv, patience=_PATIENCE + 5, package="openvswitch-switch")
+    return await run(argv, patience=_PATIENCE + 5, package="openvswitch-switch")

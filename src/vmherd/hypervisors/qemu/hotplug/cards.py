@@ -27,8 +27,8 @@ async def change(running: Running, means: Means, old: Interface, new: Interface)
         left = await ends.move_port(old, new, undo)
         _check_same_kind(old, new)
         if _place(old) != _place(new):
-            await ends.move(new)
-            undo.push_async_callback(ends.move, old)
+            await ends.move(old, new)
+            undo.push_async_callback(ends.move, new, old)
         if old.bandwidth != new.bandwidth:
             await ends.limit(old, new)
             undo.push_async_callback(ends.limit, new, old)
