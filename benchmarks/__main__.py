@@ -15,7 +15,7 @@ from benchmarks.figure import TITLES, Figure, failed
 from vmherd.cli.table import show_json, show_table
 from vmherd.errors import VmherdError
 
-NAMES = ("documents", "machines", "cli", "start", "counters", "wire", "storage")
+NAMES = ("documents", "machines", "cli", "start", "counters", "wire", "storage", "networks")
 
 
 def main() -> int:

@@ -136,6 +136,15 @@ class Vmherd(Server):
         return [str(Path(sys.executable).parent / "vmherd"), "daemon", "--config", str(config)]
 
 
+class VmherdApart(Vmherd):
+    """In mount and network namespaces of its own, as libvirtd has them."""
+
+    def command(self) -> Sequence[str]:
+        script = 'mount -t sysfs none /sys && ip link set lo up && exec "$@"'
+        apart = ["unshare", "-m", "-n", "--propagation", "private", "sh", "-c", script, "sh"]
+        return [*apart, *super().command()]
+
+
 @contextlib.contextmanager
 def running(*servers: Server) -> Iterator[None]:
     """All of them, until the end."""

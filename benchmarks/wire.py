@@ -65,21 +65,21 @@ class Client:
 
 def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory() as root:
-        servers = [_made(Libvirtd, Path(root) / "theirs"), _made(Vmherd, Path(root) / "ours")]
+        servers = [made(Libvirtd, Path(root) / "theirs"), made(Vmherd, Path(root) / "ours")]
         client = Client(Path(root))
         with running(*servers):
             for server in servers:
                 client.ask(server, "first")
                 client.ask(server, "fill", 0, GUESTS, client.guest)
-            return [_figure(case, client, servers) for case in CASES]
+            return [figure(case, client, servers) for case in CASES]
 
 
-def _made(kind: type[Server], root: Path) -> Server:
+def made(kind: type[Server], root: Path) -> Server:
     root.mkdir()
     return kind(root)
 
 
-def _figure(case: Case, client: Client, servers: list[Server]) -> Figure:
+def figure(case: Case, client: Client, servers: list[Server]) -> Figure:
     """The middle of some rounds, with the first one not counted: there caches are filled."""
     found: list[list[float]] = [[] for _ in servers]
     try:

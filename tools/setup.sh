@@ -28,7 +28,7 @@ packages[test]+=" btrfs-progs ceph-common ceph-mon ceph-osd e2fsprogs fdisk lvm2
 packages[test]+=" thin-provisioning-tools udev xfsprogs zfs-fuse"
 packages[test]+=" libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu netcat-openbsd python3-libvirt virtinst"
 [ "$HOSTTYPE" != x86_64 ] || packages[test]+=" user-mode-linux"
-packages[bench]="${packages[run]} gcc iproute2 libc6-dev libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libvirt-dev"
+packages[bench]="${packages[run]} gcc iproute2 libc6-dev dnsmasq-base nftables libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libvirt-dev"
 why=([python]="to have Python" [run]="to run guests" [test]="to run guests and test them" [bench]="to compare with libvirt")
 
 missing_packages() {

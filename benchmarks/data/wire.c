@@ -7,6 +7,8 @@
  *   documents N           XMLDesc a second, of all domains in turn
  *   start N FILE          seconds that the start of a guest takes (median of N)
  *   together N FILE       seconds until N guests run that N clients start at once
+ *   networks N            seconds until N networks with DHCP are defined and started
+ *   no-networks N         seconds until they are stopped and undefined
  *   first                 the monotonic clock's seconds at the first listing that a daemon answers
  */
 #include <libvirt/libvirt.h>
@@ -241,6 +243,38 @@ static double together(int count, const char *path) {
     return took;
 }
 
+static const char *NETWORK =
+    "<network><name>net%d</name><forward mode='nat'/><bridge name='nb%d'/><ip address='10.%d.%d.1' prefix='24'>"
+    "<dhcp><range start='10.%d.%d.2' end='10.%d.%d.254'/></dhcp></ip></network>";
+
+static double networks(virConnectPtr conn, int count) {
+    char text[1024];
+    double began = now();
+    for (int i = 0; i < count; i++) {
+        int high = 100 + i / 250, low = i % 250;
+        sprintf(text, NETWORK, i, i, high, low, high, low, high, low);
+        virNetworkPtr network = virNetworkDefineXML(conn, text);
+        need(network != NULL, "define a network");
+        need(virNetworkCreate(network) == 0, "start a network");
+        virNetworkFree(network);
+    }
+    return now() - began;
+}
+
+static double no_networks(virConnectPtr conn, int count) {
+    char name[32];
+    double began = now();
+    for (int i = 0; i < count; i++) {
+        sprintf(name, "net%d", i);
+        virNetworkPtr network = virNetworkLookupByName(conn, name);
+        need(network != NULL, "look up a network");
+        need(virNetworkDestroy(network) == 0, "stop a network");
+        need(virNetworkUndefine(network) == 0, "undefine a network");
+        virNetworkFree(network);
+    }
+    return now() - began;
+}
+
 static double first(void) {
     for (double give_up = now() + 60; now() < give_up; pause_for(0.001)) {
         virConnectPtr conn = virConnectOpen(uri);
@@ -282,6 +316,10 @@ int main(int argc, char **argv) {
             value = documents(conn, one);
         else if (!strcmp(what, "start"))
             value = start(conn, one, argv[4]);
+        else if (!strcmp(what, "networks"))
+            value = networks(conn, one);
+        else if (!strcmp(what, "no-networks"))
+            value = no_networks(conn, one);
         else {
             fprintf(stderr, "what is '%s'?\n", what);
             return 2;

@@ -152,14 +152,19 @@ async def remove(network: Network) -> None:
     await with_links(work, what=f"cannot remove the bridge {bridge.name}", hint=_HINT)
 
 
-async def check_advertised_routes(links: AsyncIPRoute, network: Network) -> None:
+def starts_forwarding_ipv6(network: Network) -> bool:
+    """Whether the host will forward IPv6, and does not do so yet."""
+    forwarding = _SETTINGS / "ipv6/conf/all/forwarding"
+    if not _has_ipv6(network) or network.mode is ForwardMode.NONE or not forwarding.exists():
+        return False
+    return forwarding.read_text().strip() != "1"
+
+
+async def check_advertised_routes(links: AsyncIPRoute) -> None:
     """Raise HostError where forwarding IPv6 would make the host lose its own routes.
 
     A host that forwards ignores router advertisements unless accept_ra is 2.
     """
-    forwarding = _SETTINGS / "ipv6/conf/all/forwarding"
-    if not _has_ipv6(network) or not forwarding.exists() or forwarding.read_text().strip() == "1":
-        return
     suspects = set()
     async for route in await links.get_routes(family=10, proto=_FROM_ADVERTISEMENTS):
         async for link in await links.get_links(route.get("oif")):

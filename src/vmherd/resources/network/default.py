@@ -5,14 +5,12 @@ It is defined once and not started; who removes it has decided that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from ipaddress import IPv4Network
-from pathlib import Path
 from uuid import uuid4
 
 from vmherd.conf.network import parse_network, render_network
 from vmherd.events import NetworkLifecycle
-from vmherd.resources.network import names
+from vmherd.resources.network import collisions, names
 from vmherd.resources.network.life import event
 from vmherd.resources.network.records import Entry, Record, Table
 from vmherd.state.store import Store
@@ -50,22 +48,9 @@ def define_once(store: Store, table: Table) -> None:
 
 def document() -> str:
     """With the first range from 192.168.122.0/24 on that the host has no way to."""
-    reached = list(_reached())
+    reached = list(collisions.reached())
     for number in range(_FIRST, _LAST):
         wanted = IPv4Network(f"192.168.{number}.0/24")
-        if not any(wanted.overlaps(each) for each in reached):
+        if not any(wanted.overlaps(each) for each in reached if each.version == 4):
             return _DOCUMENT.format(number=number)
     return _DOCUMENT.format(number=_FIRST)
-
-
-def _reached() -> Iterator[IPv4Network]:
-    """Where the host's routes lead, but for the default one.  Source: proc(5), /proc/net/route"""
-    try:
-        lines = Path("/proc/net/route").read_text().splitlines()[1:]
-    except OSError:
-        return
-    for line in lines:
-        fields = line.split()
-        address, mask = (int.from_bytes(bytes.fromhex(fields[place]), "little") for place in (1, 7))
-        if mask:
-            yield IPv4Network((address & mask, mask.bit_count()))

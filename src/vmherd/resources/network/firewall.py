@@ -4,11 +4,10 @@ Two maps say which chains an interface's packets go through, and one which sourc
 costs the same with one network as with a hundred, and so does a change.  A packet must be let out by the network that
 it comes from and let in by the one it goes to.  Names of chains are made of the network's UUID.
 
-    text = add(network)        for ``apply``; adding what is there already changes nothing
-    text = remove(network)
-    await apply(text)
+    await install(network)     installing what is there already changes nothing
+    await withdraw(network)
 
-Everything but ``apply`` and ``present`` only makes text.  Source: networkAddIPSpecificFirewallRules and its
+Source: networkAddIPSpecificFirewallRules and its
 neighbours in src/network/bridge_driver_linux.c of libvirt 9.0 for what is let through; nft(8)
 """
 
@@ -33,7 +32,7 @@ _M = ForwardMode
 #: Networks whose packets pass rules; an open one is its user's to guard.
 GUARDED = (_M.NONE, _M.NAT, _M.ROUTE)
 
-# The chains that all networks share are written anew with each change: they heal what somebody took out of them.
+# Rules of chains that are there already are replaced.  Removing any costs the kernel a pause until nobody uses them.
 _BASE = f"""\
 add table {TABLE}
 add map {TABLE} outof {{ type ifname : verdict; }}
@@ -70,22 +69,24 @@ def add(network: Network) -> str:
         lines += [f"add chain {TABLE} {name}", f"flush chain {TABLE} {name}"]
         lines += [f"add rule {TABLE} {name} {rule}" for rule in rules]
     lines += [f"add element {TABLE} {element}" for element in elements]
-    return _BASE + "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def remove(network: Network) -> str:
-    """What takes everything of ``add`` out again, whether all of it is there or not."""
-    if network.mode not in GUARDED:
-        return ""
-    # What is added first is there, so that nothing is missing where a part of it was.
-    key, bridge = _key(network), _bridge(network)
-    lines = [f"delete element {TABLE} {name} {{ {bridge} }}" for name in ("outof", "into")]
-    chains = [f"out_{key}", f"in_{key}"]
-    for version, ips in _translated(network).items():
-        lines += [f"delete element {TABLE} nat{version} {{ {_range(ip)} }}" for ip in ips]
-        chains.append(f"nat{version}_{key}")
+    """What takes everything of ``add`` out again, all of which must be there."""
+    key = _key(network)
+    lines = [f"delete element {TABLE} {element}" for element in _elements(network)]
+    chains = [f"out_{key}", f"in_{key}", *(f"nat{version}_{key}" for version in _translated(network))]
     lines += [f"delete chain {TABLE} {chain}" for chain in chains]
-    return add(network) + "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _elements(network: Network) -> Iterator[str]:
+    """The keys of a network in the maps."""
+    for name in ("outof", "into"):
+        yield f"{name} {{ {_bridge(network)} }}"
+    for version, ips in _translated(network).items():
+        yield from (f"nat{version} {{ {_range(ip)} }}" for ip in ips)
 
 
 def show_ports(network: Network) -> None:
@@ -168,16 +169,38 @@ def _translation(network: Network, version: int) -> Iterator[str]:
     yield f"{through}{target}"
 
 
-async def apply(text: str) -> None:
-    """Do all of it at once, or nothing.  Raises HostError with nft's own words."""
+async def install(network: Network) -> None:
+    """Let the packets of a network through, by all of its rules or none.  Raises HostError with nft's own words."""
+    text = add(network)
     if not text:
         return
     try:
         await _nft(text)
     except HostError:
-        # nft cannot add ranges to a map of the same transaction (seen with 1.0.6): at first there is none.
-        await _nft(_BASE)
+        await restore()
+        for element in _elements(network):
+            with suppress(HostError):  # of a network that nobody knows any more, on a bridge that is ours now
+                await _nft(f"delete element {TABLE} {element}\n")
         await _nft(text)
+
+
+async def restore() -> None:
+    """Write what all networks share: at first, and after somebody took it away.
+
+    Apart from the rest, since nft cannot add ranges to a map of the same transaction (seen with 1.0.6).
+    """
+    await _nft(_BASE)
+
+
+async def withdraw(network: Network) -> None:
+    """Take out everything of ``install``, whether all of it is there or not.  Raises HostError."""
+    if network.mode not in GUARDED:
+        return
+    try:
+        await _nft(remove(network))
+    except HostError:  # what is not there cannot be deleted
+        await install(network)
+        await _nft(remove(network))
 
 
 async def _nft(text: str) -> None:
@@ -206,11 +229,17 @@ async def present() -> set[str]:
     return {item.rule.chain for item in msgspec.json.decode(told, type=_Listing).nftables if item.rule}
 
 
+def is_restored(chains: set[str]) -> bool:
+    """Whether what all networks share is among those of ``present``."""
+    return {"forward", "postrouting"} <= chains
+
+
 def is_whole(network: Network, chains: set[str]) -> bool:
     """Whether the rules of a network are among those of ``present``."""
     if network.mode not in GUARDED:
         return True
-    return {"forward", "postrouting", f"out_{_key(network)}", f"in_{_key(network)}"} <= chains
+    own = ("out", "in", *(f"nat{version}" for version in _translated(network)))
+    return {f"{name}_{_key(network)}" for name in own} <= chains
 
 
 _NETFILTER = 12  # NETLINK_NETFILTER

@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
-from contextlib import AsyncExitStack, suppress
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar, cast
 
 from vmherd.conf.network import Network, parse_network, render_network
 from vmherd.conf.network.rules import ROUTED
-from vmherd.errors import Busy, InvalidState, NetworkNotFound, VmherdError
+from vmherd.errors import Busy, InvalidState, NetworkNotFound
 from vmherd.events import NetworkEvent, NetworkLifecycle, ResourceEvent
 from vmherd.resources.network import bridge, collisions, firewall, floors, names, pool, server, zone
 from vmherd.resources.network.hooks import Hooks
 from vmherd.resources.network.porttable import PortTable
-from vmherd.resources.network.records import Entry, Table, active
+from vmherd.resources.network.records import Entry, Record, Table, active
 from vmherd.resources.network.server import Files
 from vmherd.state.jobs import Jobs
-from vmherd.util.process import boot_id, is_alive
+from vmherd.util.process import ProcessId, boot_id, is_alive
 
 log = logging.getLogger("vmherd.network")
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 def event(entry: Entry, what: NetworkLifecycle) -> NetworkEvent:
@@ -62,8 +65,7 @@ class Life:
             await self.hooks.ask(network, "start")
             self._begin(wanted, network)
             try:
-                await self._make(uuid, network)
-                self._finish_start(uuid, network)
+                self._finish_start(uuid, network, await self._make(network))
             except BaseException:
                 await to_the_end(self._undo(uuid, network))
                 raise
@@ -83,7 +85,7 @@ class Life:
 
     def _begin(self, wanted: Entry, network: Network) -> None:
         """Note what is going to be made, unless another network was faster to take the same."""
-        with self._table.store.transaction(durable=True):
+        with self._table.store.transaction():
             entry = self._known(wanted)
             if network.mode in ROUTED:
                 self._check_networks(entry.uuid, network)
@@ -91,75 +93,80 @@ class Life:
             entry.record.server, entry.record.stopping, entry.record.stale = None, False, False
             self._table.put(entry)
 
-    async def _make(self, uuid: str, network: Network) -> None:
+    async def _make(self, network: Network) -> ProcessId | None:
+        """The bridge, then the rules and dnsmasq; its process."""
         if network.mode not in ROUTED:
-            return
+            return None
         await bridge.make(network)
         await floors.shape(network)
         await zone.join(network)
-        await firewall.apply(firewall.add(network))
-        await self._serve(uuid, network)
+        _, process = await _both(firewall.install(network), self._serve(network))
+        return process
 
-    async def _serve(self, uuid: str, network: Network) -> None:
+    async def _serve(self, network: Network) -> ProcessId | None:
         """Start dnsmasq, where there is something to serve."""
-        if not server.is_needed(network):
-            return
-        process = await server.start(network, self._files)
+        return await server.start(network, self._files) if server.is_needed(network) else None
 
-        def note(entry: Entry) -> Sequence[ResourceEvent]:
-            entry.record.server = process
-            return []
+    def _note(self, uuid: str, mutate: Callable[[Record], NetworkLifecycle | None]) -> Entry:
+        """Change what is kept of a network, with the event of what ``mutate`` returns.
 
-        self._table.change(uuid, note)
+        A power cut may undo it, which undoes what it tells of, too.
+        """
 
-    def _finish_start(self, uuid: str, network: Network) -> None:
-        def note(entry: Entry) -> Sequence[ResourceEvent]:
-            entry.record.live, entry.record.coming = render_network(network), None
-            return [event(entry, NetworkLifecycle.STARTED)]
+        def change(entry: Entry) -> Sequence[ResourceEvent]:
+            happened = mutate(entry.record)
+            return [] if happened is None else [event(entry, happened)]
 
-        self._table.change(uuid, note)
+        with self._table.store.transaction():
+            return self._table.change(uuid, change)
+
+    def _finish_start(self, uuid: str, network: Network, process: ProcessId | None) -> None:
+        def started(record: Record) -> NetworkLifecycle:
+            record.live, record.coming, record.server = render_network(network), None, process
+            return NetworkLifecycle.STARTED
+
+        self._note(uuid, started)
 
     async def _undo(self, uuid: str, network: Network) -> None:
         """Take down what there is of a start, and forget it."""
         await self._take_down(network, self._table.get(uuid))
 
-        def note(entry: Entry) -> Sequence[ResourceEvent]:
-            entry.record.coming = entry.record.server = None
-            return []
+        def forgotten(record: Record) -> None:
+            record.coming = record.server = None
 
-        self._table.change(uuid, note)
+        self._note(uuid, forgotten)
 
     async def _take_down(self, network: Network, entry: Entry) -> None:
         """Remove everything of a network that is there; as much as possible of it where something fails."""
         if network.mode not in ROUTED:
             return
-        async with AsyncExitStack() as steps:  # the last one first
-            steps.push_async_callback(bridge.remove, network)
-            steps.push_async_callback(floors.unshape, network)
-            steps.push_async_callback(firewall.apply, firewall.remove(network))
-            steps.push_async_callback(server.stop, network, self._files, entry.record.server)
+        try:
+            await _both(firewall.withdraw(network), server.stop(network, self._files, entry.record.server))
+        finally:
+            try:
+                await floors.unshape(network)
+            finally:
+                await bridge.remove(network)
 
     async def stop(self, uuid: str) -> None:
         """Remove everything that a start made.  Raises InvalidState for a network that is not active."""
         async with self.jobs.hold(uuid, "stop"):
             network = active(self._table.get(uuid))
 
-            def note(entry: Entry) -> Sequence[ResourceEvent]:
-                entry.record.stopping = True
-                return []
+            def begun(record: Record) -> None:
+                record.stopping = True
 
-            await to_the_end(self._stop(self._table.change(uuid, note), network))
+            await to_the_end(self._stop(self._note(uuid, begun), network))
 
     async def _stop(self, entry: Entry, network: Network) -> None:
         await self._take_down(network, entry)
 
-        def note(entry: Entry) -> Sequence[ResourceEvent]:
-            record = entry.record
+        def stopped(record: Record) -> NetworkLifecycle:
             record.live = record.server = None
             record.stopping = False
-            return [event(entry, NetworkLifecycle.STOPPED)]
+            return NetworkLifecycle.STOPPED
 
-        changed = self._table.change(entry.uuid, note)
+        changed = self._note(entry.uuid, stopped)
         self._ports.forget_gone(entry.uuid, active=False)
         if changed.record.config is None:
             server.forget_leases(network, self._files)
@@ -211,20 +218,30 @@ class Life:
                 if entry.live is None or entry.record.server != process:
                     return
                 log.warning("dnsmasq of network %r has ended: it is started again", entry.name)
-                await self._serve(entry.uuid, parse_network(entry.live))
+                await self._serve_anew(entry.uuid, parse_network(entry.live))
+
+    async def _serve_anew(self, uuid: str, network: Network) -> None:
+        process = await self._serve(network)
+
+        def served(record: Record) -> None:
+            record.server = process
+
+        self._note(uuid, served)
 
     async def _heal_rules(self, running: list[Entry]) -> None:
-        """Write the rules anew that are gone, such as by a firewall's restart, all at once."""
+        """Write the rules anew that are gone, such as by a firewall's restart."""
         chains = await firewall.present()
-        networks = [active(entry) for entry in running]
-        lost = [network for network in networks if not firewall.is_whole(network, chains)]
-        if not lost:
-            return
-        log.warning("the rules of %d networks were gone: they are back", len(lost))
-        try:
-            await firewall.apply("".join(firewall.add(network) for network in lost))
-        except VmherdError as problem:
-            log.error("cannot bring back the rules of networks: %s", problem)
+        if not firewall.is_restored(chains) and any(not firewall.is_whole(active(each), set()) for each in running):
+            await firewall.restore()
+        for entry in running:
+            if firewall.is_whole(active(entry), chains):
+                continue
+            with suppress(Busy):  # it is just being stopped
+                async with self.jobs.hold(entry.uuid, "attend", patience=0):
+                    entry = self._table.get(entry.uuid)
+                    if entry.live is not None:
+                        log.warning("rules of network %r were gone: they are back", entry.name)
+                        await firewall.install(active(entry))
 
     # Changing active networks; the caller holds them
 
@@ -235,15 +252,24 @@ class Life:
             if only_hosts and process and is_alive(process):
                 await server.refresh(network, self._files, process)
             else:
-                await firewall.apply(firewall.add(network))
+                await firewall.install(network)
                 await server.stop(network, self._files, process)
-                await self._serve(uuid, network)
+                await self._serve_anew(uuid, network)
 
-        def note(entry: Entry) -> Sequence[ResourceEvent]:
-            entry.record.stale = False
-            return []
+        def renewed(record: Record) -> None:
+            record.stale = False
 
-        self._table.change(uuid, note)
+        self._note(uuid, renewed)
+
+
+async def _both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
+    """Do both at once; neither goes on when this returns.  Raises what the first of them did."""
+    results = await asyncio.gather(one, other, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    first, second = results
+    return cast("T", first), cast("U", second)
 
 
 async def to_the_end(work: Coroutine[Any, Any, None]) -> None:

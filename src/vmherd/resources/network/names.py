@@ -44,7 +44,7 @@ def choose(network: Network, others: Iterable[Entry]) -> None:
 def _bridges(entry: Entry) -> Iterator[str]:
     """The bridges that a network has, or would have."""
     for text in {entry.record.config, entry.live, entry.record.coming} - {None}:
-        yield outline(text)[0]
+        yield outline(text).bridge
 
 
 def _free(pattern: str, taken: set[str]) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network
+
+import msgspec
 
 from vmherd.conf.network import Network, parse_network
 from vmherd.conf.network.forward import ForwardMode
@@ -11,7 +15,10 @@ from vmherd.errors import InvalidState, NetworkNotFound
 from vmherd.state.objects import Definition, ObjectTable
 from vmherd.state.objects import Entry as AnyEntry
 from vmherd.state.store import Store
+from vmherd.util import addresses
 from vmherd.util.process import ProcessId
+
+Range = IPv4Network | IPv6Network
 
 
 class Record(Definition):
@@ -41,21 +48,36 @@ def active(entry: Entry) -> Network:
     return parse_network(entry.live)
 
 
-@lru_cache(maxsize=1024)
-def outline(text: str) -> tuple[str, ForwardMode]:
-    """The bridge and the mode of a document, which lists ask for again and again."""
+class Outline(msgspec.Struct, frozen=True):
+    """What others want to know of a network: its bridge ("": none), its mode, its ranges of addresses."""
+
+    bridge: str
+    mode: ForwardMode
+    ranges: tuple[Range, ...]
+
+
+@lru_cache(maxsize=4096)
+def outline(text: str) -> Outline:
+    """Of a document that lists and other networks ask for again and again."""
     network = parse_network(text)
-    return (network.bridge.name or "") if network.bridge else "", network.mode
+    name = (network.bridge.name or "") if network.bridge else ""
+    return Outline(name, network.mode, tuple(ranges(network)))
+
+
+def ranges(network: Network) -> Iterator[Range]:
+    """The ranges of addresses of a network."""
+    for ip in network.ips:
+        yield addresses.network(addresses.parse(ip.address), ip.bits)
 
 
 def info(entry: Entry) -> NetworkInfo:
-    bridge, mode = outline(entry.document)
+    found = outline(entry.document)
     return NetworkInfo(
         uuid=entry.uuid,
         name=entry.name,
         active=entry.live is not None,
         persistent=entry.record.config is not None,
         autostart=entry.record.autostart,
-        bridge=bridge,
-        forward="" if mode is ForwardMode.NONE else str(mode),
+        bridge=found.bridge,
+        forward="" if found.mode is ForwardMode.NONE else str(found.mode),
     )

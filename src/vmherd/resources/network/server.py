@@ -55,14 +55,14 @@ async def start(network: Network, files: Files) -> ProcessId:
     await run(
         [
             "dnsmasq",
-            f"--conf-file={files.of(network, 'conf')}",
+            _word(network, files),
             f"--dhcp-leasefile={files.of(network, 'leases')}",
             *_rights(files.open_to_all),
         ],
         patience=_PATIENCE,
         package="dnsmasq-base",
     )
-    found = await asyncio.to_thread(_find, network, files)
+    found = _noted(network, files) or await asyncio.to_thread(_searched, network, files)
     if found is None:
         raise HostError(f"dnsmasq of network {network.name!r} ended at once", hint="its log is in the host's syslog")
     return found
@@ -96,22 +96,31 @@ async def refresh(network: Network, files: Files, server: ProcessId) -> None:
 
 async def stop(network: Network, files: Files, server: ProcessId | None) -> None:
     """End dnsmasq, also one that nobody had time to note; its leases stay, for when the network starts again."""
-    server = server or await asyncio.to_thread(_find, network, files)
+    server = server or _noted(network, files) or await asyncio.to_thread(_searched, network, files)
     if server:
         await process.end(server, patience=5.0)
     for kind in ("conf", "hostsfile", "addnhosts", "pid"):
         files.of(network, kind).unlink(missing_ok=True)
 
 
-def _find(network: Network, files: Files) -> ProcessId | None:
-    """The dnsmasq that runs with this network's configuration."""
-    word = f"--conf-file={files.of(network, 'conf')}"
+def _word(network: Network, files: Files) -> str:
+    """What this network's dnsmasq has on its command line, and no other."""
+    return f"--conf-file={files.of(network, 'conf')}"
+
+
+def _noted(network: Network, files: Files) -> ProcessId | None:
+    """The dnsmasq of a network, by the file where it writes its number."""
     with suppress(OSError, ValueError):
         pid = int(files.of(network, "pid").read_text())
-        if word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+        if _word(network, files).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
             return process.identify(pid)
-    other = process.find_by_argument(word)
-    return process.identify(other) if other else None
+    return None
+
+
+def _searched(network: Network, files: Files) -> ProcessId | None:
+    """The same without that file, among all processes."""
+    pid = process.find_by_argument(_word(network, files))
+    return process.identify(pid) if pid else None
 
 
 def forget_leases(network: Network, files: Files) -> None:

@@ -1,0 +1,48 @@
+"""Networks of ``vmherd daemon`` and of libvirtd: defined and started, then stopped, each with its dnsmasq.
+
+Both are asked by the same client.  Needs root.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from benchmarks.figure import Figure
+from benchmarks.servers import Libvirtd, Server, VmherdApart, running
+from benchmarks.wire import Client, made
+
+NETWORKS = 100
+ROUNDS = 3
+#: What of libvirtd's time is enough for ours.
+_SHARE = 0.5
+
+
+def measure() -> list[Figure]:
+    with tempfile.TemporaryDirectory() as root:
+        servers = [made(Libvirtd, Path(root) / "theirs"), made(VmherdApart, Path(root) / "ours")]
+        client = Client(Path(root))
+        found: dict[str, list[list[float]]] = {"networks": [[], []], "no-networks": [[], []]}
+        with running(*servers):
+            for server in servers:
+                client.ask(server, "first")
+            for _ in range(ROUNDS):
+                for place, server in enumerate(servers):
+                    for word, values in found.items():
+                        values[place].append(client.ask(server, word, NETWORKS))
+        titles = {"networks": "defined and started", "no-networks": "stopped and undefined"}
+        return [_figure(titles[word], servers, values) for word, values in found.items()]
+
+
+def _figure(what: str, servers: list[Server], values: list[list[float]]) -> Figure:
+    theirs, ours = (median(each) * 1000 for each in values)
+    return Figure(
+        what=f"{NETWORKS} networks {what}",
+        value=ours,
+        unit="ms",
+        ratio=ours / theirs,
+        against=f"{servers[0].name}: {theirs:.0f} ms",
+        target=f"<= {_SHARE:g} of theirs",
+        reached=ours <= _SHARE * theirs,
+    )
