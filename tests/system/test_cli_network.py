@@ -74,6 +74,27 @@ def test_a_network_that_cannot_start_is_not_left_defined(vmherd: Line) -> None:
     assert vmherd("network", "list", "--name") == ""
 
 
+CARD = """<interface type='ethernet' name='wire0'><start mode='onboot'/>
+<protocol family='ipv4'><ip address='10.0.9.1' prefix='24'/></protocol></interface>"""
+
+
+def test_a_card_gets_a_bridge_that_takes_over_its_addresses(vmherd: Line, tmp_path: Path) -> None:
+    vmherd.own.run("ip", "link", "add", "wire0", "type", "veth", "peer", "name", "wire1")
+    (tmp_path / "card.xml").write_text(CARD)
+    vmherd("interface", "define", str(tmp_path / "card.xml"))
+    vmherd("interface", "start", "wire0")
+    vmherd("interface", "begin")
+    assert vmherd("interface", "bridge", "wire0", "br9", "--no-stp") == "wire0 is in bridge br9\n"
+    assert "10.0.9.1/24" in vmherd.own.run("ip", "addr", "show", "br9")
+    assert "master br9" in vmherd.own.run("ip", "link", "show", "wire0")
+    vmherd("interface", "rollback")
+    assert "10.0.9.1/24" in vmherd.own.run("ip", "addr", "show", "wire0")
+    assert "br9" not in vmherd.own.run("ip", "link")
+    vmherd("interface", "bridge", "wire0", "br9")
+    assert vmherd("interface", "unbridge", "br9") == "wire0 is in no bridge any more\n"
+    assert "10.0.9.1/24" in vmherd.own.run("ip", "addr", "show", "wire0")
+
+
 @pytest.mark.skipif(not shutil.which("virsh"), reason="asks with virsh, of the package libvirt-clients")
 def test_virsh_and_vmherd_hear_what_happens(vmherd: Line) -> None:
     virsh = ["virsh", "-c", vmherd.uri, "net-event", "--loop", "--event", "lifecycle", "--timeout", "20"]

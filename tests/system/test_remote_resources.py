@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from support.libvirtd import Libvirtd
 from vmherd.api.aio import Host, connect
+from vmherd.cli.app import run
 from vmherd.driver.hypervisor import HypervisorDriver
 from vmherd.driver.network import NetworkDriver, UpdateCommand, UpdateSection
 from vmherd.driver.nodedev import NodeDeviceDriver
@@ -177,3 +179,28 @@ async def test_pools_of_the_test_driver_tell(test_host: Host) -> None:
         PoolLifecycle.UNDEFINED,
     ]
     assert {event.name for event in told if isinstance(event, PoolEvent)} == {"test-shelf"}
+
+
+def test_the_command_line_shows_and_changes_them(
+    libvirtd: Libvirtd, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def vmherd(*words: str) -> str:
+        assert run(words) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    monkeypatch.setenv("VMHERD_DEFAULT_URI", libvirtd.uri("test:///default"))
+    assert vmherd("network", "list", "--json").count('"name": "default"') == 1
+    (first,) = vmherd("interface", "list").splitlines()[1:]
+    name, state, mac = first.split()
+    assert (state, vmherd("interface", "name", mac).strip()) == ("active", name)
+    tree = vmherd("device", "list", "--tree").splitlines()
+    assert tree[0] == "computer"
+    assert any(line.endswith("- scsi_host1") for line in tree)
+    (tmp_path / "hba.xml").write_text(HBA)
+    assert vmherd("device", "create", str(tmp_path / "hba.xml")).endswith(" is made\n")
+
+    monkeypatch.setenv("VMHERD_DEFAULT_URI", libvirtd.uri())
+    (tmp_path / "filter.xml").write_text(FILTER.format("no-post"))
+    assert vmherd("nwfilter", "define", str(tmp_path / "filter.xml")) == "filter no-post is defined\n"
+    assert "no-post" in vmherd("nwfilter", "list")
+    assert vmherd("nwfilter", "undefine", "no-post") == "filter no-post is not defined any more\n"

@@ -158,3 +158,19 @@ def test_the_shell_completes_pools_and_volumes(images: Path) -> None:
     assert completed("vmherd pool sto") == ["stop"]
     assert completed("vmherd pool stop i") == ["images"]
     assert completed("vmherd volume info images/d") == ["images/disk"]
+
+
+def test_filters_and_devices_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert vmherd("nwfilter", "list", "--json") == 0
+    assert "clean-traffic" in [each["name"] for each in json.loads(capsys.readouterr().out)]
+    assert vmherd("nwfilter", "dumpxml", "no-mac-spoofing") == 0
+    assert "<filter name='no-mac-spoofing'" in capsys.readouterr().out
+    assert vmherd("nwfilter", "binding", "list", "--json") == 0
+    assert vmherd("nwfilter", "undefine", "nope") == 3
+    capsys.readouterr()
+    assert vmherd("device", "info", "computer", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["capabilities"] == ["system"]
+    assert vmherd("device", "list", "--tree") == 0
+    assert capsys.readouterr().out.splitlines()[0] == "computer"
+    assert vmherd("interface", "dumpxml", "lo") == 0
+    assert "<interface type='ethernet' name='lo'>" in capsys.readouterr().out

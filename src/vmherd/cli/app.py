@@ -122,6 +122,9 @@ COMMANDS: dict[str, dict[str, Entry]] = {
     },
     "Networks and storage": {
         "network": Entry("network", "Make, start and change virtual networks, which others call switches."),
+        "nwfilter": Entry("nwfilter", "Show and change network filters: what guests' cards may send and get."),
+        "interface": Entry("interface", "Show and configure the host's own network interfaces."),
+        "device": Entry("device", "Show the devices of the host, and hand them to guests."),
         "pool": Entry("pool", "Make, start and fill storage pools: places with volumes."),
         "volume": Entry("volume", "Make, copy, resize and remove volumes: the images in storage pools."),
         "secret": Entry("secret", "Keep passphrases and keys that guests' disks need."),

@@ -266,8 +266,10 @@ class LocalInterfaces(InterfaceDriver):
         """Make everything what it was.  Each step can be done again, by whoever comes after us."""
         touched = {name for entry in self._table.all() for name in _names(entry.live or entry.record.config or "")}
         touched |= {name for text in was.definitions.values() for name in _names(text)}
+        taken: set[str] = set()
         for entry in self._table.all():
             if entry.live and was.live.get(entry.name) != entry.live:
+                taken |= _names(entry.live)
                 await self._stop(entry)
         with self._store.transaction(durable=True):
             for name in self._entries().keys() | was.definitions.keys():
@@ -277,7 +279,7 @@ class LocalInterfaces(InterfaceDriver):
             await make.bring_back(before, [])
             for name, text in was.live.items():
                 entry = self._entries().get(name) or Entry(name, name, Definition())
-                if entry.live is None:
+                if entry.live is None or name in taken:  # its device went down with what it was put into
                     await self._start(entry, parse_interface(text))
         change.end(self._store)
 
