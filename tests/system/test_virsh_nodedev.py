@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +69,25 @@ def test_virsh_defines_a_mediated_device(daemon: RunningDaemon, tmp_path: Path) 
     assert daemon.virsh("nodedev-info", NAME).split()[1::2] == [NAME, "pci_0000_00_02_0", "no", "yes", "yes"]
     assert f"Undefined node device '{NAME}'" in daemon.virsh("nodedev-undefine", NAME)
     assert daemon.virsh("nodedev-list", "--inactive") == ""
+
+
+def test_virsh_hears_of_definitions(daemon: RunningDaemon, tmp_path: Path) -> None:
+    (tmp_path / "new.xml").write_text(DEVICE)
+    uri = f"qemu+unix:///system?socket={daemon.run}/libvirt-sock"
+    words = ["virsh", "-c", uri, "nodedev-event", "--event", "lifecycle", "--loop", "--timeout", "20"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as listener:
+        assert listener.stdout is not None
+        deadline = time.monotonic() + 20
+        heard = []
+        os.set_blocking(listener.stdout.fileno(), False)
+        while len(heard) < 2 and time.monotonic() < deadline:
+            daemon.virsh("nodedev-define", str(tmp_path / "new.xml"))
+            daemon.virsh("nodedev-undefine", NAME)
+            time.sleep(0.1)
+            heard += [line for line in (listener.stdout.read() or "").splitlines() if "event" in line]
+        listener.terminate()
+    assert heard[0].endswith(f"node device {NAME}: Defined"), heard
+    assert heard[1].endswith(f"node device {NAME}: Undefined"), heard
 
 
 @pytest.mark.parametrize(

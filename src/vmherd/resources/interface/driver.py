@@ -72,6 +72,9 @@ class LocalInterfaces(InterfaceDriver):
     async def close(self) -> None:
         self._store.close()
 
+    async def attend(self) -> None:
+        await self._resume()
+
     # After a kill, or a boot
 
     async def _resume(self) -> None:
@@ -87,8 +90,8 @@ class LocalInterfaces(InterfaceDriver):
             if pending and (pending.undoing or not pending.is_of_this_boot):
                 await self._roll_back(pending)
             if self._is_new_boot():
-                write_atomically(self._run / "started", boot_id().encode())
                 await self._start_all()
+                write_atomically(self._run / "started", boot_id().encode())
 
     def _is_new_boot(self) -> bool:
         mark = self._run / "started"

@@ -75,17 +75,19 @@ class LocalDevices(NodeDeviceDriver):
         mark = self._places.run / "started"
         if self._mdevs.has_tool or (mark.exists() and mark.read_text() == boot_id()):
             return
+        if any(definition.autostart for definition in self._mdevs.defined()):
+            for name, definition in (await self._now()).defined.items():
+                if definition.autostart:
+                    await self._start_by_itself(name)
         write_atomically(mark, boot_id().encode())
-        if not any(definition.autostart for definition in self._mdevs.defined()):
-            return
-        for name, definition in (await self._now()).defined.items():
-            if definition.autostart:
-                try:
-                    await self.device_start(name)
-                except InvalidState:
-                    continue  # somebody else made it
-                except VmherdError as problem:
-                    log.warning("cannot make device %s by itself: %s", name, problem)
+
+    async def _start_by_itself(self, name: str) -> None:
+        try:
+            await self.device_start(name)
+        except InvalidState:
+            return  # somebody else made it
+        except VmherdError as problem:
+            log.warning("cannot make device %s by itself: %s", name, problem)
 
     # What there is
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from vmherd.conf.domain.address import HostPciAddress
 from vmherd.conf.nodedev.common import IommuGroup, MdevType, MdevTypes, Product, Vendor
@@ -61,8 +62,9 @@ def describe(node: Node) -> Pci | None:
     return pci
 
 
+@lru_cache(maxsize=8192)
 def address_of(name: str) -> HostPciAddress | None:
-    """The address in a name of sysfs such as 0000:00:1f.2."""
+    """The address in a name of sysfs such as 0000:00:1f.2; nobody changes it."""
     match = _NAME.fullmatch(name)
     if match is None:
         return None
