@@ -11,11 +11,11 @@ from vmherd.conf.domain.net import Interface, InterfaceType
 def of(domain: Domain) -> list[Hostdev]:
     """Network cards come first, as in libvirt's list of host devices; aliases and addresses are theirs."""
     cards = [each for each in domain.devices.interfaces if each.type is InterfaceType.HOSTDEV]
-    return [*map(_of_card, cards), *domain.devices.hostdevs]
+    return [*map(of_card, cards), *domain.devices.hostdevs]
 
 
-def _of_card(interface: Interface) -> Hostdev:
-    """The host device that a card is."""
+def of_card(interface: Interface) -> Hostdev:
+    """The host device that a card of type 'hostdev' is; one without a source for any other."""
     place = interface.source.host_address if interface.source else None
     source = None
     if isinstance(place, PciAddress):

@@ -16,7 +16,7 @@ from vmherd.errors import HostError, Unsupported
 from vmherd.hypervisors.qemu.cards import notes
 from vmherd.hypervisors.qemu.cards.notes import Card, Place
 from vmherd.hypervisors.qemu.command.device import alias
-from vmherd.hypervisors.qemu.host import bridging, macvtap, names, openvswitch, taps
+from vmherd.hypervisors.qemu.host import bridging, functions, macvtap, names, openvswitch, taps
 from vmherd.hypervisors.qemu.tuning import bandwidth
 from vmherd.util.xmlmodel import parse, render
 
@@ -131,6 +131,14 @@ class HostEnds:
             if old.filterref:
                 await filters.bind(self._domain, old, self._uri)
             raise
+
+    async def hand_over(self, interface: Interface) -> None:
+        """Set up the virtual function that a card is.  Raises HostError, Unsupported."""
+        function, new = functions.find(interface), functions.wanted(interface)
+        before = await functions.settings(function)
+        known = {"lower": function.card, "function": function.number}
+        self._note(interface, lower_mac=before.mac, vlan=before.vlan, **known)
+        await functions.give(function, new)
 
     async def connect(self, interface: Interface) -> list[int]:
         """Make the device at the host's end, guarded and limited before packets pass; a descriptor for each queue.

@@ -30,7 +30,8 @@ class Card(msgspec.Struct, kw_only=True):
     ``device`` is the network device at the host's end: ``filtered`` if a network filter may be bound to it, ``switch``
     if it may be a port of Open vSwitch, ``limited`` if netfilter may limit it.  ``macvtap`` if it stays until somebody
     removes the device with the address ``mac``; ``lower`` is the card of the host that has taken on this address, and
-    ``lower_mac`` its own.
+    ``lower_mac`` its own.  ``function`` is the number of a virtual function of the card ``lower``, which had the
+    address ``lower_mac`` and the VLAN ``vlan``.
     """
 
     alias: str
@@ -45,6 +46,8 @@ class Card(msgspec.Struct, kw_only=True):
     macvtap: bool = False
     lower: str = ""
     lower_mac: str = ""
+    function: int | None = None
+    vlan: int = 0
 
 
 class Cards(msgspec.Struct):

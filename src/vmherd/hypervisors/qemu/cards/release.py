@@ -46,6 +46,11 @@ async def _release(card: Card, uri: str) -> None:
         from vmherd.util import traffic
 
         await _try(card, traffic.forget(card.device))
+    if card.function is not None:
+        from vmherd.hypervisors.qemu.host import functions
+
+        function = functions.Function(card.lower, card.function)
+        await _try(card, functions.give(function, functions.Settings(card.lower_mac, card.vlan)))
     await _remove_macvtap(card)
     if card.port:
         await _try(card, leave(card.network, card.port, uri))

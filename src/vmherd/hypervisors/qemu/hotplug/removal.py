@@ -13,9 +13,10 @@ from vmherd.conf.domain import Domain
 from vmherd.conf.domain.address import Device
 from vmherd.conf.domain.domain import devices_of
 from vmherd.conf.domain.hostdev import Hostdev, PciSource
+from vmherd.conf.domain.net import Interface
 from vmherd.conf.domain.plug import take_out
 from vmherd.events import DeviceRemovedEvent, DomainEvent
-from vmherd.hypervisors.qemu import grants, helpers
+from vmherd.hypervisors.qemu import grants, helpers, hostdevs
 from vmherd.hypervisors.qemu.cards import release
 from vmherd.hypervisors.qemu.command import blockdev, disk
 from vmherd.hypervisors.qemu.command.device import host_pci
@@ -120,5 +121,6 @@ async def let_go_host_side(running: Running, device: Device) -> None:
     await asyncio.to_thread(helpers.end_some, running.folder, f"{device.alias.name}-*")
     await asyncio.to_thread(grants.take_back, running, device.alias.name)
     await release.one(running.folder, device.alias.name)
-    if isinstance(device, Hostdev) and isinstance(device.source, PciSource):
-        await asyncio.to_thread(rebind.give_back_one, running.folder, host_pci(device.source.address))
+    handed_over = hostdevs.of_card(device) if isinstance(device, Interface) else device
+    if isinstance(handed_over, Hostdev) and isinstance(handed_over.source, PciSource):
+        await asyncio.to_thread(rebind.give_back_one, running.folder, host_pci(handed_over.source.address))

@@ -56,9 +56,6 @@ _NOT_YET = {
     "downscript": "downscript",
     "trust_guest_rx_filters": "@trustGuestRxFilters",
 }
-_KINDS_NOT_YET = {
-    _T.HOSTDEV: "its MAC address is not set yet: use <hostdev mode='subsystem' type='pci'>",
-}
 
 
 def not_here_yet(domain: Domain) -> Iterator[Problem]:
@@ -73,8 +70,6 @@ def not_here_yet(domain: Domain) -> Iterator[Problem]:
         if interface.bandwidth and interface.type not in (*_TAPS, _T.DIRECT):
             text = f"the bandwidth of cards of type {str(interface.type)!r} is not limited"
             yield Problem(f"{place}/bandwidth", text, "use type='network' or 'bridge', or remove it")
-        if hint := _KINDS_NOT_YET.get(interface.type):
-            yield Problem(f"{place}/@type", f"cards of type {str(interface.type)!r} cannot be started yet", hint)
         if interface.type is _T.VHOSTUSER and not _shares_memory(domain):
             text = "the program that switches the packets must reach the guest's memory"
             hint = "add <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"

@@ -49,8 +49,10 @@ class Prepared:
         """
         for interface in self._domain.devices.interfaces:
             await self._ends.plug(interface)
-            if starting and interface.type is InterfaceType.HOSTDEV:
-                self._name_anew(interface)
+            if interface.type is InterfaceType.HOSTDEV:
+                if starting:
+                    self._name_anew(interface)
+                await self._ends.hand_over(interface)
         self._take_devices()
         for interface in self._domain.devices.interfaces:
             if interface.type in TAPS:
