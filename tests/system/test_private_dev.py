@@ -14,7 +14,7 @@ import pytest
 
 from vmherd.api.aio import Domain, Host
 from vmherd.errors import HostError, VmherdError
-from vmherd.hypervisors.qemu.namespace import EVERYWHERE
+from vmherd.hypervisors.qemu.config import EVERYBODY
 from vmherd.util import mount
 
 pytestmark = [
@@ -77,7 +77,7 @@ async def seen(domain: Domain) -> set[str]:
     return found
 
 
-USUAL = {path.removeprefix("/dev/") for path in EVERYWHERE if os.path.lexists(path)}
+USUAL = {path.removeprefix("/dev/") for path in EVERYBODY if os.path.lexists(path)}
 
 
 async def test_guests_see_what_they_use_and_not_what_others_use(host: Host, folder: Path) -> None:

@@ -30,6 +30,7 @@ from vmherd.errors import (
 )
 from vmherd.guest.demo import DemoGuest
 from vmherd.guest.session import Session
+from vmherd.hypervisors.qemu.config import DEFAULTS
 from vmherd.hypervisors.qemu.tuning import groups
 from vmherd.util.cgroup.layout import Layout
 
@@ -198,7 +199,7 @@ async def test_a_linux_lets_vcpus_and_memory_go(host: Host, demo: DemoGuest) -> 
 
 @pytest.fixture
 def layout() -> Layout:
-    found = groups.usable() if os.geteuid() == 0 else Layout({})
+    found = groups.usable(DEFAULTS) if os.geteuid() == 0 else Layout({})
     if not {"cpu", "cpuacct", "memory", "cpuset", "blkio"} <= set(found.controllers):
         pytest.skip("control groups are for root, on a host whose controllers can be used")
     return found

@@ -13,6 +13,7 @@ from vmherd.util.cgroup import limits
 from vmherd.util.cgroup.group import Group, remove
 from vmherd.util.cgroup.layout import Hierarchy, Layout, detect
 
+ALL = {"cpu", "cpuacct", "cpuset", "memory", "blkio", "devices"}
 V1 = ("cpu,cpuacct", "cpuset", "memory", "blkio", "devices")
 NEW_FILES = {
     "cpu.max": "max 100000",
@@ -52,14 +53,12 @@ def host(root: Path, kind: str) -> Path:
     return root
 
 
-@pytest.mark.parametrize(
-    ("kind", "unified"), [("v1", set()), ("v2", {"cpu", "cpuacct", "cpuset", "memory", "blkio"}), ("hybrid", set())]
-)
+@pytest.mark.parametrize(("kind", "unified"), [("v1", set()), ("v2", ALL), ("hybrid", set())])
 def test_each_controller_is_found_in_the_hierarchy_that_has_it(tmp_path: Path, kind: str, unified: set[str]) -> None:
     found = detect(host(tmp_path, kind))
-    assert set(found.controllers) == {"cpu", "cpuacct", "cpuset", "memory", "blkio"}
+    assert set(found.controllers) == ALL
     assert {name for name, tree in found.controllers.items() if tree.unified} == unified
-    assert len(found.hierarchies) == (1 if unified else 4)
+    assert len(found.hierarchies) == (1 if unified else 5)
 
 
 def test_a_host_without_control_groups_has_none(tmp_path: Path) -> None:

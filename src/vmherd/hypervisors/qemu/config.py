@@ -19,6 +19,10 @@ import msgspec
 
 from vmherd.errors import HostError
 
+Controller = Literal["cpu", "cpuacct", "cpuset", "memory", "blkio", "devices"]
+#: The devices that every guest has.  Source: defaultDeviceACL of libvirt
+EVERYBODY = ("/dev/null", "/dev/full", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/ptmx", "/dev/kvm")
+
 ImageFormat = Literal["raw", "gzip", "bzip2", "xz", "lzop", "zstd"]
 
 
@@ -60,6 +64,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     do not keep those.  ``save_image_format`` and ``dump_image_format`` are how saved guests and dumps are compressed:
     raw, gzip, bzip2, xz, lzop or zstd.  ``namespaces`` are those that each guest of qemu:///system has of its own:
     "mount" gives it a /dev with nothing but its own devices; where nothing is told it has one if the host allows it.
+    ``cgroup_device_acl`` are the devices that every guest has, ``cgroup_controllers`` what control groups are used for.
 
     ``security_driver`` is what the kernel enforces on guests: "selinux", "apparmor", or "auto" for what the host has.
     QEMU runs as ``user`` and ``group`` (names, or numbers after a "+"); by default as vmherd-qemu if there is such a
@@ -82,6 +87,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     save_image_format: ImageFormat = "raw"
     dump_image_format: ImageFormat = "raw"
     namespaces: tuple[Literal["mount"], ...] | None = None
+    cgroup_device_acl: tuple[str, ...] = EVERYBODY
+    cgroup_controllers: tuple[Controller, ...] = ("cpu", "cpuacct", "cpuset", "memory", "blkio", "devices")
     security_driver: Literal["none", "auto", "selinux", "apparmor"] = "none"
     user: str = ""
     group: str = ""

@@ -12,6 +12,7 @@ from vmherd.hypervisors.qemu import confinement, namespace, owners, uses
 from vmherd.hypervisors.qemu.command.launch import Launch
 from vmherd.hypervisors.qemu.hotplug.running import Means, Running
 from vmherd.hypervisors.qemu.mandatory import Mandatory
+from vmherd.hypervisors.qemu.tuning import devices
 from vmherd.security.identity import of_process
 from vmherd.util.files import on_host
 
@@ -27,6 +28,8 @@ async def give(running: Running, means: Means, view: Domain, launch: Launch, dev
     private = namespace.is_private(running.folder)
     owners.take(running.folders, running.uuid, used, decided, enforced, private=private)
     await enforced.load(used)
+    with on_host("let the guest open its device"):
+        devices.give(running.folder, used)
     namespace.let_in(running.folder, running.pid, used, decided.node_owner)
     return frozenset(use.path for use in used)
 
@@ -42,10 +45,11 @@ def take_back(running: Running, device: str, paths: Collection[str] | None = Non
     gone = namespace.paths_of(running.folder, device) if paths is None else paths
     namespace.take_out(running.folder, running.pid, device, gone)
     with on_host("give back what the guest used"):
+        devices.take_back(running.folder, device, paths)
         owners.give_back(running.folders, running.uuid, device, paths)
 
 
 def paths_of(running: Running, device: str) -> frozenset[str]:
     """What a device has been given."""
     ours = owners.paths_of(running.folders, running.uuid, device)
-    return namespace.paths_of(running.folder, device) | ours
+    return namespace.paths_of(running.folder, device) | devices.paths_of(running.folder, device) | ours

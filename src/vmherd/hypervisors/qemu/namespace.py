@@ -29,9 +29,6 @@ from vmherd.util.files import on_host, write_atomically
 
 log = logging.getLogger("vmherd.qemu")
 
-#: What every guest has.  Source: defaultDeviceACL of libvirt
-EVERYWHERE = ("/dev/null", "/dev/full", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/ptmx", "/dev/kvm")
-
 _DEV = Path("/dev")
 _NOTE = "namespace.json"
 _PLACE = "dev"
@@ -110,13 +107,13 @@ def as_it_is(_: Use) -> Owner:
 
 
 class Private:
-    """The namespace of a guest that is being started: ``uses`` beside what every guest has."""
+    """The namespace of a guest that is being started: ``uses`` beside ``everybody``, what every guest has."""
 
-    def __init__(self, folder: Path, uses: Sequence[Use], owners: Owners = as_it_is) -> None:
+    def __init__(self, folder: Path, everybody: Iterable[str], uses: Sequence[Use], owners: Owners = as_it_is) -> None:
         self._place = folder / _PLACE
-        self._uses = [*uses, *(Use(path, Kind.DEVICE) for path in EVERYWHERE)]
+        self._uses = [*uses, *(Use(path, Kind.DEVICE) for path in everybody)]
         self._owners = owners
-        _note(folder, uses)
+        _note(folder, self._uses)
         self._place.mkdir(exist_ok=True)
 
     def build(self) -> None:
@@ -179,7 +176,7 @@ def take_out(folder: Path, pid: int, device: str, paths: Collection[str]) -> Non
     if known is None or device not in known.devices:
         return
     known.devices[device] = [each for each in known.devices[device] if each not in paths]
-    stays = [*EVERYWHERE, *(path for had in known.devices.values() for path in had)]
+    stays = [path for had in known.devices.values() for path in had]
     going = {step for path in paths for step in _way(Path(path))}
     going -= {step for path in stays for step in _way(Path(path))}
     kept = _kept()

@@ -78,6 +78,7 @@ def of(domain: Domain, launch: Launch) -> list[Use]:
         *_hostdevs(hostdevs.of(domain), launch.host),
         *_folders(domain),
         *_devices(domain),
+        *_renderers(domain),
     ]
     return list(dict.fromkeys(found))
 
@@ -147,6 +148,8 @@ def _lines(domain: Domain) -> Iterator[Use]:
             opened = stream.type in (ChardevType.DEV, ChardevType.PIPE)
             joined = stream.type is ChardevType.UNIX and source.mode is not SocketMode.BIND
             if source.path and (opened or joined):
+                for end in (".in", ".out") if stream.type is ChardevType.PIPE else ():
+                    yield Use(source.path + end, Kind.LINE, owner, labels=tuple(source.seclabels))
                 yield Use(source.path, Kind.LINE, owner, labels=tuple(source.seclabels))
     for rng in domain.devices.rngs:
         if isinstance(rng.backend, RandomBackend):
@@ -204,17 +207,25 @@ def _devices(domain: Domain) -> Iterator[Use]:
     for tpm in domain.devices.tpms:
         if isinstance(tpm.backend, PassthroughTpm) and tpm.backend.device:
             yield Use(tpm.backend.device.path, Kind.HOSTDEV, tpm.alias.name if tpm.alias else "")
-    for graphics in domain.devices.graphics:
-        if graphics.gl and graphics.gl.rendernode:
-            yield Use(graphics.gl.rendernode, Kind.DEVICE)
-        if graphics.type is GraphicsType.SDL:
-            yield Use("/dev/dri", Kind.DEVICE)
     if any(audio.type in (AudioType.ALSA, AudioType.SDL) for audio in domain.devices.audios):
         yield Use("/dev/snd", Kind.DEVICE)
     if any(audio.type is AudioType.OSS for audio in domain.devices.audios):
         yield Use("/dev/dsp", Kind.DEVICE)
     if isinstance(domain.launch_security, Sev):
         yield Use("/dev/sev", Kind.DEVICE)
+
+
+def _renderers(domain: Domain) -> Iterator[Use]:
+    for graphics in domain.devices.graphics:
+        if graphics.gl and graphics.gl.rendernode:
+            yield Use(graphics.gl.rendernode, Kind.DEVICE)
+        if graphics.type is GraphicsType.SDL:
+            yield Use("/dev/dri", Kind.DEVICE)
+    for video in domain.devices.videos:
+        if video.model and video.model.acceleration and video.model.acceleration.rendernode:
+            yield Use(video.model.acceleration.rendernode, Kind.DEVICE)
+        if video.model and video.model.blob:
+            yield Use("/dev/udmabuf", Kind.DEVICE)
 
 
 def _of_input(each: Input) -> str | None:

@@ -120,8 +120,8 @@ class Workshop:
         Raises Unsupported for what can be described, but not be run here or yet.
         """
         validate.check_startable(domain)
-        controllers = frozenset(groups.usable().controllers) if self._folders.privileged else frozenset[str]()
-        validate.check_enforced(domain, controllers)
+        controllers = groups.usable(self.config).controllers if self._folders.privileged else ()
+        validate.check_enforced(domain, frozenset(controllers))
         guestcpu.settle(domain, await self._capabilities(domain), hostcpu.processor())
 
     async def means(self, domain: Domain) -> Means:

@@ -69,9 +69,10 @@ class Group:
                 (place / name).write_text(_read(place.parent / name))
 
     def add(self, pid: int) -> None:
-        """Move a process here, with all of its threads."""
+        """Move a process here, with all of its threads, in every hierarchy that has the group."""
         for folder in self.folders:
-            (folder / "cgroup.procs").write_text(str(pid))
+            if folder.is_dir():
+                (folder / "cgroup.procs").write_text(str(pid))
 
     def threads(self, name: str) -> ThreadGroup:
         """A group below for some threads of the processes here, that has their CPU time; made if it is not there."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 #: Those that somebody here has a use for, by their v1 names; and the one that has another name in v2.
-_USED = ("cpu", "cpuacct", "cpuset", "memory", "blkio")
+_USED = ("cpu", "cpuacct", "cpuset", "memory", "blkio", "devices")
 _NEW_NAMES = {"io": "blkio"}
 
 
@@ -22,7 +22,7 @@ class Hierarchy(msgspec.Struct, frozen=True):
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """The hierarchy of each controller, by its v1 name: cpu, cpuacct, cpuset, memory, blkio."""
+    """The hierarchy of each controller, by its v1 name: cpu, cpuacct, cpuset, memory, blkio, devices."""
 
     controllers: dict[str, Hierarchy]
 
@@ -52,6 +52,7 @@ def detect(proc: Path = Path("/proc")) -> Layout:
             controllers.setdefault(_NEW_NAMES.get(word, word), tree)
         if controllers.get("cpu") == tree:
             controllers.setdefault("cpuacct", tree)
+            controllers.setdefault("devices", tree)  # any process of ours may give a group a program
     return Layout({name: controllers[name] for name in _USED if name in controllers})
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from vmherd.errors import HostError
+from vmherd.hypervisors.qemu.tuning import groups
 from vmherd.util.files import write_atomically
 from vmherd.util.process import ProcessId, end_soon, identify, spawn
 
@@ -55,6 +56,7 @@ def start(argv: Sequence[str], name: str, folder: Path, *, log: int, fds: Sequen
         pid = spawn(argv, output=log, pass_fds=fds, cwd=folder)
     except OSError as problem:
         raise HostError(f"cannot start {argv[0]}: {problem.strerror}") from problem
+    groups.admit(folder, pid)
     process = identify(pid) or ProcessId(pid, 0, "")
     write_atomically(folder / f"{name}{_SUFFIX}", msgspec.json.encode(process))
     return Helper(process, log, since)

@@ -14,8 +14,10 @@ from vmherd.hypervisors.qemu.command import Launch, backing
 from vmherd.hypervisors.qemu.config import Config
 from vmherd.hypervisors.qemu.folders import PIDFILE, Folders
 from vmherd.hypervisors.qemu.mandatory import Mandatory
+from vmherd.hypervisors.qemu.tuning import devices
 from vmherd.security import confine
 from vmherd.security.identity import Identity
+from vmherd.util.cgroup.group import Group
 from vmherd.util.files import on_host
 
 #: Bytes that VFIO may pin beyond the guest's memory.  Source: qemuDomainGetMemLockLimitBytes of libvirt
@@ -52,8 +54,11 @@ class Confined:
         confinement.hand_over([folder], who)
         return folder
 
-    async def prepare(self, launch: Launch) -> None:
-        """Let the guest have its files, now that all of them are there.  Raises HostError."""
+    async def prepare(self, launch: Launch, group: Group | None) -> None:
+        """Let the guest have its files, now that all of them are there, and its control group no other devices.
+
+        Raises HostError.
+        """
         used = uses.of(self._domain, launch)
         private = self._folders.privileged and namespace.wanted(self._config)
         who = self._decided.identity
@@ -63,7 +68,9 @@ class Confined:
         owners.take(self._folders, self._domain.uuid, used, self._decided, self._mandatory, private=private)
         await self._mandatory.load([*used, uses.Use(str(self._guest), uses.Kind.FOLDER)])
         if private:
-            self._private = namespace.Private(self._guest, used, self._decided.node_owner)
+            everybody = self._config.cgroup_device_acl
+            self._private = namespace.Private(self._guest, everybody, used, self._decided.node_owner)
+        devices.start(group, self._guest, self._config.cgroup_device_acl, used)
 
     def _own_folder(self) -> list[uses.Use]:
         return [uses.Use(str(self._guest / PIDFILE), uses.Kind.DEVICE)]

@@ -116,7 +116,7 @@ class Start:
                 env = command.environment(self._domain, launch, os.environ)
                 argv = self._arguments(launch, resources)
                 await self._start_helpers(launch, log.fileno())
-                await self._confined.prepare(launch)
+                await self._confined.prepare(launch, self._group)
                 await self._spawn(argv, env, resources.inherited, undo, log)
             keeper.ensure(self._folders, self._uri)
             async with self._greeted() as monitor:
@@ -156,7 +156,7 @@ class Start:
             return
         folder = self._folders.guest(self._uuid)
         try:
-            self._group = groups.create(folder, groups.usable(), groups.name(self._domain))
+            self._group = groups.create(folder, groups.usable(self._config), groups.name(self._domain))
             enforce.process_limits(self._group, self._domain)
             groups.tell(self._domain)
         except OSError as problem:

@@ -18,6 +18,7 @@ from vmherd.util.files import write_atomically
 
 if TYPE_CHECKING:
     from vmherd.conf.domain import Domain
+    from vmherd.hypervisors.qemu.config import Config
 
 log = logging.getLogger("vmherd.qemu")
 
@@ -29,10 +30,10 @@ _STRANGE = re.compile(r"[^A-Za-z0-9_.-]")
 _NAME_SIZE = 64
 
 
-def usable() -> Layout:
-    """The controllers whose hierarchies we may make groups in."""
-    found = detect()
-    return Layout({name: tree for name, tree in found.controllers.items() if _is_ours(tree.root)})
+def usable(config: Config) -> Layout:
+    """The controllers that the administrator lets us use, and whose hierarchies we may make groups in."""
+    found = detect().controllers.items()
+    return Layout({name: tree for name, tree in found if name in config.cgroup_controllers and _is_ours(tree.root)})
 
 
 def _is_ours(root: Path) -> bool:
@@ -80,6 +81,17 @@ def of(folder: Path) -> Group | None:
     except FileNotFoundError:
         return None
     return Group(detect(), name)
+
+
+def admit(folder: Path, pid: int) -> None:
+    """Put a helper of the guest that has this folder into its group, so that the guest's limits are the helper's."""
+    try:
+        if group := of(folder):
+            group.add(pid)
+    except ProcessLookupError:
+        pass  # it has ended already
+    except OSError as problem:
+        log.warning("a helper runs outside of its guest's control group: %s", problem)
 
 
 def remove(folder: Path) -> None:
