@@ -17,7 +17,7 @@ import pytest
 from parts import GREETING, make_echo_disk, processes
 
 from vmherd.api.aio import Domain, Host
-from vmherd.errors import HostError, VmherdError
+from vmherd.errors import HostError, NotFound, VmherdError
 from vmherd.hypervisors.qemu.monitor import connected
 
 pytestmark = pytest.mark.qemu
@@ -199,6 +199,26 @@ async def test_the_banks_of_a_tpm_are_those_of_its_document(host: Host, tmp_path
     with pytest.raises(HostError, match="swtpm_setup"):
         (tmp_path / "state" / "tpm" / domain.uuid / "tpm2-00.permall").write_bytes(b"spoilt")
         await domain.start()
+
+
+@needs_swtpm
+@pytest.mark.skipif(not shutil.which("swtpm_setup"), reason="needs swtpm_setup")
+async def test_a_secret_encrypts_what_a_tpm_remembers(host: Host, tmp_path: Path) -> None:
+    use = "<usage type='vtpm'><name>tpm-of-it</name></usage>"
+    secret = await host.secrets.define(f"<secret ephemeral='no' private='yes'>{use}</secret>")
+    encryption = f"<encryption secret='{secret.uuid}'/>"
+    tpm = f"<tpm model='tpm-crb'><backend type='emulator' version='2.0'>{encryption}</backend></tpm>"
+    domain = await host.define(guest(tpm, "q35"))
+    with pytest.raises(NotFound, match="has no value"):
+        await domain.start()
+    await secret.set_value(b"open sesame")
+    for _ in range(2):  # a new one, and with what it remembers
+        await domain.start()
+        await domain.poweroff()
+    await secret.set_value(b"another word")
+    with pytest.raises(VmherdError, match=r"TPM|tpm"):
+        await domain.start()
+    assert not any(b"sesame" in path.read_bytes() for path in (tmp_path / "state" / "tpm").rglob("*") if path.is_file())
 
 
 @needs_swtpm

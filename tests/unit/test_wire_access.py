@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from vmherd.api.aio import connect
 from vmherd.daemon.config import Access, Grant
-from wire import RawClient, Service, serving
+from wire import REMOTE, RawClient, Service, serving
 
 GUEST = "<domain type='test'>{}<memory>1024</memory><os><type>hvm</type></os></domain>"
 ME = str(os.geteuid())
@@ -86,3 +88,53 @@ def test_lists_show_what_may_be_known_only(tmp_path: Path) -> None:
         client.open()
         assert client.call("connect_list_all_domains", 1, 0)[1] == 1
         assert client.call("connect_get_all_domain_stats", [], 0, 0)[0] == []
+
+
+async def _define_secret(uri: str) -> None:
+    async with await connect(uri) as host:
+        await host.secrets.define("<secret><usage type='tls'><name>key</name></usage></secret>")
+
+
+def test_a_viewer_hears_of_the_hosts_things_and_changes_none(tmp_path: Path) -> None:
+    uri, path, viewer = f"qemu:///embed?root={tmp_path / 'root'}", tmp_path / "sock", Grant(role="viewer", users=(ME,))
+    uuid = "11111111-2222-3333-4444-555555555555"
+    with serving(path, uri, access=Access(default="none", grants=(viewer,))), RawClient(path) as client:
+        client.open(uri)
+        assert client.call("connect_list_all_storage_pools", 1, 0)[0] == []
+        refused = [
+            ("storage_pool_define_xml", "storage_pool:", "<pool/>", 0),
+            ("storage_vol_download", "storage_vol:data_read", ("p", "v", "k"), 0, 0, 0),
+            ("connect_find_storage_pool_sources", "connect:detect_storage_pools", "dir", None, 0),
+            ("network_create_xml", "network:", "<network/>"),
+            ("nwfilter_undefine", "nwfilter:delete", ("f", uuid)),
+            ("interface_change_begin", "connect:interface_transaction", 0),
+            ("node_device_dettach", "node_device:detach", "pci_0000_00_01_0"),
+            ("secret_get_value", "secret:read_secure", (uuid, 0, ""), 0),
+        ]
+        for name, permission, *arguments in refused:
+            with pytest.raises(AssertionError, match=f"{name} needs {permission}"):
+                client.call(name, *arguments)
+        with pytest.raises(AssertionError, match="unsupported secret event ID 2"):
+            client.call("connect_secret_event_register_any", 2, None)
+        (number,) = client.call("connect_secret_event_register_any", 0, None)
+        asyncio.run(_define_secret(uri))
+        told = client.receive()
+        assert REMOTE.procedures[told.header.procedure].name == "secret_event_lifecycle"
+        client.call("connect_secret_event_deregister_any", number)
+        with pytest.raises(AssertionError, match=f"secret event callback {number} not registered"):
+            client.call("connect_secret_event_deregister_any", number)
+
+
+def test_who_has_some_guests_has_no_pools(tmp_path: Path) -> None:
+    uri, mine = f"qemu:///embed?root={tmp_path / 'root'}", Grant(role="admin", users=(ME,), domains=("mine-*",))
+    access = Access(default="none", grants=(mine,))
+    with serving(tmp_path / "sock", uri, access=access), RawClient(tmp_path / "sock") as client:
+        client.open(uri)
+        for name, *arguments in (
+            ("connect_list_all_storage_pools", 1, 0),
+            ("storage_pool_lookup_by_name", "mine-1"),
+            ("connect_storage_pool_event_register_any", 0, None),
+            ("secret_get_value", ("11111111-2222-3333-4444-555555555555", 0, "mine-1"), 0),
+        ):
+            with pytest.raises(AssertionError, match=f"{name} needs"):
+                client.call(name, *arguments)

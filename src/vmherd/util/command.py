@@ -26,12 +26,14 @@ async def run(
     cwd: Path | None = None,
     env: dict[str, str] | None = None,
     feed: str = "",
+    fds: Sequence[int] = (),
     heard: Callable[[bytes], None] = lambda part: None,
 ) -> str:
     """What a program writes to its standard output, ``heard`` in parts as it comes.
 
-    It reads ``feed``, and speaks English.  It is killed after ``patience`` seconds, and when we are cancelled.  Raises
-    HostError if it is missing (the hint names ``package``), too slow, or ends with an error, with its own last words.
+    It reads ``feed``, inherits ``fds``, and speaks English.  It is killed after ``patience`` seconds, and when we are
+    cancelled.  Raises HostError if it is missing (the hint names ``package``), too slow, or ends with an error, with
+    its own last words.
     """
     name = os.fspath(argv[len(WITH_US) if tuple(argv[: len(WITH_US)]) == WITH_US else 0])
     try:
@@ -42,6 +44,7 @@ async def run(
             stderr=PIPE,
             cwd=cwd,
             env=(env or dict(os.environ)) | {"LC_ALL": "C"},
+            pass_fds=fds,
         )
     except FileNotFoundError:
         hint = f"apt install {package}" if package else f"install {name}"

@@ -39,7 +39,7 @@ class Pools:
 
     async def sources(self, kind: str, spec: str = "") -> str:
         """A <sources> document of what could be pools of a type; ``spec`` is a <source> that says where to look."""
-        return await (await self._driver.resource(StorageDriver)).pool_sources(kind, spec)
+        return await (await changing(self._driver, StorageDriver)).pool_sources(kind, spec)
 
     async def capabilities(self) -> str:
         """A <storagepoolCapabilities> document: the types of pools that there are, with their formats."""
@@ -213,7 +213,7 @@ class Volume:
 
         Holes stay holes; half a file is removed.
         """
-        storage = await self._storage()
+        storage = await self._changing()  # content is not for those who only look
         total = length or (await self.info()).physical - offset
         content = await storage.volume_download(self.pool_uuid, self.name, offset=offset, length=length, sparse=True)
         try:

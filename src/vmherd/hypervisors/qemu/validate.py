@@ -18,7 +18,7 @@ from vmherd.hypervisors.qemu import rules
 from vmherd.hypervisors.qemu.capabilities import Capabilities
 from vmherd.hypervisors.qemu.host.accel import Verdict, kvm_usable
 from vmherd.hypervisors.qemu.machine import is_pseries, is_q35, is_x86
-from vmherd.hypervisors.qemu.rules import cards, disks, filesystems, hostdevs, tpms
+from vmherd.hypervisors.qemu.rules import cards, disks, filesystems, hostdevs
 from vmherd.hypervisors.qemu.tuning import enforce
 
 
@@ -190,4 +190,3 @@ def _not_enforced(domain: Domain, controllers: frozenset[str]) -> Iterator[Probl
     yield from filesystems.not_here_yet(domain)
     yield from cards.not_here_yet(domain)
     yield from hostdevs.not_here_yet(domain)
-    yield from tpms.not_here_yet(domain)

@@ -65,13 +65,5 @@ def known(domain: Domain, caps: Capabilities) -> Iterator[Problem]:
             yield Problem(f"{place}/backend/@type", f"{caps.binary} has no {backend}", "remove the TPM")
 
 
-def not_here_yet(domain: Domain) -> Iterator[Problem]:
-    """State that a secret encrypts."""
-    for number, each in numbered(domain.devices.tpms):
-        if isinstance(each.backend, EmulatorTpm) and each.backend.encryption:
-            text = "this host keeps no secrets yet, so a TPM's state stays plain"
-            yield Problem(f"{_PLACE}[{number}]/backend/encryption", text, "remove it")
-
-
 RULES = (models,)
 OF_BINARY = (known,)

@@ -7,6 +7,7 @@ from typing import Any
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.storage import Secret
+from vmherd.conf.domain.tpm import TpmSecret
 from vmherd.conf.secret import UsageType
 from vmherd.driver.registry import lent
 from vmherd.driver.secret import SecretDriver, SecretInfo
@@ -36,12 +37,14 @@ async def fetch(domain: Domain, config: Config, uri: str) -> Find:
 
 
 def _named(element: Element) -> Iterator[Secret]:
-    """Every <secret> below an element."""
+    """Every <secret> below an element, and what encrypts a TPM's state."""
     for each in declared(type(element)):
         value = getattr(element, each.name)
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, Secret):
                 yield item
+            elif isinstance(item, TpmSecret):
+                yield Secret(uuid=item.secret)
             elif isinstance(item, Element):
                 yield from _named(item)
 
