@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -363,3 +364,74 @@ def test_a_start_or_stop_that_is_killed_at_any_step_leaves_nothing_half_done(own
     assert int(steps["start"]) > 10
     assert int(steps["stop"]) > 5
     assert traces(own) == ""
+
+
+async def see_default(root: str, expected: str) -> None:
+    async with lent(NetworkDriver, parse_uri("qemu:///system")) as driver:
+        (info,) = await driver.network_list()
+        assert (info.name, info.active, info.autostart) == ("default", False, False)
+        assert f"address='{expected}'" in await driver.network_xml(info.uuid)
+        await driver.network_undefine(info.uuid)
+    async with lent(NetworkDriver, parse_uri("qemu:///system")) as driver:
+        assert await driver.network_list() == []
+
+
+def test_a_host_has_a_default_network_once_with_a_range_of_its_own(own: Host, tmp_path: Path) -> None:
+    outside(own)
+    own.run("ip", "route", "add", "192.168.122.0/24", "via", "198.51.100.2")
+    own.scenario(__file__, "see_default", tmp_path, "192.168.123.1")
+
+
+async def hooked(root: str) -> None:
+    async with networks(root) as driver:
+        info = await driver.network_define(document())
+        Path(root, "refuse").touch()
+        with pytest.raises(OperationFailed, match=r"Hook script execution failed: .*not today"):
+            await driver.network_start(info.uuid)
+        assert not (await driver.network_find("blue")).active
+        Path(root, "refuse").unlink()
+        await driver.network_start(info.uuid)
+        await driver.network_stop(info.uuid)
+
+
+def test_hooks_hear_of_a_network_and_can_refuse_it(own: Host, tmp_path: Path) -> None:
+    (tmp_path / "hooks").mkdir()
+    script = f"""#!/bin/sh
+grep -q '<name>blue</name>' || exit 1
+echo "$@" >> {tmp_path}/heard
+if [ -e {tmp_path}/refuse ]; then echo not today >&2; exit 3; fi
+"""
+    (tmp_path / "hooks/network").write_text(script)
+    (tmp_path / "hooks/network").chmod(0o755)
+    own.scenario(__file__, "hooked", tmp_path)
+    told = (tmp_path / "heard").read_text().splitlines()
+    assert told == ["blue start begin -", "blue start begin -", "blue started begin -", "blue stopped end -"]
+    assert traces(own) == ""
+
+
+async def without_rights(root: str) -> None:
+    async with networks(root) as driver:
+        info = await driver.network_define(document())
+        with pytest.raises(HostError, match="cannot make the bridge vh1: Operation not permitted") as caught:
+            await driver.network_start(info.uuid)
+        assert "<interface type='user'>" in caught.value.hint
+        assert not (await driver.network_find("blue")).active
+
+
+def test_without_rights_a_network_is_refused_with_what_there_is_in_place_of_it(own: Host, tmp_path: Path) -> None:
+    less = ["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"]
+    inside = [sys.executable, Path(__file__).parent / "namespaces.py", __file__, "without_rights", tmp_path]
+    own.run(*less, *inside)
+    assert traces(own) == ""
+
+
+def test_guests_choose_addresses_of_ipv6_that_the_network_advertises(own: Host, tmp_path: Path) -> None:
+    text = document().replace("<dhcp><range start='fd77:1::100' end='fd77:1::1ff'/></dhcp>", "")
+    own.scenario(__file__, "start", tmp_path, text)
+    guest = own.guest("tap1", "vh1", "52:54:00:00:00:0d")
+    deadline = time.monotonic() + 20
+    while "fd77:1:" not in guest.run("ip", "-6", "address", "show", "dev", "eth0", "scope", "global", "-tentative"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert reaches(guest, "fd77:1::1")
+    assert "default via fe80" in guest.run("ip", "-6", "route")

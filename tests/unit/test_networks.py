@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from vmherd.driver.network import NetworkDriver
+from vmherd.conf.network import parse_network
+from vmherd.driver.network import NetworkDriver, UpdateCommand, UpdateSection
 from vmherd.driver.registry import lent
+from vmherd.driver.types import LIVE
 from vmherd.driver.uri import parse_uri
-from vmherd.errors import NetworkNotFound, OperationFailed, VmherdError
+from vmherd.errors import HostError, InvalidState, NetworkNotFound, OperationFailed, VmherdError
 from vmherd.events import NetworkEvent, NetworkLifecycle
+from vmherd.resources.network import firewall, leases
 
 IP = "<ip address='10.0.{}.1' netmask='255.255.255.0'/>"
 
@@ -87,3 +90,88 @@ async def test_definitions_come_and_go_with_events(networks: NetworkDriver) -> N
         told = [await anext(heard) for _ in range(2)]
     events = [(each.name, each.event) for each in told if isinstance(each, NetworkEvent)]
     assert events == [("one", NetworkLifecycle.DEFINED), ("one", NetworkLifecycle.UNDEFINED)]
+
+
+def rules(forward: str, more: str = "") -> str:
+    """What nft is told of a network, with its chains by short names."""
+    text = f"<uuid>11111111-1111-4111-8111-111111111111</uuid>{forward}<bridge name='br1'/>{more}"
+    return firewall.add(parse_network(network("one", text))).replace("11111111111141118111111111111111", "X")
+
+
+@pytest.mark.parametrize(
+    ("forward", "rule"),
+    [
+        ("<forward mode='nat'/>", "nat4_X meta l4proto { tcp, udp } masquerade to :1024-65535"),
+        ("<forward mode='nat'><nat><port start='500' end='600'/></nat></forward>", "masquerade to :500-600"),
+        (
+            "<forward mode='nat'><nat><address start='192.0.2.1' end='192.0.2.9'/></nat></forward>",
+            "nat4_X meta l4proto { tcp, udp } snat ip to 192.0.2.1-192.0.2.9:1024-65535",
+        ),
+        ("<forward mode='nat' dev='eth7'/>", 'in_X iifname "eth7" ip daddr 10.0.1.0/24 ct state established,related'),
+        ("<forward mode='route'/>", "in_X ip daddr 10.0.1.0/24 return"),
+        ("", 'out_X oifname "br1" meta nfproto ipv4 accept'),
+    ],
+)
+def test_rules_say_what_the_document_says(forward: str, rule: str) -> None:
+    assert rule in rules(forward)
+
+
+def test_ipv6_is_translated_only_where_that_is_wanted() -> None:
+    six = "<ip family='ipv6' address='fd00::1' prefix='64'/>"
+    plain, wanted = "<forward mode='nat'/>", "<forward mode='nat'><nat ipv6='yes'/></forward>"
+    assert "nat6" not in rules(plain, six)
+    assert "in_X ip6 daddr fd00::/64 return" in rules(plain, six)
+    assert "nat6 { fd00::/64 : jump nat6_X }" in rules(wanted, six)
+    assert rules("<forward mode='open'/>") == ""
+
+
+def test_leases_are_told_with_what_the_file_of_dnsmasq_has(tmp_path: Path) -> None:
+    (tmp_path / "leases").write_text(
+        "4102444800 52:54:00:00:00:01 10.0.1.7 web 01:52:54:00:00:00:01\n"
+        "0 52:54:00:00:00:02 10.0.1.8 * *\n"
+        "1000 52:54:00:00:00:03 10.0.1.9 old *\n"
+        "duid 00:01:00:01:2a:2b:2c:2d:52:54:00:ff:ff:ff\n"
+        "4102444800 1234 fd00::7 six 00:03:00:01:52:54:00:00:00:04\n"
+        "4102444800 T1235 fd00::8 * 00:02:00:00:ab:11:01\n"
+    )
+    own = parse_network(network("one", "<bridge name='br1'/><ip family='ipv6' address='fd00::1' prefix='64'/>"))
+    found = leases.read(tmp_path / "leases", own)
+    told = [(each.mac, each.address, each.prefix, each.hostname, each.client_id, each.iaid) for each in found]
+    assert told == [
+        ("52:54:00:00:00:01", "10.0.1.7", 24, "web", "01:52:54:00:00:00:01", ""),
+        ("52:54:00:00:00:02", "10.0.1.8", 24, "", "", ""),
+        ("52:54:00:00:00:04", "fd00::7", 64, "six", "00:03:00:01:52:54:00:00:00:04", "1234"),
+        ("", "fd00::8", 64, "", "00:02:00:00:ab:11:01", "1235"),
+    ]
+    assert [each.hostname for each in leases.read(tmp_path / "leases", own, "52:54:00:00:00:01")] == ["web"]
+
+
+async def test_only_an_active_network_stops(networks: NetworkDriver) -> None:
+    info = await networks.network_define(network("one"))
+    with pytest.raises(InvalidState, match="not active"):
+        await networks.network_stop(info.uuid)
+
+
+async def test_a_definition_is_changed_by_the_section(networks: NetworkDriver) -> None:
+    info = await networks.network_define(network("one"))
+    add, host = UpdateCommand.ADD_LAST, "<host mac='52:54:00:00:00:01' name='web' ip='10.0.1.7'/>"
+    await networks.network_update(info.uuid, add, UpdateSection.IP_DHCP_HOST, -1, host)
+    assert "name='web'" in await networks.network_xml(info.uuid)
+    with pytest.raises(InvalidState, match="already"):
+        await networks.network_update(info.uuid, add, UpdateSection.IP_DHCP_HOST, -1, host)
+    with pytest.raises(InvalidState, match="not running"):
+        await networks.network_update(info.uuid, add, UpdateSection.DNS_TXT, -1, "<txt name='a' value='b'/>", LIVE)
+
+
+async def test_networks_of_cards_of_the_host_are_just_switched(networks: NetworkDriver) -> None:
+    for mode in ("private", "vepa", "passthrough", "bridge"):
+        text = f"<network><name>{mode}</name><forward mode='{mode}'><interface dev='nosuch0'/></forward></network>"
+        info = await networks.network_create(text)
+        assert (info.active, info.forward, info.bridge) == (True, mode, "")
+        with pytest.raises(InvalidState, match="already active"):
+            await networks.network_start(info.uuid)
+        await networks.network_stop(info.uuid)
+    functions = "<network><name>vf</name><forward mode='hostdev'><pf dev='nosuch0'/></forward></network>"
+    with pytest.raises(HostError, match="no virtual functions"):
+        await networks.network_create(functions)
+    assert await networks.network_list() == []

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 from vmherd.conf.network import Network, parse_network, render_network
 from vmherd.conf.network.rules import ROUTED
-from vmherd.errors import Busy, InvalidState, NetworkNotFound
+from vmherd.errors import Busy, InvalidState, NetworkNotFound, VmherdError
 from vmherd.events import NetworkEvent, NetworkLifecycle, ResourceEvent
 from vmherd.resources.network import bridge, collisions, firewall, floors, names, pool, server, zone
 from vmherd.resources.network.hooks import Hooks
@@ -64,11 +64,7 @@ class Life:
                 await asyncio.to_thread(pool.show, network)
             await self.hooks.ask(network, "start")
             self._begin(wanted, network)
-            try:
-                self._finish_start(uuid, network, await self._make(network))
-            except BaseException:
-                await to_the_end(self._undo(uuid, network))
-                raise
+            await self._make(uuid, network)
             await self.hooks.tell(network, "started")
 
     def _known(self, wanted: Entry) -> Entry:
@@ -93,11 +89,22 @@ class Life:
             entry.record.server, entry.record.stopping, entry.record.stale = None, False, False
             self._table.put(entry)
 
-    async def _make(self, network: Network) -> ProcessId | None:
-        """The bridge, then the rules and dnsmasq; its process."""
+    async def _make(self, uuid: str, network: Network) -> None:
+        """The bridge, then rules and dnsmasq; all of it is noted, or undone."""
+        bridged = False
+        try:
+            if network.mode in ROUTED:
+                await bridge.make(network)
+                bridged = True
+            self._finish_start(uuid, network, await self._equip(network))
+        except BaseException:
+            await to_the_end(self._undo(uuid, network, only_bridge=not bridged))
+            raise
+
+    async def _equip(self, network: Network) -> ProcessId | None:
+        """What belongs to a bridge of ours; the process of dnsmasq."""
         if network.mode not in ROUTED:
             return None
-        await bridge.make(network)
         await floors.shape(network)
         await zone.join(network)
         _, process = await _both(firewall.install(network), self._serve(network))
@@ -127,9 +134,16 @@ class Life:
 
         self._note(uuid, started)
 
-    async def _undo(self, uuid: str, network: Network) -> None:
-        """Take down what there is of a start, and forget it."""
-        await self._take_down(network, self._table.get(uuid))
+    async def _undo(self, uuid: str, network: Network, *, only_bridge: bool = False) -> None:
+        """Take down what there is of a start, and forget it; what cannot be taken down stays noted."""
+        try:
+            if only_bridge and network.mode in ROUTED:
+                await bridge.remove(network)
+            else:
+                await self._take_down(network, self._table.get(uuid))
+        except VmherdError as problem:
+            log.error("cannot take down all of network %r: %s", network.name, problem)
+            return
 
         def forgotten(record: Record) -> None:
             record.coming = record.server = None
@@ -191,9 +205,13 @@ class Life:
         """Look for what others left half done, and take it down."""
         for entry in self._table.all():
             if _is_half(entry):
-                with suppress(Busy):  # somebody is at it
+                try:
                     async with self.jobs.hold(entry.uuid, "recover", patience=0):
                         await self._clear(self._table.get(entry.uuid))
+                except Busy:
+                    continue  # somebody is at it
+                except VmherdError as problem:
+                    log.error("cannot clean up after network %r: %s", entry.name, problem)
 
     # Looking after active networks
 
