@@ -66,7 +66,7 @@ async def run(
             child.kill()
             await child.wait()
     if status:
-        raise HostError(f"{name} failed: {_complaint(complaint) or f'exit status {status}'}")
+        raise HostError(f"{name} failed: {_complaint(complaint) or _complaint(output) or f'exit status {status}'}")
     return output
 
 

@@ -143,7 +143,10 @@ def write_zeros(fd: int, at: int, length: int) -> None:
 
 
 def reserve(fd: int, at: int, length: int, *, tick: Tick) -> None:
-    """Take the room of a part on the disk at once; the file grows if it ends before."""
+    """Take the room of a part on the disk at once; the file grows if it ends before.
+
+    It must be open for reading too: on file systems that cannot do it, such as NFS 3, the C library looks and writes.
+    """
     for here in range(at, at + length, _STEP * 4):
         step = min(_STEP * 4, at + length - here)
         os.posix_fallocate(fd, here, step)

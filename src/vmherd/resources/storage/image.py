@@ -85,7 +85,7 @@ async def create(
 def _make_raw(path: Path, volume: Volume, work: Work) -> None:
     capacity, allocation = volume.capacity or 0, min(volume.allocation or 0, volume.capacity or 0)
     work.total = allocation
-    with on_host(f"make an image of {capacity} bytes"), path.open("xb") as file:
+    with on_host(f"make an image of {capacity} bytes"), path.open("x+b") as file:
         if volume.target.no_cow:
             _mark_nocow(file.fileno())
         os.ftruncate(file.fileno(), capacity)
@@ -132,7 +132,7 @@ def _copy_raw(source: Source, new: Path, volume: Volume, work: Work, *, reflink:
     with (
         opened(source.path, Use.COPY, within=source.within) as old,
         on_host(f"copy {source.path}"),
-        new.open("xb", buffering=0) as file,
+        new.open("x+b", buffering=0) as file,
     ):
         size, capacity, fd = length_of(old), volume.capacity or 0, file.fileno()
         work.total = size

@@ -52,20 +52,28 @@ async def run(*argv: str, patience: float = 120.0) -> str:
     return await command.run(argv, patience=patience, package=_PACKAGE)
 
 
-async def volumes(group: str) -> list[LogicalVolume]:
-    """Raises HostError where there is no such group."""
-    columns = "lv_name,lv_uuid,lv_size,lv_attr,origin,pool_lv,data_percent"
-    return [msgspec.convert(row, LogicalVolume) for row in await _report("lvs", "lv", columns, group)]
+class Group(msgspec.Struct, frozen=True):
+    """Bytes that a volume group has, those that are free, and its volumes by name."""
+
+    size: int
+    free: int
+    volumes: dict[str, LogicalVolume]
 
 
-async def sizes(group: str) -> tuple[int, int]:
-    """Bytes that a group has, and those that are free.  Raises HostError where there is no such group."""
-    row = (await _report("vgs", "vg", "vg_size,vg_free", group))[0]
-    return int(row["vg_size"]), int(row["vg_free"])
-
-
-async def exists(group: str) -> bool:
-    return any(row["vg_name"] == group for row in await _report("vgs", "vg", "vg_name"))
+async def look(group: str) -> Group | None:
+    """All of a group at once, since each command of LVM takes its time; None where there is no such group."""
+    columns = "vg_size,vg_free,lv_name,lv_uuid,lv_size,lv_attr,origin,pool_lv,data_percent"
+    try:
+        rows = await _report("vgs", "vg", columns, group)
+        if not rows:  # it has no volumes
+            rows = [row | {"lv_name": ""} for row in await _report("vgs", "vg", "vg_size,vg_free", group)]
+    except HostError as problem:
+        if "Cannot process volume group" in problem.message:  # its first line says "not found"
+            return None
+        raise
+    found = [msgspec.convert(row, LogicalVolume) for row in rows if row["lv_name"]]
+    sizes = int(rows[0]["vg_size"]), int(rows[0]["vg_free"])
+    return Group(*sizes, {each.name: each for each in sorted(found, key=lambda each: each.name)})
 
 
 async def groups() -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from vmherd.driver.storage import WipeAlgorithm
 from vmherd.errors import HostError, InvalidArgument, InvalidState
 from vmherd.resources.storage import activate, lvm, signatures
 from vmherd.resources.storage.backends import spec
-from vmherd.resources.storage.backends.block import BlockBackend
+from vmherd.resources.storage.backends.block import BlockBackend, plain_name
 from vmherd.resources.storage.works import Work
 
 
@@ -21,14 +21,14 @@ class LogicalBackend(BlockBackend):
     """Programs of lvm2, which lock each other out by themselves."""
 
     async def ready(self, pool: Pool) -> bool:
-        group = group_of(pool)
-        return await lvm.exists(group) and any(each.is_active for each in await lvm.volumes(group))
+        group = await lvm.look(group_of(pool))
+        return group is not None and any(each.is_active for each in group.volumes.values())
 
     async def build(self, pool: Pool, overwrite: bool | None) -> None:
         group, devices = group_of(pool), [device.path for device in pool.source.devices]
         if not devices:
             raise InvalidState(f"No source device specified when formatting pool '{pool.name}'", hint="add <device>")
-        if await lvm.exists(group):
+        if await lvm.look(group):
             raise InvalidState(f"volume group '{group}' is there already", hint="start the pool")
         for device in devices:
             signatures.require_device(device, pool.name)
@@ -56,16 +56,13 @@ class LogicalBackend(BlockBackend):
         mark = self._mark(pool)
         if not mark.exists():
             return
-        if not await lvm.exists(group_of(pool)):
+        if not await lvm.look(group_of(pool)):
             for device in msgspec.json.decode(mark.read_bytes(), type=list[str]):
                 await signatures.erase(device)
         mark.unlink()
 
     async def start(self, pool: Pool) -> None:
-        group = group_of(pool)
-        if not await lvm.exists(group):
-            hint = "build the pool first, or correct its <source><name>"
-            raise HostError(f"cannot find logical volume group name '{group}'", hint=hint)
+        await _look(pool)
         await lvm.run(*activate.command(pool))
 
     async def stop(self, pool: Pool) -> None:
@@ -78,42 +75,35 @@ class LogicalBackend(BlockBackend):
         await lvm.remove_labels(devices)
 
     async def refresh(self, pool: Pool) -> dict[str, Volume]:
-        group = group_of(pool)
-        pool.capacity, pool.available = await lvm.sizes(group)
+        group = await _look(pool)
+        pool.capacity, pool.available = group.size, group.free
         pool.allocation = pool.capacity - pool.available
-        found = [each for each in await lvm.volumes(group) if each.is_active and not each.is_thin_pool]
-        assert pool.target
-        return {each.name: _volume(each, pool.target.path or "") for each in sorted(found, key=lambda each: each.name)}
+        assert pool.target  # parse_pool sees to it
+        found = {name: each for name, each in group.volumes.items() if each.is_active and not each.is_thin_pool}
+        return {name: _volume(each, pool.target.path or "") for name, each in found.items()}
 
     async def look(self, pool: Pool, volume: Volume) -> Volume | None:
+        found = (await _look(pool)).volumes.get(volume.name or "")
         assert pool.target
-        for each in await lvm.volumes(group_of(pool)):
-            if each.name == volume.name:
-                return _volume(each, pool.target.path or "")
-        return None
+        return _volume(found, pool.target.path or "") if found else None
 
     async def sources(self, where: str) -> str:
         groups = sorted((await lvm.groups()).items())
         return spec.sources([spec.source(name=name, devices=devices, kind="lvm2") for name, devices in groups])
 
     async def make(self, pool: Pool, volume: Volume) -> None:
-        group, backing = group_of(pool), _backing(pool, volume)
-        known = {each.name: each for each in await lvm.volumes(group)}
-        thin = _thin_pool(known, volume, backing)
-        assert volume.name
-        await lvm.run(
-            *lvm.creation(
-                volume.name, group, volume.capacity or 0, volume.allocation or 0, backing=backing, thin_pool=thin
-            )
-        )
+        backing = _backing(pool, volume)
+        thin = _thin_pool((await _look(pool)).volumes, volume, backing)
+        sizes = volume.capacity or 0, volume.allocation or 0
+        await lvm.run(*lvm.creation(plain_name(volume), group_of(pool), *sizes, backing=backing, thin_pool=thin))
 
     async def remove(self, pool: Pool, volume: Volume, *, snapshots: bool = False) -> None:
         await lvm.run("lvremove", "--force", f"{group_of(pool)}/{volume.name}")
 
     async def wipe(self, pool: Pool, volume: Volume, algorithm: WipeAlgorithm, work: Work) -> None:
-        for each in await lvm.volumes(group_of(pool)):
-            if each.name == volume.name and each.attributes[:1] == "s":
-                self._lacks(f"logical volume '{volume.name}' is sparse, volume wipe not supported")
+        found = (await _look(pool)).volumes.get(volume.name or "")
+        if found and found.attributes[:1] == "s":
+            self._lacks(f"logical volume '{volume.name}' is sparse, volume wipe not supported")
         await super().wipe(pool, volume, algorithm, work)
 
     async def resize(
@@ -127,6 +117,15 @@ class LogicalBackend(BlockBackend):
         allocate: bool = False,
     ) -> None:
         await lvm.run("lvresize", "--force", "-L", f"{-(-capacity // 1024)}K", f"{group_of(pool)}/{volume.name}")
+
+
+async def _look(pool: Pool) -> lvm.Group:
+    """Raises HostError where there is no such group."""
+    group = await lvm.look(group_of(pool))
+    if group is None:
+        hint = "build the pool first, or correct its <source><name>"
+        raise HostError(f"cannot find logical volume group name '{group_of(pool)}'", hint=hint)
+    return group
 
 
 def group_of(pool: Pool) -> str:

@@ -144,10 +144,11 @@ async def _measure(ceph: Ceph, pool: Pool) -> None:
     pool.capacity = told["stats"]["total_bytes"]
     pool.available = told["stats"]["total_avail_bytes"]
     used = [each["stats"]["bytes_used"] for each in told["pools"] if each["name"] == pool.source.name]
-    if not used:
-        hint = "'ceph osd pool create' makes one"
-        raise HostError(f"the cluster has no pool {pool.source.name!r}", hint=hint)
-    pool.allocation = used[0]
+    # A new pool is not measured yet.
+    if not used and pool.source.name not in [each["poolname"] for each in await ceph.asked("osd", "lspools")]:
+        text = f"the cluster has no pool {pool.source.name!r}"
+        raise HostError(text, hint="'ceph osd pool create' makes one")
+    pool.allocation = sum(used)
 
 
 def _require_raw(volume: Volume, *, metadata: bool) -> None:
