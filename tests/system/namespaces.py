@@ -91,6 +91,11 @@ class Namespace:
         self.holder.stdout.close()
 
 
+def alone() -> Namespace:
+    """A network namespace that nothing is connected to, with the files of this one."""
+    return Namespace(["unshare", "--net", "--mount", "sh", "-c", _HOLD_GUEST])
+
+
 class Host(Namespace):
     """A host of one's own as far as networks and mounts go."""
 

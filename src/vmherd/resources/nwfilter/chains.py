@@ -46,6 +46,11 @@ class CardRules(msgspec.Struct, frozen=True, kw_only=True):
     received_traffic: tuple[str, ...] = ()
     tracked: bool = False
 
+    @property
+    def answered(self) -> bool:
+        """Whether the kernel answers some of what it refuses."""
+        return any(each.endswith(" reject") for each in self.sent_traffic)
+
 
 #: A card whose rules cannot be made: nothing passes.
 BLOCKED = CardRules(sent=("drop",), received=("drop",))

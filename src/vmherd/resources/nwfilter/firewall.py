@@ -42,8 +42,8 @@ class Firewall:
         """How this kernel is asked about connections on a bridge."""
         if self._tracker is None:
             base = f"add table bridge {self._table}-probe\nadd chain bridge {self._table}-probe c\n"
-            self._rejects = await self._takes(f"{base}add rule bridge {self._table}-probe c reject\n")
             bridged = await self._takes(f"{base}add rule bridge {self._table}-probe c ct state new\n")
+            self._rejects = bridged and await self._takes(f"{base}add rule bridge {self._table}-probe c reject\n")
             self._tracker = Bridged() if bridged else Marked()
         return self._tracker
 

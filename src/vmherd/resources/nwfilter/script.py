@@ -3,6 +3,7 @@
     table bridge NAME
       sent2, received2   port -> its chain for frames          prerouting at -300, postrouting at 300
       sent3, received3   port -> its chain for traffic         prerouting at 10, postrouting at 290
+      answered           lets pass what the kernel answers to what is refused
       marker             which state of the store this is
     table inet NAME      only where the kernel needs notes of connections on packets (``tracking``)
 
@@ -45,6 +46,8 @@ def change(table: str, cards: Mapping[str, CardRules | None], marker: str, *, ma
     script = [*_frame(table, marker)]
     if marks:
         script += [*tracking.notes(table), *_forgetting(table)]
+    if any(card and card.answered for card in cards.values()):
+        script += tracking.answers(table)
     for device, card in cards.items():
         script += _card(table, device, card)
     return "\n".join(script) + "\n"
@@ -65,10 +68,13 @@ def _frame(table: str, marker: str) -> Iterator[str]:
     yield f"add table bridge {table}"
     pairs = "typeof arp saddr ip . arp saddr ip; flags dynamic,timeout; timeout 1s; size 65535"
     yield f"add set bridge {table} gratuitous {{ {pairs}; }}"
+    yield f"add chain bridge {table} answered"
     for name, hook, priority, side in _MAPS:
         yield f"add map bridge {table} {name} {{ type ifname : verdict; }}"
         yield f"add chain bridge {table} by-{name} {{ type filter hook {hook} priority {priority}; }}"
         yield f"flush chain bridge {table} by-{name}"
+        if name == "received3":
+            yield f"add rule bridge {table} by-{name} jump answered"
         yield f"add rule bridge {table} by-{name} {side} vmap @{name}"
     yield f"add chain bridge {table} marker"
     yield f"flush chain bridge {table} marker"

@@ -22,6 +22,7 @@ MASK = 0xF0000000
 _REST = MASK ^ 0xFFFFFFFF
 _STATES = {NEW: 0x10000000, ESTABLISHED: 0x20000000, RELATED: 0x30000000, INVALID: 0x40000000}
 _REPLY = 0x80000000
+_ANSWER = 0x50000000
 
 
 class Tracker(Protocol):
@@ -80,6 +81,28 @@ def notes(table: str) -> list[str]:
             f"flush chain inet {table} {hook}",
             f'add rule inet {table} {hook} meta {side} "bridge" jump note',
         ]
+    return script
+
+
+def answers(table: str) -> list[str]:
+    """Let pass what the kernel itself answers to what is refused: an error of ICMP that belongs to no connection.
+
+    A peer cannot pretend to do so: what it sends does not come by the hook ``output``.
+    """
+    made = "ct state invalid meta l4proto { icmp, ipv6-icmp }"
+    noted = f"meta mark & {MASK:#x} == {_ANSWER:#x}"
+    script = []
+    for hook in ("forward", "output"):
+        script += [
+            f"add chain bridge {table} answer-{hook} {{ type filter hook {hook} priority 0; }}",
+            f"flush chain bridge {table} answer-{hook}",
+            f"add rule bridge {table} answer-{hook} {noted} meta mark set meta mark & {_REST:#x}",
+        ]
+    script += [
+        f"add rule bridge {table} answer-output {made} meta mark set meta mark & {_REST:#x} | {_ANSWER:#x}",
+        f"flush chain bridge {table} answered",
+        f"add rule bridge {table} answered {noted} accept",
+    ]
     return script
 
 

@@ -72,6 +72,9 @@ def compiled(protocol: Traffic, side: Side, tracker: Tracker) -> list[str] | Non
     """The conditions of one side of a rule without variables; None where there is none."""
     if side.turned and protocol.connlimit_above:
         return None
+    if protocol.connlimit_above and not side.sent:
+        hint = "count what the guest begins: direction='out'"
+        raise Unsupported("connections to a guest cannot be counted for each sender", hint=hint)
     if protocol.ipset:
         raise Unsupported(
             "nftables does not know the sets of ipset", hint="list the addresses: a variable can be a list"
