@@ -24,12 +24,12 @@ def test_sizes_are_rounded_up_and_commas_doubled() -> None:
     assert "secret,id=a,b_encrypt0,file=/run/a,,b" in argv
 
 
-def test_a_copy_has_no_backing_image() -> None:
+def test_a_copy_has_the_base_that_is_asked_for() -> None:
     backing = "<backingStore><path>/d/b</path><format type='raw'/></backingStore>"
     (plain,) = commands(image("<format type='qcow2'/>", backing))
     (copied,) = commands(image("<format type='qcow2'/>", backing), image("<format type='raw'/>", name="w"))
     assert "-b" in plain
-    assert "-b" not in copied
+    assert "-B" in copied
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from tried import untried
 
 from vmherd.conf.storage import Pool, Volume, parse_pool, parse_volume, render, render_pool
 from vmherd.conf.storage.pool import FreeExtent
+from vmherd.conf.storage.volume import Timestamps
 from vmherd.errors import DocumentError
 
 NETFS = """<pool type='netfs' xmlns:fs='http://libvirt.org/schemas/storagepool/fs/1.0'>
@@ -49,7 +50,11 @@ def test_every_field_is_tried() -> None:
     disk = parse_pool(ISCSI)
     disk.source.devices[0].free = [FreeExtent(start=1, end=2)]
     assert untried(Pool, [*POOLS, disk], "vmherd.conf.domain") == set()
-    assert untried(Volume, [parse_volume(VOLUME, POOLS[-1])], "vmherd.conf.domain") == set()
+    # So are the times of volumes.
+    volume = parse_volume(VOLUME, POOLS[-1])
+    volume.target.timestamps = Timestamps(atime="1.5", mtime="2", ctime="3", btime="4")
+    assert untried(Volume, [volume], "vmherd.conf.domain") == set()
+    assert parse_volume(render(volume), POOLS[-1]).target.timestamps is None
 
 
 def test_what_is_written_is_read_as_the_same() -> None:

@@ -22,6 +22,7 @@ from vmherd.errors import (
     HostError,
     InvalidArgument,
     OperationFailed,
+    OperationUnsupported,
     Unsupported,
     VmherdError,
     VolumeNotFound,
@@ -159,6 +160,22 @@ async def test_a_clone_has_the_content_in_another_format(pool: Pool, kind: str, 
     await pool.clone("b", "c")
     assert (await pool.driver.volume_find(pool.uuid, "b")).capacity == size * MIB
     assert (pool.folder / "c").read_bytes() == (pool.folder / "a").read_bytes() + bytes((size - 4) * MIB)
+
+
+async def test_a_copy_of_an_image_with_a_base_stands_on_it_if_that_is_asked_for(pool: Pool) -> None:
+    base = "<backingStore><path>{}</path><format type='qcow2'/></backingStore>"
+    await pool.make("base", MIB, kind="qcow2")
+    await pool.make("top", MIB, kind="qcow2", more=base.format(pool.folder / "base"))
+    xml = await pool.driver.volume_xml(pool.uuid, "top")
+    copied = (pool.uuid, "top")
+    await pool.driver.volume_create(pool.uuid, xml.replace("<name>top", "<name>copy"), source=copied)
+    assert f"<path>{pool.folder / 'base'}</path>" in await pool.driver.volume_xml(pool.uuid, "copy")
+    await pool.clone("top", "whole", kind="qcow2")
+    assert "backingStore" not in await pool.driver.volume_xml(pool.uuid, "whole")
+    other = base.format(pool.folder / "whole")
+    with pytest.raises(OperationUnsupported, match="different backing store"):
+        xml = f"<volume><name>x</name><target><format type='qcow2'/></target>{other}</volume>"
+        await pool.driver.volume_create(pool.uuid, xml, source=copied)
 
 
 async def test_a_format_that_cannot_grow_is_refused_before_the_work(pool: Pool) -> None:
@@ -332,10 +349,15 @@ async def test_sizes_that_cannot_be_are_refused(pool: Pool) -> None:
     await pool.make("a", MIB, allocation=MIB)
     with pytest.raises(InvalidArgument, match="more than a volume can have"):
         await pool.driver.volume_resize(pool.uuid, "a", 1 << 63)
-    with pytest.raises(InvalidArgument, match="fewer than it has"):
-        await pool.driver.volume_resize(pool.uuid, "a", 1)
-    with pytest.raises(InvalidArgument, match="allocation"):
+    with pytest.raises(InvalidArgument, match="below existing allocation"):
         await pool.driver.volume_resize(pool.uuid, "a", 1, shrink=True)
+    with pytest.raises(OperationFailed, match="Not enough space"):
+        await pool.driver.volume_resize(pool.uuid, "a", 1 << 60, allocate=True)
+    await pool.make("b", MIB)
+    with pytest.raises(InvalidArgument, match="unless shrink flag"):
+        await pool.driver.volume_resize(pool.uuid, "b", 1)
+    await pool.driver.volume_resize(pool.uuid, "b", 1, shrink=True)
+    await pool.driver.volume_delete(pool.uuid, "b")
     with pytest.raises(VolumeNotFound):
         await pool.driver.volume_resize(pool.uuid, "b", 1)
     assert os.listdir(pool.folder) == ["a"]

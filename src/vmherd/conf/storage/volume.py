@@ -12,7 +12,7 @@ from enum import StrEnum
 from vmherd.conf.domain.storage import Encryption
 from vmherd.conf.storage.permissions import Permissions
 from vmherd.conf.storage.pool import Pool, PoolType
-from vmherd.errors import DocumentError
+from vmherd.errors import DocumentError, Unsupported
 from vmherd.util.xmlmodel import Element, SizeInBytes, attr, child, flag, leaf, parse, render
 
 
@@ -36,12 +36,22 @@ class VolumeFeatures(Element, tag="features"):
     extended_l2: bool = flag("extended_l2")
 
 
+class Timestamps(Element, tag="timestamps"):
+    """When a volume was read, written, changed in any way, and made: seconds since the epoch, with nanoseconds."""
+
+    atime: str | None = leaf()
+    mtime: str | None = leaf()
+    ctime: str | None = leaf()
+    btime: str | None = leaf()
+
+
 class VolumeTarget(Element, tag="target"):
     """Where the volume is, and how it looks inside."""
 
     path: str | None = leaf()
     format: VolumeFormat | None = child()
     permissions: Permissions | None = child()
+    timestamps: Timestamps | None = child()
     encryption: Encryption | None = child()
     compat: str | None = leaf()
     cluster_size: SizeInBytes | None = leaf("clusterSize")
@@ -103,6 +113,7 @@ def parse_volume(text: str | bytes, pool: Pool, *, need_capacity: bool = True) -
     Raises DocumentError.  Source: virStorageVolDefParseXML
     """
     volume = parse(Volume, text)
+    volume.target.timestamps = None  # they are told, never asked for
     if not volume.name:
         raise DocumentError("missing volume name element", place="volume/name", hint="give the volume a <name>")
     if volume.capacity is None:
@@ -146,7 +157,7 @@ def _complete_target(volume: Volume, pool: Pool) -> None:
 
 def _check_format(format_: VolumeFormat | None, known: Sequence[str], place: str) -> None:
     if format_ and format_.type not in known:
-        raise DocumentError(
+        raise Unsupported(
             f"unknown volume format type {format_.type}", place=place, hint=f"it may be {', '.join(known)}"
         )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from vmherd.conf.domain.storage import Encryption, EncryptionFormat
 from vmherd.conf.storage import Pool, Volume, VolumeType
 from vmherd.conf.storage.permissions import Permissions
-from vmherd.conf.storage.volume import BackingStore, VolumeFeatures, VolumeFormat, VolumeTarget
+from vmherd.conf.storage.volume import BackingStore, Timestamps, VolumeFeatures, VolumeFormat, VolumeTarget
 from vmherd.errors import InvalidArgument, InvalidState, Unsupported, VolumeExists
 from vmherd.resources.storage import nocow
 from vmherd.resources.storage.works import UNFINISHED
@@ -22,6 +22,8 @@ from vmherd.util.files import on_host
 from vmherd.util.imageheader import ImageHeader, read_header
 
 _BLOCK = 512
+#: The version of qcow2 whose features libvirt tells, with the word "1.1".
+_NEW_QCOW = 3
 #: Of folders that are made for a pool, as libvirt makes them: guests reach their images, and nobody lists them.
 _MODE = 0o711
 #: Bytes that a name may have.
@@ -37,7 +39,9 @@ def path_of(pool: Pool) -> Path:
 
 def volume_path(pool: Pool, name: str) -> Path:
     """Where a volume of that name is.  Raises InvalidArgument for a name that leads anywhere else."""
-    if "/" in name or name in ("", ".", "..") or not _presentable(name) or len(os.fsencode(name)) > _LONGEST:
+    if "/" in name:
+        raise InvalidState(f"volume name '{name}' cannot contain '/'", hint="use a plain file name")
+    if name in ("", ".", "..") or not _presentable(name) or len(os.fsencode(name)) > _LONGEST:
         raise InvalidArgument(f"{name!r} is no name of a volume", hint="use a plain file name")
     return path_of(pool) / name
 
@@ -147,7 +151,8 @@ def _described(path: Path, found: os.stat_result, kind: VolumeType, header: Imag
         path=str(path),
         format=VolumeFormat(type=header.format),
         permissions=_permissions(found),
-        compat=_compat(header),
+        timestamps=_timestamps(found),
+        compat="1.1" if header.version == _NEW_QCOW else None,
         cluster_size=header.cluster_size,
         features=_features(header),
         encryption=Encryption(format=EncryptionFormat.LUKS) if header.encryption == "luks" else None,
@@ -158,7 +163,7 @@ def _described(path: Path, found: os.stat_result, kind: VolumeType, header: Imag
         key=str(path),
         capacity=physical if header.size is None else header.size,
         allocation=used,
-        physical=physical,
+        physical=None if kind is VolumeType.DIR else physical,
         target=target,
         backing=_backing(path, header) if header.backing else None,
     )
@@ -172,13 +177,17 @@ def _backing(path: Path, header: ImageHeader) -> BackingStore:
 
 
 def _features(header: ImageHeader) -> VolumeFeatures | None:
-    if not (header.lazy_refcounts or header.extended_l2):
+    if header.version != _NEW_QCOW:
         return None
     return VolumeFeatures(lazy_refcounts=header.lazy_refcounts, extended_l2=header.extended_l2)
 
 
-def _compat(header: ImageHeader) -> str | None:
-    return {2: "0.10", 3: "1.1"}.get(header.version) if header.format == "qcow2" else None
+def _timestamps(found: os.stat_result) -> Timestamps:
+    def text(nanoseconds: int) -> str:
+        seconds, rest = divmod(nanoseconds, 10**9)
+        return f"{seconds}.{rest:09}" if rest else str(seconds)
+
+    return Timestamps(atime=text(found.st_atime_ns), mtime=text(found.st_mtime_ns), ctime=text(found.st_ctime_ns))
 
 
 def _permissions(found: os.stat_result) -> Permissions:

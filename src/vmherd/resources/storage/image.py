@@ -9,8 +9,8 @@ import asyncio
 import os
 import re
 import stat
-from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -76,10 +76,27 @@ async def create(
     """Make an empty image; ``passphrase`` is a file with that of an encrypted one.  Raises AlreadyExists, HostError."""
     async with unfinished(path, volume, work) as new:
         made = Image(volume=volume, path=str(new), secret=str(passphrase or ""))
-        if made.format == "raw" and not metadata:
+        await work.run(_check_backing, path, volume)
+        if made.format == "raw":
+            _check_plain(metadata=metadata)
             await work.run(_make_raw, new, volume, work)
         else:
             await _run(commands(made, metadata=metadata), work)
+
+
+def _check_plain(*, metadata: bool) -> None:
+    if metadata:
+        text = "metadata preallocation is not supported for raw volumes"
+        raise Unsupported(text, hint="leave it out, or make a qcow2 volume")
+
+
+def _check_backing(path: Path, volume: Volume) -> None:
+    if volume.backing and volume.backing.path:
+        try:
+            (path.parent / volume.backing.path).stat()
+        except OSError as problem:
+            text = f"inaccessible backing store volume {volume.backing.path}: {problem.strerror}"
+            raise HostError(text, hint="correct its <path>") from None
 
 
 def _make_raw(path: Path, volume: Volume, work: Work) -> None:
@@ -87,14 +104,17 @@ def _make_raw(path: Path, volume: Volume, work: Work) -> None:
     work.total = allocation
     with on_host(f"make an image of {capacity} bytes"), path.open("x+b") as file:
         if volume.target.no_cow:
-            _mark_nocow(file.fileno())
+            _mark_nocow(file)
         os.ftruncate(file.fileno(), capacity)
         reserve(file.fileno(), 0, allocation, tick=work.tick)
 
 
-def _mark_nocow(fd: int) -> None:
-    with suppress(OSError):  # as libvirt: it is a matter of speed alone
-        nocow.mark(fd, True)
+def _mark_nocow(file: BinaryIO) -> None:
+    try:
+        nocow.mark(file.fileno(), True)
+    except OSError:
+        text = "unable to control COW flag on the volume, not btrfs"
+        raise HostError(text, hint="leave <nocow/> out") from None
 
 
 async def copy(
@@ -114,7 +134,8 @@ async def copy(
     volume.capacity = max(volume.capacity or 0, source.volume.capacity or 0)
     async with unfinished(path, volume, work) as new:
         made = Image(volume=volume, path=str(new), secret=str(passphrase or ""))
-        if made.format == "raw" and source.plain and not metadata:
+        if made.format == "raw" and source.plain:
+            _check_plain(metadata=metadata)
             await work.run(_copy_raw, source, new, volume, work, reflink=reflink)
             return
         if not metadata and await work.run(_shared, source, new, made):
@@ -137,7 +158,7 @@ def _copy_raw(source: Source, new: Path, volume: Volume, work: Work, *, reflink:
         size, capacity, fd = length_of(old), volume.capacity or 0, file.fileno()
         work.total = size
         if volume.target.no_cow:
-            _mark_nocow(fd)
+            _mark_nocow(file)
         if not (stat.S_ISREG(os.fstat(old).st_mode) and clone(old, fd)):
             if reflink:
                 raise OperationUnsupported(_CANNOT_SHARE, hint="clone without reflink")
@@ -169,9 +190,19 @@ async def _convert(source: Source, made: Image, work: Work, *, metadata: bool) -
     if (made.volume.capacity or 0) > (source.volume.capacity or 0) and made.format not in _GROWING:
         text = f"a copy in format {made.format} cannot be larger than what it is made of"
         raise Unsupported(text, place="volume/capacity", hint=f"of these formats it can: {', '.join(_GROWING)}")
-    await _run(commands(made, await _opened(source, work), metadata=metadata), work)
+    shares = await work.run(_shares, source, Path(made.path))
+    await _run(commands(made, await _opened(source, work), metadata=metadata), work, offload=shares)
     if made.encryption is None:
         await _enlarge(Path(made.path), made.format, made.volume.capacity or 0, source.volume.capacity or 0)
+
+
+def _shares(source: Source, new: Path) -> bool:
+    """Whether two files here can share blocks: then the kernel shall copy, else qemu-img leaves zeros out."""
+    with opened(source.path, Use.COPY, within=source.within) as old, new.open("xb", buffering=0) as file:
+        try:
+            return stat.S_ISREG(os.fstat(old).st_mode) and clone(old, file.fileno())
+        finally:
+            new.unlink()
 
 
 async def _opened(source: Source, work: Work) -> Image:
@@ -207,7 +238,7 @@ async def _enlarge(path: Path, format_: str, capacity: int, before: int) -> None
         await command.run(["qemu-img", "resize", "-q", "-f", format_, path, str(capacity)], package=_PACKAGE)
 
 
-async def _run(steps: list[list[str]], work: Work) -> None:
+async def _run(steps: list[list[str]], work: Work, *, offload: bool = False) -> None:
     def heard(text: bytes) -> None:
         if found := _PROGRESS.findall(text):
             work.total = 10000
@@ -215,10 +246,10 @@ async def _run(steps: list[list[str]], work: Work) -> None:
 
     for program, what, *words in steps:
         shown = ["-p"] if what == "convert" else ["-q"]
-        offload = ["-C"] if what == "convert" and "-n" not in words else []
+        shown += ["-C"] if what == "convert" and offload and "-n" not in words else []
         for left in reversed(range(_TRIES)):
             try:
-                argv = [*command.WITH_US, program, what, *shown, *offload, *words]
+                argv = [*command.WITH_US, program, what, *shown, *words]
                 await command.run(argv, patience=_COPY, package=_PACKAGE, heard=heard)
                 break
             except HostError as problem:

@@ -11,7 +11,7 @@ import msgspec
 
 from vmherd.conf.domain.storage import Encryption, EncryptionFormat
 from vmherd.conf.storage import Volume
-from vmherd.errors import InvalidArgument, Unsupported
+from vmherd.errors import InvalidArgument, OperationUnsupported, Unsupported
 from vmherd.util.imageheader import ImageHeader
 
 _KIB = 1024
@@ -78,10 +78,10 @@ def commands(image: Image, source: Image | None = None, *, metadata: bool = Fals
     _check(image, metadata)
     if source is None:
         return [_create(image, metadata)]
-    if image.volume.backing:
+    _check_same_backing(image, source)
+    if image.encryption or source.encryption:
         # It has all of its content itself.
         image = msgspec.structs.replace(image, volume=image.volume.replace(backing=None))
-    if image.encryption or source.encryption:
         return [_create(image, metadata), _convert_opened(image, source)]
     return [_convert(image, source, metadata)]
 
@@ -101,7 +101,7 @@ def _create(image: Image, metadata: bool) -> list[str]:
 
 def _convert(image: Image, source: Image, metadata: bool) -> list[str]:
     kind = [] if source.opened else ["-f", source.format]
-    argv = ["qemu-img", "convert", *kind, "-O", image.format, *_backing(image)]
+    argv = ["qemu-img", "convert", *kind, "-O", image.format, *_backing(image, "-B")]
     return [*argv, *_options(image, metadata), source.opened or source.path, image.path]
 
 
@@ -111,9 +111,9 @@ def _convert_opened(image: Image, source: Image) -> list[str]:
     return [*argv, *image.objects(), *source.objects(), source.opened or source.options(), image.options()]
 
 
-def _backing(image: Image) -> list[str]:
+def _backing(image: Image, option: str = "-b") -> list[str]:
     backing = image.volume.backing
-    return ["-b", backing.path] if backing and backing.path else []
+    return [option, backing.path] if backing and backing.path else []
 
 
 def _options(image: Image, metadata: bool) -> list[str]:
@@ -172,6 +172,14 @@ def _check(image: Image, metadata: bool) -> None:
     if target.features and target.features.lazy_refcounts and target.compat == "0.10":
         place = "volume/target/features"
         raise Unsupported("lazy_refcounts not supported with compat level 0.10", place=place, hint="use compat 1.1")
+
+
+def _check_same_backing(image: Image, source: Image) -> None:
+    """What is copied of an image with a base is what it has itself, if the copy has a base."""
+    ours, theirs = image.volume.backing, source.volume.backing
+    if ours and theirs and ours.path != theirs.path:
+        text = "a different backing store cannot be specified."
+        raise OperationUnsupported(text, hint="name the same one, or none: then it has all of the content itself")
 
 
 def _check_encryption(image: Image) -> None:

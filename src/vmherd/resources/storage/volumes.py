@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 
-from vmherd.conf.storage import Volume, parse_volume, render
+from vmherd.conf.storage import Pool, Volume, parse_volume, render
 from vmherd.driver.content import VolumeContent
 from vmherd.driver.storage import VolumeInfo, VolumeKind, WipeAlgorithm
 from vmherd.driver.types import JobInfo
@@ -163,11 +163,7 @@ class Volumes(Stock):
         self.require_writable()
         entry, content, volume = await self._volume(pool, name)
         _check_size(capacity)
-        if capacity < (volume.capacity or 0) and not shrink:
-            raise InvalidArgument(f"{capacity} bytes are fewer than it has", hint="shrinking it must be asked for")
-        if capacity < min(volume.allocation or 0, volume.capacity or 0):
-            text = f"{capacity} bytes are fewer than its allocation of {volume.allocation}"
-            raise InvalidArgument(text, hint="copy what is needed into a smaller volume")
+        _check_resize(content.pool, volume, capacity, shrink=shrink, allocate=allocate)
         backend = self._backend(content.pool.type)
         async with self._around.works.hold(pool, name, "resize") as work:
             await backend.resize(content.pool, volume, capacity, work, shrink=shrink, allocate=allocate)
@@ -206,6 +202,19 @@ class Volumes(Stock):
         """Tell everybody that the volumes of a pool are other ones."""
         with self._store.transaction():
             self._store.record_events([refreshed(entry)])
+
+
+def _check_resize(pool: Pool, volume: Volume, capacity: int, *, shrink: bool, allocate: bool) -> None:
+    """Raise InvalidArgument, OperationFailed as libvirt does (storageVolResize)."""
+    before = volume.capacity or 0
+    if capacity < min(volume.allocation or 0, before):
+        text = "can't shrink capacity below existing allocation"
+        raise InvalidArgument(text, hint="copy what is needed into a smaller volume")
+    if capacity < before and not shrink:
+        text = "Can't shrink capacity below current capacity unless shrink flag explicitly specified"
+        raise InvalidArgument(text, hint="what is behind the new end is lost: say that it shall shrink")
+    if allocate and capacity > before + pool.available:
+        raise OperationFailed("Not enough space left in storage pool", hint="make room, or do not allocate it at once")
 
 
 def _check_size(size: int) -> None:
