@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from namespaces import Host, missing
+from namespaces import Host, Namespace, missing
 
 from vmherd.api.aio import Domain, connect
 from vmherd.api.aio import Host as Hypervisor
@@ -27,6 +27,7 @@ from vmherd.errors import InvalidState, NetworkNotFound, OperationUnsupported, U
 from vmherd.guest.demo import DemoGuest
 from vmherd.guest.session import Session
 from vmherd.guest.spec import GuestSpec, best_platform
+from vmherd.util.traffic import Rate, limit
 
 TOOLS = ("dnsmasq", "nft", "tc", "qemu-system-x86_64")
 pytestmark = [
@@ -414,6 +415,52 @@ async def nothing_is_claimed(one: Session, two: Session, there: str) -> None:
     await one.run("ip addr del 10.73.0.200/24 dev eth0; ip link set eth0 address 52:54:00:00:00:77")
     await one.run(f"! ping -c 1 -W 2 {there}")
     await one.run(f"ip link set eth0 address 52:54:00:00:00:01 && ping -c 1 -W 5 {there}")
+
+
+RECEIVE = """
+import socket, time
+ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+ours.bind(("", 7777))
+print("ready", flush=True)
+ours.recv(2000)
+begin, size = time.monotonic() + 0.5, 0  # what goes at once is not counted
+while (now := time.monotonic()) < begin + 1.5:
+    size += len(ours.recv(2000)) if now > begin else ours.recv(2000) and 0
+print(size / 1.5, flush=True)
+"""
+SEND = """
+import socket, sys, time
+ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+end = time.monotonic() + 2.5
+while time.monotonic() < end:
+    ours.sendto(bytes(1000), (sys.argv[1], 7777))
+    time.sleep(0.0005)
+"""
+
+
+def rate(sender: Namespace, receiver: Namespace, address: str) -> float:
+    """Bytes per second that arrive when a megabyte or two are sent."""
+    listen = [*receiver.words, sys.executable, "-S", "-c", RECEIVE]
+    with subprocess.Popen(listen, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        sender.run(sys.executable, "-S", "-c", SEND, address)
+        return float(process.stdout.readline())
+
+
+async def limited() -> None:
+    await limit("here", sent=Rate(average=200_000), received=Rate(average=100_000, burst=20_000))
+
+
+def test_limits_hold_whether_or_not_the_kernel_has_police(own: Host) -> None:
+    other = own.other()
+    own.cable(other, "here", "there")
+    own.run("ip", "address", "add", "10.98.0.1/24", "dev", "here")
+    other.run("ip", "address", "add", "10.98.0.2/24", "dev", "there")
+    assert rate(other, own, "10.98.0.1") > 400_000
+    own.scenario(__file__, "limited")
+    assert rate(other, own, "10.98.0.1") == pytest.approx(100_000, rel=0.3)
+    assert rate(own, other, "10.98.0.2") == pytest.approx(200_000, rel=0.3)
 
 
 @pytest.mark.parametrize("scenario", ["places", "refused", "killed"])

@@ -13,6 +13,7 @@ _PREFIXES = {
     27: "XML error: ",
     29: "operation forbidden: ",
     42: "Domain not found: ",
+    43: "Network not found: ",
     55: "Requested operation is not valid: ",
     62: "Network filter not found: ",
     67: "unsupported configuration: ",
@@ -26,6 +27,7 @@ _PREFIXES = {
     91: "the CPU is incompatible with host CPU: ",
     99: "device not found: ",
     101: "Network filter binding not found: ",
+    107: "network port not found: ",
 }
 
 
