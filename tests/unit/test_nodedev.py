@@ -154,13 +154,13 @@ async def test_a_mediated_device_lives_from_definition_to_oblivion(
     assert (info.active, info.persistent, info.autostart, info.parent) == (False, True, True, "pci_0000_00_02_0")
     with host.obey(monkeypatch):
         again = opened(host, tmp_path)  # as after a boot
-        await again.start_those_that_shall()
+        await again.attend()
         device = host.sys / "bus/mdev/devices" / MDEV
         assert (device / "assign").read_text() == "5"
         assert (await devices.device_find(DEFINED)).active
         assert "<attr name='assign' value='5'/>" in await devices.device_xml(DEFINED)
         await devices.device_destroy(DEFINED)
-        await again.start_those_that_shall()
+        await again.attend()
         assert not (await devices.device_find(DEFINED)).active, "it starts by itself once in a boot"
     await devices.device_undefine(DEFINED)
     with pytest.raises(NodeDeviceNotFound):
@@ -178,6 +178,22 @@ async def test_a_mediated_device_whose_attribute_is_refused_is_not_left(
             assert not (host.sys / "bus/mdev/devices" / MDEV).exists()
         assert (await devices.device_create(NEW.format(""))).name == DEFINED
         assert not (await devices.device_find(DEFINED)).persistent
+
+
+async def test_what_a_killed_process_left_half_done_is_made_good(
+    devices: LocalDevices, host: Hardware, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notes are those that a process leaves which is killed in the middle."""
+    begun = tmp_path / "ours/run/nodedev/begun"
+    with host.obey(monkeypatch):
+        host.mediated(MDEV, "i915-GVTg_V5_4")
+        (begun / f"make-{MDEV}").touch()
+        (host.sys / "bus/pci/devices/0000:01:00.0/driver").unlink()
+        (begun / "bind-0000:01:00.0").touch()
+        await opened(host, tmp_path).attend()
+    assert not (host.sys / "bus/mdev/devices" / MDEV).exists()
+    assert "<name>ixgbe</name>" in await devices.device_xml(CARD)
+    assert list(begun.iterdir()) == []
 
 
 async def test_a_virtual_port_is_made_and_removed(

@@ -46,16 +46,16 @@ class NodeDeviceDriver(ResourceDriver[ResourceEvent]):
     async def device_detach(self, name: str, driver: str = "") -> None:
         """Take a PCI device from its driver for a guest to have; ``driver`` is by default vfio.
 
-        Raises Busy while a guest has it.
+        Raises InvalidState while a guest has it.
         """
         self._unsupported("device_detach")
 
     async def device_reattach(self, name: str) -> None:
-        """Give a PCI device back to its driver.  Raises Busy while a guest has it."""
+        """Give a PCI device back to its driver.  Raises InvalidState while a guest has it."""
         self._unsupported("device_reattach")
 
     async def device_reset(self, name: str) -> None:
-        """Reset a PCI device.  Raises Busy while a guest has it."""
+        """Reset a PCI device.  Raises InvalidState while a guest has it."""
         self._unsupported("device_reset")
 
     async def device_create(self, xml: str) -> DeviceInfo:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
 from vmherd.errors import HostError
 
@@ -62,3 +62,13 @@ def _fail(done: asyncio.Future[T], problem: BaseException) -> None:
 
 
 _HINT = "is a server of files gone? 'mount' shows where they come from"
+
+
+async def whole(work: Coroutine[Any, Any, T]) -> T:
+    """Do something to its end, also if we are cancelled meanwhile: a thread that changes things cannot be stopped."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any, Self, TypeVar
+from contextlib import AbstractAsyncContextManager
+from typing import Self
 
 import msgspec
 
@@ -28,6 +28,7 @@ from vmherd.state.objects import Definition, ObjectTable
 from vmherd.state.objects import Entry as AnyEntry
 from vmherd.state.places import Places, of_uri
 from vmherd.state.store import Store
+from vmherd.util.aside import whole
 from vmherd.util.files import write_atomically
 from vmherd.util.process import boot_id
 from vmherd.util.xmlmodel import render
@@ -36,21 +37,10 @@ log = logging.getLogger("vmherd.interface")
 
 Entry = AnyEntry[Definition]
 Links = dict[str, Link]
-T = TypeVar("T")
 
 _NOTE, _LOCK = "interface-note", "interfaces"
 #: What is started first: others are made of it.
 _ORDER = (InterfaceType.ETHERNET, InterfaceType.BOND, InterfaceType.VLAN, InterfaceType.BRIDGE)
-
-
-async def _whole(work: Coroutine[Any, Any, T]) -> T:
-    """Do something to its end, also if the caller is cancelled meanwhile: a thread cannot be stopped halfway."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 class LocalInterfaces(InterfaceDriver):
@@ -60,7 +50,7 @@ class LocalInterfaces(InterfaceDriver):
         super().__init__(uri)
         self._store = Store(places.state / "state.db")
         self._table = ObjectTable(self._store, "interface", Definition, InterfaceNotFound)
-        self._jobs = Jobs(places.run / "jobs")
+        self._jobs = Jobs(places.run / "jobs", noun="configuration", remember=False)
         self._run = places.run
 
     @classmethod
@@ -83,7 +73,7 @@ class LocalInterfaces(InterfaceDriver):
         undo = pending is not None and (pending.undoing or not pending.is_of_this_boot)
         if not (undo or self._store.all(_NOTE) or self._is_new_boot()):
             return
-        async with self._jobs.hold(_LOCK, "take up the interfaces"):
+        async with self._hold("take up the interfaces"):
             for record in self._store.all(_NOTE):
                 await self._take_back(record.name)
             pending = change.current(self._store)
@@ -107,6 +97,10 @@ class LocalInterfaces(InterfaceDriver):
                     await self._start(entry, document)
                 except VmherdError as problem:
                     log.warning("cannot start interface %r with the host: %s", entry.name, problem)
+
+    def _hold(self, operation: str) -> AbstractAsyncContextManager[object]:
+        """One change at a time, over all processes: interfaces are made of each other."""
+        return self._jobs.hold(_LOCK, operation, title="of the interfaces")
 
     # What there is
 
@@ -149,7 +143,7 @@ class LocalInterfaces(InterfaceDriver):
 
     async def interface_define(self, xml: str) -> InterfaceInfo:
         document = read(xml)
-        async with self._jobs.hold(_LOCK, f"define {document.name}"):
+        async with self._hold(f"define {document.name}"):
             self._require_apart(document)
             with self._store.transaction(durable=True):
                 for name in make.members(document) & self._entries().keys():
@@ -175,7 +169,7 @@ class LocalInterfaces(InterfaceDriver):
                 raise InvalidState(text, hint=f"undefine {entry.name!r} first, or leave it out there")
 
     async def interface_undefine(self, name: str) -> None:
-        async with self._jobs.hold(_LOCK, f"undefine {name}"):
+        async with self._hold(f"undefine {name}"):
             await self.interface_find(name)
             entry = self._entries().get(name)
             if entry is None or not entry.record.config:
@@ -187,14 +181,14 @@ class LocalInterfaces(InterfaceDriver):
     # Start and stop
 
     async def interface_start(self, name: str) -> None:
-        async with self._jobs.hold(_LOCK, f"start {name}"):
+        async with self._hold(f"start {name}"):
             if (await self.interface_find(name)).active:
                 raise InvalidState("interface is already running", hint="nothing is to be done; or stop it first")
             entry = self._entries().get(name)
             if entry is None or not entry.record.config:
-                await _whole(make.switch(name, on=True))
+                await whole(make.switch(name, on=True))
                 return
-            await _whole(self._start(entry, parse_interface(entry.record.config)))
+            await whole(self._start(entry, parse_interface(entry.record.config)))
 
     async def _start(self, entry: Entry, document: Interface) -> None:
         """All of it, or nothing: what devices are before is in the store until all is done."""
@@ -224,14 +218,14 @@ class LocalInterfaces(InterfaceDriver):
         self._store.delete(_NOTE, name)
 
     async def interface_stop(self, name: str) -> None:
-        async with self._jobs.hold(_LOCK, f"stop {name}"):
+        async with self._hold(f"stop {name}"):
             if not (await self.interface_find(name)).active:
                 raise InvalidState("interface is not running", hint="nothing is to be done")
             entry = self._entries().get(name)
             if entry is None or entry.live is None:
-                await _whole(make.switch(name, on=False))
+                await whole(make.switch(name, on=False))
                 return
-            await _whole(self._stop(entry))
+            await whole(self._stop(entry))
 
     async def _stop(self, entry: Entry) -> None:
         """It can be done again: it is noted as stopped when all is done."""
@@ -244,7 +238,7 @@ class LocalInterfaces(InterfaceDriver):
     # Changes that can be taken back
 
     async def change_begin(self) -> None:
-        async with self._jobs.hold(_LOCK, "begin a change"):
+        async with self._hold("begin a change"):
             entries = self._table.all()
             how_it_is = Change(
                 definitions={entry.name: entry.record.config for entry in entries if entry.record.config},
@@ -255,15 +249,15 @@ class LocalInterfaces(InterfaceDriver):
             change.begin(self._store, how_it_is)
 
     async def change_commit(self) -> None:
-        async with self._jobs.hold(_LOCK, "commit a change"):
+        async with self._hold("commit a change"):
             change.pending(self._store)
             change.end(self._store)
 
     async def change_rollback(self) -> None:
-        async with self._jobs.hold(_LOCK, "roll a change back"):
+        async with self._hold("roll a change back"):
             pending = change.pending(self._store)
             change.note_undoing(self._store, pending)
-            await _whole(self._roll_back(pending))
+            await whole(self._roll_back(pending))
 
     async def _roll_back(self, was: Change) -> None:
         """Make everything what it was.  Each step can be done again, by whoever comes after us."""

@@ -61,6 +61,12 @@ def _bind(sysfs: Sysfs, device: Path, override: str) -> None:
         ) from None
 
 
+def find_driver(sysfs: Sysfs, address: str) -> None:
+    """Let a device that has lost its driver have the one that is preferred now.  Raises OSError."""
+    if not pci.driver(sysfs.sys / "bus/pci/devices" / address):
+        (sysfs.sys / "bus/pci/drivers_probe").write_text(address)
+
+
 def reset(sysfs: Sysfs, device: Path) -> None:
     """Bring a device to the state it has after power-on.  VFIO does that itself with what it has."""
     require_unused(sysfs, device)

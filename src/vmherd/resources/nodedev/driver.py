@@ -26,6 +26,7 @@ from vmherd.errors import (
 )
 from vmherd.events import ResourceEvent, Subscription
 from vmherd.resources.nodedev import assign, vports
+from vmherd.resources.nodedev.begun import Begun
 from vmherd.resources.nodedev.mdevs import Definition, Mdevs
 from vmherd.resources.nodedev.sysfs import Sysfs
 from vmherd.resources.nodedev.tree import Found, look
@@ -35,11 +36,13 @@ from vmherd.resources.nodedev.watch import Watch
 from vmherd.state.notify import ping
 from vmherd.state.places import Places, of_uri
 from vmherd.util import command
+from vmherd.util.aside import whole
 from vmherd.util.files import write_atomically
 from vmherd.util.process import boot_id
 
 log = logging.getLogger("vmherd.nodedev")
 
+_MAKING, _BINDING = "make", "bind"
 #: Seconds until a device that was made is there, at most; libvirt waits as long.
 _PATIENCE = 60.0
 
@@ -57,20 +60,33 @@ class LocalDevices(NodeDeviceDriver):
         self._signature: object = None
         self._looking = asyncio.Lock()
         self._listeners = places.run / "listeners"
+        self._begun = Begun(places.run)
         self._watch = Watch(self._listeners, self._monitor, self._now)
 
     @classmethod
     async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
         driver = cls(uri, of_uri(uri, "nodedev"))
-        await driver.start_those_that_shall()
+        await driver.attend()
         return driver
+
+    async def attend(self) -> None:
+        """Make good what others began who were killed; once after each boot, make what starts by itself."""
+        await self._begun.make_good(self._undo)
+        await self._start_those_that_shall()
+
+    def _undo(self, doing: str, device: str) -> None:
+        with suppress(OSError, HostError):
+            if doing == _MAKING:
+                self._mdevs.remove(device)
+            else:
+                assign.find_driver(self._sysfs, device)
 
     async def close(self) -> None:
         self._watch.close()
         if self._monitor:
             self._monitor.close()
 
-    async def start_those_that_shall(self) -> None:
+    async def _start_those_that_shall(self) -> None:
         """Once after each boot, make the mediated devices that start by themselves; mdevctl does it where it is."""
         mark = self._places.run / "started"
         if self._mdevs.has_tool or (mark.exists() and mark.read_text() == boot_id()):
@@ -136,10 +152,14 @@ class LocalDevices(NodeDeviceDriver):
         if self._sysfs.is_ours and not assign.has_vfio(self._sysfs):
             with suppress(HostError):  # `detach` tells that it is not there
                 await command.run(["modprobe", "vfio-pci"], patience=10)
-        await asyncio.to_thread(assign.detach, self._sysfs, path)
+        await self._bind(assign.detach, path)
 
     async def device_reattach(self, name: str) -> None:
-        await asyncio.to_thread(assign.reattach, self._sysfs, await self._pci(name))
+        await self._bind(assign.reattach, await self._pci(name))
+
+    async def _bind(self, work: Callable[[Sysfs, Path], None], path: Path) -> None:
+        async with self._begun.noted(_BINDING, path.name):
+            await whole(asyncio.to_thread(work, self._sysfs, path))
 
     async def device_reset(self, name: str) -> None:
         await asyncio.to_thread(assign.reset, self._sysfs, await self._pci(name))
@@ -159,9 +179,13 @@ class LocalDevices(NodeDeviceDriver):
                 return await self._create_port(host, device.parent)
             case Mdev() as mdev:
                 definition = await self._read(device, mdev)
-                await self._mdevs.start(definition)
+                await self._make(definition)
                 return await self._appears(lambda view: _active(view, name_of(definition)))
         raise _not_to_be_made("device/capability/@type")
+
+    async def _make(self, definition: Definition) -> None:
+        async with self._begun.noted(_MAKING, definition.uuid):
+            await whole(self._mdevs.start(definition))
 
     async def _create_port(self, host: ScsiHost, parent: str | None) -> DeviceInfo:
         wwnn, wwpn = vports.names_of(host)
@@ -244,7 +268,7 @@ class LocalDevices(NodeDeviceDriver):
         view = await self._now()
         if view.get(name).info.active:
             raise InvalidState("Device is already active", hint="nothing is to be done")
-        await self._mdevs.start(view.defined[name])
+        await self._make(view.defined[name])
         await self._appears(lambda now: _active(now, name))
 
     async def device_set_autostart(self, name: str, enabled: bool) -> None:

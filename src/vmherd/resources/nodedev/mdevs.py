@@ -121,13 +121,16 @@ class Mdevs:
 
     async def stop(self, uuid: str) -> None:
         """Remove a device.  Raises InvalidState while a guest has it."""
-        device = self._sysfs.sys / "bus/mdev/devices" / uuid
-        require_unused(self._sysfs, device)
+        require_unused(self._sysfs, self._sysfs.sys / "bus/mdev/devices" / uuid)
         if self.has_tool:
             await command.run([_TOOL, "stop", "--uuid", uuid])
             return
         with on_host(f"remove the mediated device {uuid}"):
-            await asyncio.to_thread((device / "remove").write_text, "1")
+            await asyncio.to_thread(self.remove, uuid)
+
+    def remove(self, uuid: str) -> None:
+        """Raises OSError, also where it is not there."""
+        (self._sysfs.sys / "bus/mdev/devices" / uuid / "remove").write_text("1")
 
 
 def _make(sysfs: Sysfs, definition: Definition) -> None:
