@@ -27,7 +27,7 @@ from vmherd.conf.domain import parse_domain
 from vmherd.conf.domain.domain import devices_of
 from vmherd.driver.types import Scope
 from vmherd.driver.uri import parse_uri
-from vmherd.errors import HostError, HypervisorError, OperationUnsupported, Unsupported, VmherdError
+from vmherd.errors import HostError, HypervisorError, NetworkNotFound, OperationUnsupported, Unsupported, VmherdError
 from vmherd.events import DeviceAddedEvent, DeviceRemovedEvent
 from vmherd.guest.demo import DemoGuest
 from vmherd.guest.session import Session
@@ -195,7 +195,7 @@ async def test_what_cannot_come_or_go_is_refused_and_nothing_is_left(host: Host,
         ("<tpm><backend type='emulator'/></tpm>", OperationUnsupported, "live attach of device 'tpm'"),
         ("<controller type='usb' index='1'/>", OperationUnsupported, "'usb' controller cannot be hot plugged"),
         ("<input type='mouse' bus='ps2'/>", OperationUnsupported, "bus 'ps2' cannot be hot plugged"),
-        ("<interface type='network'><source network='default'/></interface>", VmherdError, "cannot be started yet"),
+        ("<interface type='network'><source network='none'/></interface>", NetworkNotFound, "no network 'none'"),
         ("<memory model='nvdimm'><source><path>/dev/null</path></source><target><size unit='M'>64</size>"
          "<node>0</node></target></memory>", HypervisorError, "QEMU refused"),
         (disk(image, "vdb", "virtio", "qcow2"), HypervisorError, "not in qcow2 format"),

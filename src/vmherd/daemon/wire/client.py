@@ -40,6 +40,8 @@ _SLOW = 1 << 20
 _GIVEN_UP = 64 << 20
 #: The largest message before a connection is open: enough for its name.
 _FIRST = 65536
+#: Seconds in which a client can make use of its last answer from a daemon that leaves.
+_FAREWELL = 0.25
 
 
 #: How a call comes to its result.
@@ -129,7 +131,8 @@ class Client:
         self._afterwards: set[asyncio.Future[None]] = set()
         self._pings = 0
         self._heard = time.monotonic()
-        self._leaving = self._ending = self._gone = False
+        self._leaving = self._deaf = self._ending = self._gone = False
+        self._farewell: asyncio.TimerHandle | None = None
         self._keepalive: asyncio.TimerHandle | None = None
         channel.receive = self._received
         channel.drained = self._drained
@@ -171,12 +174,12 @@ class Client:
 
     def _next(self) -> None:
         """Begin calls that wait, as many as a client may have at once; hear no more while there are."""
-        while self._queue and len(self._tasks) < self.limits.calls and not (self._gone or self._leaving):
+        while self._queue and len(self._tasks) < self.limits.calls and not (self._gone or self._deaf):
             self._begin(self._queue.popleft())
         self._pace()
 
     def _pace(self) -> None:
-        if self._queue or self._held or self._channel.waiting > _SLOW or self._ending or self._leaving:
+        if self._queue or self._held or self._channel.waiting > _SLOW or self._ending or self._deaf:
             self._channel.pause()
         elif not self._gone:
             self._channel.resume()
@@ -244,10 +247,12 @@ class Client:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if self._leaving and not self._tasks:
+        if self._deaf and not self._tasks:
             self.finish()
         elif self._queue:
             self._next()
+        elif self._leaving and not self._tasks and self._farewell is None:
+            self._farewell = asyncio.get_running_loop().call_later(_FAREWELL, self._hear_no_more)
 
     @property
     def queued(self) -> int:
@@ -360,10 +365,18 @@ class Client:
             log.info("client %d: %s", self.number, problem)
 
     def leave(self) -> None:
-        """Begin no more calls, and close once those under way are answered; streams end now."""
+        """Close once the calls under way are answered, and what a client asks right after; streams end now.
+
+        A client may need another call to make use of an answer: libvirt's looks up a guest that it has started.
+        """
         self._leaving = True
         for stream in list(self.streams.values()):
             stream.fail(Cancelled("the daemon is stopping"))
+        if not self._tasks:
+            self._hear_no_more()
+
+    def _hear_no_more(self) -> None:
+        self._deaf = True
         self._pace()
         if not self._tasks:
             self.finish()
@@ -393,8 +406,9 @@ class Client:
         if self._gone:
             return
         self._gone = True
-        if self._keepalive:
-            self._keepalive.cancel()
+        for timer in (self._keepalive, self._farewell):
+            if timer:
+                timer.cancel()
         self._channel.close()
         self._unpacker.close()
         self._queue.clear()

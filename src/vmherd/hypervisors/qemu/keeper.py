@@ -37,6 +37,8 @@ from vmherd.util import process
 
 #: Seconds without any guest after which the keeper leaves.
 IDLE = 1.0
+#: Seconds before what could not be done at the end of a guest is tried again, such as where the disk is full.
+_AGAIN = 2.0
 
 log = logging.getLogger("vmherd.keeper")
 
@@ -113,6 +115,7 @@ class Keeper:
             await self._life.ended(entry.uuid, live.id)
         except VmherdError as problem:
             log.error("%s: %s", entry.name, problem)
+            await asyncio.sleep(_AGAIN)
         finally:
             listening.cancel()
             del self._watched[entry.uuid, live.id]
