@@ -145,6 +145,16 @@ async def test_what_several_use_is_given_back_by_the_last(host: Host, root: Path
     assert owner(shared) == OURS
 
 
+async def test_owners_that_shall_not_be_remembered_are_roots_afterwards(host: Host, root: Path) -> None:
+    (root / "qemu.toml").write_text(SETTINGS + "remember_owner = false\n")
+    path = image(root, "disk")
+    domain = await host.create(guest("a", disk(path)))
+    assert owner(path) == OWN
+    assert not remembered(path)
+    await domain.poweroff()
+    assert owner(path) == (0, 0)
+
+
 async def test_what_comes_and_goes_is_given_and_given_back(host: Host, root: Path) -> None:
     stick, first, second = (image(root, name) for name in ("stick", "first", "second"))
     domain = await host.create(guest("a"), paused=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from daemons import RunningDaemon
 
+from vmherd.hypervisors.qemu.config import DEFAULTS
 from vmherd.hypervisors.qemu.tuning import groups
 
 pytestmark = [
@@ -82,7 +83,7 @@ def daemon(tmp_path: Path) -> Iterator[RunningDaemon]:
 
 
 def test_virsh_changes_and_shows_what_a_guest_gets(daemon: RunningDaemon) -> None:
-    limited = os.geteuid() == 0 and {"cpu", "cpuacct", "memory", "blkio"} <= set(groups.usable().controllers)
+    limited = os.geteuid() == 0 and {"cpu", "cpuacct", "memory", "blkio"} <= set(groups.usable(DEFAULTS).controllers)
     for words, answer in [*ASKED, *(LIMITED if limited else [])]:
         said = daemon.virsh(*words.split())
         assert "error" not in said, f"{words}: {said}"

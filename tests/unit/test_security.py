@@ -124,6 +124,8 @@ def test_an_owner_is_put_back_by_the_last_user_however_often_it_is_told(tmp_path
     ownership.take(path, wanted, "a", remember=False)
     ownership.give_back(path, "a")
     assert owner() == (7, 8)
+    ownership.give_back(path, "a", otherwise=(5, 6))
+    assert owner() == (5, 6)
 
 
 # SELinux

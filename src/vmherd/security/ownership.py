@@ -72,13 +72,15 @@ def _differs(now: Wanted, wanted: Wanted) -> bool:
     return wanted.owner not in (None, now.owner) or wanted.label not in ("", now.label)
 
 
-def give_back(path: Path, user: str) -> None:
-    """Put the owner back, as the last guest that uses the file; nothing happens where it was not taken.
+def give_back(path: Path, user: str, *, otherwise: tuple[int, int] | None = None) -> None:
+    """Put owner and label back, as the last guest that uses the file; nothing happens where it was not taken.
 
-    Raises OSError where the file is not there.
+    ``otherwise`` is the owner for a file that remembers none.  Raises OSError where the file is not there.
     """
     with _opened(path) as file:
         known = _read(file)
+        if known is None and otherwise:
+            _change(file, Wanted(otherwise))
         if known is None or user not in known.users:
             return
         known.users.remove(user)

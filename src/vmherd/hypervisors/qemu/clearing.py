@@ -48,6 +48,8 @@ def clear(folders: Folders, entry: Entry, live: Live, reason: ShutoffReason) -> 
 
 def _give_back(folders: Folders, entry: Entry) -> None:
     """Files that are out of reach now stay noted: the guest's next end tries again."""
+    if not folders.owners(entry.uuid).exists():
+        return
     from vmherd.hypervisors.qemu import owners  # it knows documents, which lists do without
 
     try:

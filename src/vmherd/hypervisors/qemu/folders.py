@@ -85,10 +85,9 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
         """What a running guest needs: its sockets, its locks."""
         return self.run / "guests" / uuid
 
-    @property
-    def owners(self) -> Path:
-        """The notes of which files belong to which guest; they outlive a reboot, as owners do."""
-        return self.state / "owners"
+    def owners(self, uuid: str) -> Path:
+        """The note of which files belong to a guest; it outlives a reboot, as owners do."""
+        return self.state / "owners" / f"{uuid}.json"
 
     def ram(self, uuid: str) -> Path:
         """The memory of a guest that has it in files: on disk, since it may be larger than what /run holds."""

@@ -22,10 +22,14 @@ from vmherd.util.files import on_host, write_atomically
 
 
 class Taken(msgspec.Struct):
-    """A file that a device uses, by its alias, with the owner it had; "" is the machine itself."""
+    """A file that a device uses, by its alias; "" is the machine itself.
+
+    ``was`` is the owner it gets back where it cannot remember that itself, None where others may use it then.
+    """
 
     device: str
     path: str
+    was: tuple[int, int] | None = None
 
 
 def take(
@@ -42,7 +46,10 @@ def take(
     if not wanted:
         return
     known = _read(folders, uuid)
-    known += [each for use, _ in wanted if (each := Taken(use.owner, use.path)) not in known]
+    there = {(each.device, each.path) for each in known}
+    known += [
+        Taken(use.owner, use.path, _owner(use, confinement)) for use, _ in wanted if (use.owner, use.path) not in there
+    ]
     _write(folders, uuid, known)
     with on_host("give the guest its files"):
         for use, what in wanted:
@@ -58,6 +65,16 @@ def _wanted(
         what = ownership.Wanted(owner, mandatory.file_label(use))
         if what != ownership.Wanted() and not (private and _is_node(use.path)) and not Path(use.path).is_dir():
             yield use, what
+
+
+def _owner(use: Use, confinement: Confinement) -> tuple[int, int] | None:
+    """Whom a file belongs to now; root where owners shall not be remembered, as with libvirt."""
+    if use.shared:
+        return None
+    with suppress(OSError):
+        status = os.stat(use.path)
+        return (status.st_uid, status.st_gid) if confinement.remembers else (0, 0)
+    return None
 
 
 def _is_node(path: str) -> bool:
@@ -78,9 +95,11 @@ def give_back(folders: Folders, uuid: str, device: str | None = None, paths: Col
     if not going:
         return
     known = [each for each in known if each not in going]
-    for path in {each.path for each in going} - {each.path for each in known}:
-        with suppress(FileNotFoundError):
-            ownership.give_back(Path(path), uuid)
+    stays = {each.path for each in known}
+    for each in going:
+        if each.path not in stays:
+            with suppress(FileNotFoundError):
+                ownership.give_back(Path(each.path), uuid, otherwise=each.was)
     _write(folders, uuid, known)
 
 
@@ -89,19 +108,15 @@ def paths_of(folders: Folders, uuid: str, device: str) -> frozenset[str]:
     return frozenset(each.path for each in _read(folders, uuid) if each.device == device)
 
 
-def _file(folders: Folders, uuid: str) -> Path:
-    return folders.owners / f"{uuid}.json"
-
-
 def _read(folders: Folders, uuid: str) -> list[Taken]:
     with suppress(FileNotFoundError, msgspec.DecodeError):
-        return msgspec.json.decode(_file(folders, uuid).read_bytes(), type=list[Taken])
+        return msgspec.json.decode(folders.owners(uuid).read_bytes(), type=list[Taken])
     return []
 
 
 def _write(folders: Folders, uuid: str, known: list[Taken]) -> None:
     if known:
-        folders.owners.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_atomically(_file(folders, uuid), msgspec.json.encode(known))
+        folders.owners(uuid).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(folders.owners(uuid), msgspec.json.encode(known))
     else:
-        _file(folders, uuid).unlink(missing_ok=True)
+        folders.owners(uuid).unlink(missing_ok=True)
