@@ -435,3 +435,26 @@ def test_guests_choose_addresses_of_ipv6_that_the_network_advertises(own: Host, 
         time.sleep(0.1)
     assert reaches(guest, "fd77:1::1")
     assert "default via fe80" in guest.run("ip", "-6", "route")
+
+
+async def crowd(root: str) -> None:
+    """Networks that start at the same time, of which two say that they are the same, and two have the same range."""
+    texts = [
+        document(f"net{number}", number=number).replace(f"<bridge name='vh{number}' stp='off'/>", "")
+        for number in range(1, 7)
+    ]
+    async with networks(root) as driver:
+        again = driver.network_create(texts[0])
+        same_range = driver.network_create(document("other", number=7).replace(".7.", ".6.").replace(":7:", ":6:"))
+        results = await asyncio.gather(*map(driver.network_create, texts), again, same_range, return_exceptions=True)
+        failures = [type(each).__name__ for each in results if isinstance(each, BaseException)]
+        assert sorted(failures) == ["InvalidState", "OperationFailed"], results
+        found = await driver.network_list()
+        assert len({info.bridge for info in found}) == len(found) == 6
+        for info in found:
+            await driver.network_stop(info.uuid)
+
+
+def test_networks_that_start_at_once_take_nothing_of_each_other(own: Host, tmp_path: Path) -> None:
+    own.scenario(__file__, "crowd", tmp_path)
+    assert traces(own) == ""

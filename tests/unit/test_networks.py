@@ -12,9 +12,9 @@ from vmherd.driver.network import NetworkDriver, UpdateCommand, UpdateSection
 from vmherd.driver.registry import lent
 from vmherd.driver.types import LIVE
 from vmherd.driver.uri import parse_uri
-from vmherd.errors import HostError, InvalidState, NetworkNotFound, OperationFailed, VmherdError
+from vmherd.errors import HostError, InvalidState, NetworkNotFound, OperationFailed, Unsupported, VmherdError
 from vmherd.events import NetworkEvent, NetworkLifecycle
-from vmherd.resources.network import firewall, leases
+from vmherd.resources.network import dnsmasq, firewall, leases
 
 IP = "<ip address='10.0.{}.1' netmask='255.255.255.0'/>"
 
@@ -175,3 +175,17 @@ async def test_networks_of_cards_of_the_host_are_just_switched(networks: Network
     with pytest.raises(HostError, match="no virtual functions"):
         await networks.network_create(functions)
     assert await networks.network_list() == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "<dns><txt name='a' value='b&#10;conf-script=/bin/false'/></dns>",
+        "<domain name='a&#10;user=root'/>",
+        "<dns><host ip='10.0.1.5'><hostname>a\nb</hostname></host></dns>",
+    ],
+)
+def test_no_value_becomes_another_setting_of_dnsmasq(more: str) -> None:
+    found = parse_network(network("one", f"<bridge name='br1'/>{more}"))
+    with pytest.raises(Unsupported, match="line break"):
+        dnsmasq.configuration(found, Path("/run/x")) + dnsmasq.additional_hosts_file(found)

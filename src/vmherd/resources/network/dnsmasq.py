@@ -6,7 +6,7 @@ src/util/virdnsmasq.c of libvirt 9.0; dnsmasq(8)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -49,18 +49,29 @@ def configuration(network: Network, folder: Path, *, pid_file: Path | None = Non
         *_advertising(network),
         *(option.value for option in (network.dnsmasq.options if network.dnsmasq else [])),
     ]
-    return _BANNER.format(name=network.name) + "".join(f"{line}\n" for line in lines)
+    return _BANNER.format(name=network.name) + _text(lines)
+
+
+def _text(lines: Iterable[str]) -> str:
+    """A file of these lines.  Raises Unsupported for a value that would be several, and so another setting."""
+    found = list(lines)
+    for line in found:
+        if len(line.splitlines()) > 1 or "\0" in line:
+            raise Unsupported(
+                f"{line!r} has a line break in it", place="network", hint="dnsmasq has one setting a line"
+            )
+    return "".join(f"{line}\n" for line in found)
 
 
 def hosts_file(network: Network) -> str:
     """The text of the file of guests with a fixed address, empty if there is none."""
-    return "".join(f"{_host(host, ip)}\n" for ip in _serving(network) if ip.dhcp for host in ip.dhcp.hosts)
+    return _text(_host(host, ip) for ip in _serving(network) if ip.dhcp for host in ip.dhcp.hosts)
 
 
 def additional_hosts_file(network: Network) -> str:
     """The text of the file of DNS names, empty if there is none."""
     hosts = network.dns.hosts if network.dns else []
-    return "".join("\t".join([host.ip or "", *host.names, "\n"]) for host in hosts)
+    return _text("\t".join([host.ip or "", *host.names, ""]) for host in hosts)
 
 
 def file_of(network: Network, folder: Path, kind: str) -> Path:

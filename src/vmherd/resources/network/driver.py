@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from typing import Self
 from uuid import uuid4
 
@@ -59,12 +60,17 @@ class LocalNetworks(NetworkPorts):
             (self._places.run / f"autostarted-{boot_id()}").touch(exist_ok=False)
         except FileExistsError:
             return
-        for entry in self._table.all():
-            if entry.record.autostart and entry.live is None:
+        turn = asyncio.Semaphore(os.cpu_count() or 1)
+
+        async def start(entry: Entry) -> None:
+            async with turn:
                 try:
                     await self.network_start(entry.uuid)
                 except VmherdError as problem:
                     log.warning("cannot start network %r by itself: %s", entry.name, problem)
+
+        wanted = [entry for entry in self._table.all() if entry.record.autostart and entry.live is None]
+        await asyncio.gather(*map(start, wanted))
 
     async def attend(self) -> None:
         await self._life.attend()

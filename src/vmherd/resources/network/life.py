@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from vmherd.conf.network import Network, parse_network, render_network
@@ -58,7 +57,7 @@ class Life:
                 raise InvalidState("network is already active")
             if network.mode in ROUTED:
                 firewall.show_ports(network)
-                self._check_networks(uuid, network)
+                self._check_networks(uuid, network.copy())  # a name for its bridge is free once it is noted
                 await collisions.check_host(network)
             else:
                 await asyncio.to_thread(pool.show, network)
@@ -224,19 +223,31 @@ class Life:
         generation = firewall.generation()
         if running and (generation is None or generation != self._seen):
             await self._heal_rules(running)
-            self._seen = firewall.generation()
+            self._seen = generation  # what changes from then on is seen next time
 
     async def _heal_server(self, entry: Entry) -> None:
         process = entry.record.server
         if process is None or is_alive(process):
             return
-        with suppress(Busy):
-            async with self.jobs.hold(entry.uuid, "attend", patience=0):
-                entry = self._table.get(entry.uuid)
-                if entry.live is None or entry.record.server != process:
-                    return
+
+        async def heal(entry: Entry, network: Network) -> None:
+            if entry.record.server == process:
                 log.warning("dnsmasq of network %r has ended: it is started again", entry.name)
-                await self._serve_anew(entry.uuid, parse_network(entry.live))
+                await self._serve_anew(entry.uuid, network)
+
+        await self._heal(entry.uuid, heal)
+
+    async def _heal(self, uuid: str, work: Callable[[Entry, Network], Coroutine[Any, Any, None]]) -> None:
+        """Do something for a network if it is still active; not while somebody works on it."""
+        try:
+            async with self.jobs.hold(uuid, "attend", patience=0):
+                entry = self._table.get(uuid)
+                if entry.live is not None:
+                    await work(entry, active(entry))
+        except (Busy, NetworkNotFound):
+            return
+        except VmherdError as problem:
+            log.error("cannot bring back what network %s has lost: %s", uuid, problem)
 
     async def _serve_anew(self, uuid: str, network: Network) -> None:
         process = await self._serve(network)
@@ -249,17 +260,17 @@ class Life:
     async def _heal_rules(self, running: list[Entry]) -> None:
         """Write the rules anew that are gone, such as by a firewall's restart."""
         chains = await firewall.present()
-        if not firewall.is_restored(chains) and any(not firewall.is_whole(active(each), set()) for each in running):
+        lost = [entry for entry in running if not firewall.is_whole(active(entry), chains)]
+        guarded = any(not firewall.is_whole(active(entry), set()) for entry in running)
+        if guarded and not firewall.is_restored(chains):
             await firewall.restore()
-        for entry in running:
-            if firewall.is_whole(active(entry), chains):
-                continue
-            with suppress(Busy):  # it is just being stopped
-                async with self.jobs.hold(entry.uuid, "attend", patience=0):
-                    entry = self._table.get(entry.uuid)
-                    if entry.live is not None:
-                        log.warning("rules of network %r were gone: they are back", entry.name)
-                        await firewall.install(active(entry))
+
+        async def heal(entry: Entry, network: Network) -> None:
+            log.warning("rules of network %r were gone: they are back", entry.name)
+            await firewall.install(network)
+
+        for entry in lost:
+            await self._heal(entry.uuid, heal)
 
     # Changing active networks; the caller holds them
 
