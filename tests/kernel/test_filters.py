@@ -74,6 +74,18 @@ async def test_the_kernel_tracks_connections_on_bridges(guests: list[Namespace],
         line(one, two, "10.0.0.1", 23, patience=2.0)
     with line(two, one, "10.0.0.2", 24), pytest.raises(TimeoutError):
         line(two, one, "10.0.0.2", 24, patience=2.0)
+    # Chains in chains change in use, too.
+    told = "<parameter name='IP' value='10.0.0.2'/>"
+    await driver.binding_create(
+        BINDING.format(owner=OWNER, device="vnet2", mac=TWO, filter="clean-traffic", parameters=told)
+    )
+    xml = await driver.filter_xml((await driver.filter_find("no-ip-spoofing")).uuid)
+    await driver.filter_define(xml.replace("1000", "999"))
+    line(one, two, "10.0.0.1", 22).close()
+    two.run("ip", "address", "add", "10.0.0.9/24", "dev", "eth0")
+    with pytest.raises(TimeoutError):
+        line(two, one, "10.0.0.9", 24, patience=2.0)
+    await driver.binding_delete("vnet2")
     await driver.binding_delete("vnet1")
     line(two, one, "10.0.0.2", 22).close()
     await driver.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import suppress
 from hashlib import sha256
 from typing import Self
 from uuid import uuid4
@@ -21,6 +22,7 @@ from vmherd.resources.nwfilter.learning import Learning
 from vmherd.resources.nwfilter.records import Card, CardEntry, Entry, Records, binding_of
 from vmherd.resources.nwfilter.together import Change, Together
 from vmherd.resources.nwfilter.tree import Find
+from vmherd.resources.nwfilter.watching import RuleWatch
 from vmherd.state.objects import Definition
 from vmherd.state.places import Places, of_uri
 from vmherd.state.store import Store
@@ -42,18 +44,35 @@ class LocalFilters(FilterDriver):
         suffix = "" if uri.path == "/system" else "-" + sha256(os.fsencode(places.state)).hexdigest()[:8]
         self.cards = Cards(self._records, Firewall(_TABLE + suffix, places.run), places.run / "lock")
         self._together = Together(self.cards)
+        self._watch: RuleWatch | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, uri: ConnectURI, *, readonly: bool = False) -> Self:
         driver = cls(uri, of_uri(uri, "nwfilters"))
         await asyncio.to_thread(builtin.define, driver._records)
-        await driver.attend()
+        await driver._look()
         return driver
 
     async def close(self) -> None:
+        if self._watch:
+            self._watch.close()
+        if self._looking:
+            await self._looking
         self._records.store.close()
 
     async def attend(self) -> None:
+        """Forget cards that are gone, make flushed rules anew, and from now on do so as soon as a flush is heard of."""
+        if self._watch is None:
+            with suppress(OSError):  # without rights there are no cards either
+                self._watch = RuleWatch(self._look_soon)
+        await self._look()
+
+    def _look_soon(self) -> None:
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
         """Forget cards that are gone, and make rules anew that somebody flushed, or nobody finished."""
         if not self._records.applied.marker and not self._records.cards.all():
             return
