@@ -19,6 +19,9 @@ pytestmark = [pytest.mark.root]
 daemon = storage_daemon
 
 
+NO_COW = "<volume><name>nocow</name><capacity>4096</capacity><target><format type='raw'/><nocow/></target></volume>"
+
+
 @pytest.mark.parametrize(("kind", "size"), [("ext4", 16), ("xfs", 320), ("btrfs", 128)])
 def test_a_file_system_is_made_mounted_used_and_let_go(
     daemon: RunningDaemon, own: OwnHost, tmp_path: Path, kind: str, size: int
@@ -34,6 +37,22 @@ def test_a_file_system_is_made_mounted_used_and_let_go(
     daemon.virsh("vol-create-as", "p", "a.raw", "1M", "--allocation", "0")
     assert own.run("ls", place).split()[0] == "a.raw"
     assert "a.raw" in daemon.virsh("vol-list", "p")
+
+    own.run("dd", "if=/dev/urandom", f"of={place / 'a.raw'}", "bs=1M", "count=4", "status=none")
+    for volume in ("a.raw", "b.qcow2"):
+        if volume == "b.qcow2":
+            daemon.virsh("vol-create-as", "p", volume, "8M", "--format", "qcow2")
+        said = daemon.virsh("vol-clone", volume, "copy", "--pool", "p", "--reflink")
+        assert "cannot share blocks" in said if kind == "ext4" else "cloned" in said
+        if kind != "ext4":
+            own.run("cmp", place / volume, place / "copy")
+            daemon.virsh("vol-delete", "copy", "--pool", "p")
+    document = tmp_path / "volume.xml"
+    document.write_text(NO_COW)
+    said = daemon.virsh("vol-create", "p", str(document))
+    assert "created" in said if kind == "btrfs" else "unable to control COW flag" in said
+    if kind == "btrfs":
+        assert "C" in own.run("lsattr", place / "nocow").split()[0]
 
     # Somebody else takes it away: nothing may be written to what is below.
     own.run("umount", place)

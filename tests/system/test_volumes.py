@@ -14,8 +14,8 @@ import pytest
 from daemons import RunningDaemon
 
 from vmherd.api.aio import connect
-from vmherd.driver.storage import StorageDriver
-from vmherd.errors import InvalidArgument, SecretNotFound, VmherdError
+from vmherd.driver.storage import StorageDriver, WipeAlgorithm
+from vmherd.errors import Cancelled, InvalidArgument, InvalidState, SecretNotFound, VmherdError
 
 MIB = 1 << 20
 
@@ -195,6 +195,28 @@ async def test_a_client_that_goes_away_leaves_the_volume_as_it_was(daemon: Runni
     assert os.listdir(tmp_path / "pool") == []
     with pytest.raises(VmherdError):
         await content.write(b"x")
+
+
+async def test_what_one_client_has_begun_another_one_sees_and_ends(daemon: RunningDaemon, tmp_path: Path) -> None:
+    daemon.virsh("vol-create-as", "p", "a", "64M")
+    (tmp_path / "pool/a").write_bytes(b"data" * 16 * MIB)
+    async with await connect(uri(daemon)) as one, await connect(uri(daemon)) as other:
+        storage = await other._driver.resource(StorageDriver)
+        volume = await (await one.pools.find("p")).volume("a")
+        pool = volume.pool_uuid
+        assert await storage.volume_job(pool, "a") is None
+        begun = await one._driver.resource(StorageDriver)
+        work = asyncio.create_task(begun.volume_wipe(pool, "a", algorithm=WipeAlgorithm.PFITZNER33))
+        while (job := await storage.volume_job(pool, "a")) is None or not job.total:
+            await asyncio.sleep(0.02)
+        assert job.operation == "wipe"
+        assert "asynchronous jobs running" in await asyncio.to_thread(daemon.virsh, "pool-destroy", "p")
+        await storage.volume_abort(pool, "a")
+        with pytest.raises(Cancelled):
+            await work
+        with pytest.raises(InvalidState):
+            await storage.volume_abort(pool, "a")
+        assert [info.name for info in await storage.volume_list(pool)] == ["a"]
 
 
 #: Runs with a small file system of its own at its first argument.

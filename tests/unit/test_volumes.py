@@ -117,6 +117,8 @@ async def test_more_than_was_announced_is_refused(pool: Pool) -> None:
     await pool.make("a", MIB)
     with pytest.raises(HostError, match="No space left"):
         await fill(pool, "a", bytes(10), length=9)
+    with pytest.raises(HostError, match="No space left"):
+        await fill(pool, "a", (1 << 63) - 5, 10)
     assert await read(pool, "a", offset=2 * MIB) == []
 
 
@@ -126,6 +128,8 @@ async def test_an_upload_that_breaks_off_leaves_the_volume_as_it_was(pool: Pool)
     content = await pool.driver.volume_upload(pool.uuid, "a")
     for _ in range(20):
         await content.write(b"after" * 100_000)
+    guest = subprocess.run(["qemu-io", "-f", "raw", "-c", "write 0 1", pool.folder / "a"], capture_output=True)
+    assert b"lock" in guest.stderr, "no guest gets it meanwhile"
     with pytest.raises(Busy, match="'a' is busy with 'upload'"):
         await pool.driver.volume_wipe(pool.uuid, "a")
     with pytest.raises(Busy):

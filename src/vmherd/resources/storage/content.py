@@ -24,6 +24,8 @@ from vmherd.util.files import on_host
 _PIECE = 262120
 #: Bytes that are read or written at a time, and may wait to be.
 _BATCH = 8 * _PIECE
+#: Where the largest file ends.
+_LARGEST = (1 << 63) - 1
 
 
 class Download(VolumeContent):
@@ -90,6 +92,7 @@ class Download(VolumeContent):
             self._closed = True
             if self._ahead:
                 await asyncio.wait((self._ahead,))
+                self._ahead.exception()  # nobody wants to read it any more
             self._executor.shutdown(wait=False)
             os.close(self._fd)
 
@@ -118,7 +121,8 @@ class Upload(VolumeContent):
         self.sparse = holes
         self._target = target
         self._at = self._start = start
-        self._left = length or None
+        self._left = length or _LARGEST - start
+        self._bounded = bool(length)
         self._held = held
         self._done = done
         self._waiting: list[bytes | int] = []
@@ -146,11 +150,10 @@ class Upload(VolumeContent):
         self._held.check()
         if self._closed:
             raise OperationFailed("the volume is not written any more")
-        if self._left is not None:
-            if length > self._left:
-                text = "cannot write to stream: No space left on device"  # as libvirt
-                raise HostError(text, hint="send no more than the length that was announced")
-            self._left -= length
+        if length > self._left:
+            text = "cannot write to stream: No space left on device"  # as libvirt
+            raise HostError(text, hint="send no more than the length that was announced" if self._bounded else "")
+        self._left -= length
 
     async def _go_on(self) -> None:
         """Write what waits, unless that is being done; wait for it where there is too much."""

@@ -101,17 +101,22 @@ def _lock(fd: int, use: Use, path: Path) -> None:
     used, not_shared = use.value
     ours = [*(_USED + each for each in used), *(_NOT_SHARED + each for each in not_shared)]
     others = [*(_NOT_SHARED + each for each in used), *(_USED + each for each in not_shared)]
-    for at in ours:
-        # A lock for reading: it stands beside others of its kind, and is seen by those who look for any.
-        fcntl.fcntl(fd, _F_OFD_SETLK, _flock(fcntl.F_RDLCK, at, 1))
-    for at in others:
-        _require_free(fd, at, 1, path)
+    try:
+        for at in ours:
+            # A lock for reading: it stands beside others of its kind, and is seen by those who look for any.
+            fcntl.fcntl(fd, _F_OFD_SETLK, _flock(fcntl.F_RDLCK, at, 1))
+        for at in others:
+            _require_free(fd, at, 1, path)
+    except OSError as problem:
+        if problem.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):  # a server of files that has no locks: as QEMU
+            raise
 
 
 def require_unused(path: Path) -> None:
-    """Raise Busy while anybody has an image open in QEMU's way."""
+    """Raise Busy while anybody has an image or a disk open in QEMU's way."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
             return
         with on_host(f"look at {path}"), path.open("rb") as file:
             _require_free(file.fileno(), _USED, 2 * (_NOT_SHARED - _USED), path)

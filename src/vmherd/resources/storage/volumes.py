@@ -11,11 +11,11 @@ from vmherd.driver.content import VolumeContent
 from vmherd.driver.storage import VolumeInfo, VolumeKind, WipeAlgorithm
 from vmherd.driver.types import JobInfo
 from vmherd.errors import Denied, HostError, InvalidArgument, OperationFailed, VolumeExists, VolumeNotFound
-from vmherd.resources.storage.backends.base import Lacks
+from vmherd.resources.storage.backends.base import Backend, Lacks
 from vmherd.resources.storage.chain import Open
 from vmherd.resources.storage.content import Download, Upload
-from vmherd.resources.storage.image import Source
-from vmherd.resources.storage.opening import Use, open_volume
+from vmherd.resources.storage.image import Source, path_of
+from vmherd.resources.storage.opening import Use, open_volume, require_unused
 from vmherd.resources.storage.stock import Content, Entry, Stock, refreshed
 from vmherd.util import paths
 from vmherd.util.sparse import length_of
@@ -144,11 +144,17 @@ class Volumes(Stock):
         entry, content, volume = await self._volume(pool, name)
         backend = self._backend(content.pool.type)
         async with self._around.works.hold(pool, name, "delete") as work:
+            await self._require_unused(backend, volume)
             if zeroed:
                 await backend.wipe(content.pool, volume, WipeAlgorithm.ZERO, work)
             await backend.remove(content.pool, volume, snapshots=snapshots)
         content.volumes.pop(name, None)
         self._changed(entry)
+
+    async def _require_unused(self, backend: Backend, volume: Volume) -> None:
+        """Raise Busy while anybody has a volume open; the tools of some pools would not notice."""
+        if backend.local:
+            await asyncio.to_thread(require_unused, path_of(volume))
 
     async def volume_wipe(self, pool: str, name: str, *, algorithm: WipeAlgorithm = WipeAlgorithm.ZERO) -> None:
         self.require_writable()
@@ -166,6 +172,8 @@ class Volumes(Stock):
         _check_resize(content.pool, volume, capacity, shrink=shrink, allocate=allocate)
         backend = self._backend(content.pool.type)
         async with self._around.works.hold(pool, name, "resize") as work:
+            if capacity < (volume.capacity or 0):
+                await self._require_unused(backend, volume)
             await backend.resize(content.pool, volume, capacity, work, shrink=shrink, allocate=allocate)
         self._changed(entry)
 
