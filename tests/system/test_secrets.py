@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -114,3 +115,26 @@ def test_a_volume_is_encrypted_as_it_is_made(daemon: RunningDaemon, tmp_path: Pa
     assert "created" in daemon.virsh("create", str(tmp_path / "guest.xml"))
     left = [path for path in (tmp_path / "root" / "run" / "storage").rglob("*") if path.is_file()]
     assert not [path for path in left if WORD in path.read_bytes()], "passphrases are in no file any more"
+
+
+POOL = "<pool type='dir'><name>p</name><target><path>{}</path></target></pool>"
+
+
+def test_virsh_hears_what_happens_to_pools_and_secrets(daemon: RunningDaemon, tmp_path: Path) -> None:
+    (tmp_path / "pool.xml").write_text(POOL.format(tmp_path / "images"))
+    uri = f"qemu+unix:///system?socket={daemon.run / 'libvirt-sock'}"
+    words = {"pool-event": "lifecycle", "secret-event": "value-changed"}
+    ears = {
+        word: subprocess.Popen(
+            ["virsh", "-c", uri, word, "--event", kind, "--timeout", "30"], stdout=subprocess.PIPE, text=True
+        )
+        for word, kind in words.items()
+    }
+    define(daemon, tmp_path, UUID, "/a")
+    while any(ear.poll() is None for ear in ears.values()):  # whoever is not registered yet hears of the next one
+        daemon.virsh("pool-define", str(tmp_path / "pool.xml"))
+        daemon.virsh("pool-undefine", "p")
+        daemon.virsh("secret-set-value", UUID, "--base64", base64.b64encode(WORD).decode())
+    heard = {word: ear.communicate()[0] for word, ear in ears.items()}
+    assert re.search(r"event 'lifecycle' for storage pool p: (Defined|Undefined)", heard["pool-event"]), heard
+    assert f"event 'value-changed' for secret {UUID}" in heard["secret-event"], heard

@@ -91,6 +91,20 @@ def test_volumes_are_made_copied_resized_and_removed(images: Path, capsys: pytes
     assert sorted(path.name for path in images.iterdir()) == ["disk"]
 
 
+def test_volumes_are_copied_to_other_pools_and_formats(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (images / "disk").write_bytes(b"some words".ljust(1 << 20, b"\0"))
+    assert vmherd("pool", "create", "shelf", str(tmp_path / "shelf")) == 0
+    assert vmherd("volume", "clone", "images/disk", "shelf/copy") == 0
+    assert (tmp_path / "shelf" / "copy").read_bytes() == (images / "disk").read_bytes()
+    document = tmp_path / "volume.xml"
+    document.write_text("<volume><name>other</name><capacity unit='MiB'>1</capacity></volume>")
+    assert vmherd("volume", "create-from", "shelf", str(document), "images/disk") == 0
+    assert (tmp_path / "shelf" / "other").read_bytes()[:10] == b"some words"
+    assert vmherd("volume", "create-from", "shelf", str(document), "images/nope") == 3
+
+
 def test_volumes_are_filled_from_files_and_copied_to_some(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

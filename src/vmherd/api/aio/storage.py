@@ -186,13 +186,15 @@ class Volume:
         storage = await self._changing()
         await storage.volume_delete(self.pool_uuid, self.name, zeroed=zeroed, snapshots=snapshots)
 
-    async def clone(self, name: str, *, metadata: bool = False, reflink: bool = False) -> Volume:
-        """Copy it to a volume of another name in the same pool; as ``Pool.create_volume``."""
+    async def clone(
+        self, name: str, *, pool: Pool | None = None, metadata: bool = False, reflink: bool = False
+    ) -> Volume:
+        """Copy it to a volume of another name, in the same pool or in another one; as ``Pool.create_volume``."""
         from vmherd.conf.storage import renamed
 
         storage, source = await self._changing(), (self.pool_uuid, self.name)
-        xml = renamed(await storage.volume_xml(*source), name)
-        made = await storage.volume_create(self.pool_uuid, xml, source=source, metadata=metadata, reflink=reflink)
+        xml, where = renamed(await storage.volume_xml(*source), name), pool.uuid if pool else self.pool_uuid
+        made = await storage.volume_create(where, xml, source=source, metadata=metadata, reflink=reflink)
         return Volume(self._driver, made)
 
     async def upload(self, path: str | Path, *, offset: int = 0, told: Told = nobody) -> None:

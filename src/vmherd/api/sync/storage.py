@@ -175,9 +175,13 @@ class Volume:
         """
         self._loop.run(self._wrapped.delete(zeroed=zeroed, snapshots=snapshots))
 
-    def clone(self, name: str, *, metadata: bool = False, reflink: bool = False) -> Volume:
-        """Copy it to a volume of another name in the same pool; as ``Pool.create_volume``."""
-        return Volume(self._loop.run(self._wrapped.clone(name, metadata=metadata, reflink=reflink)))
+    def clone(self, name: str, *, pool: Pool | None = None, metadata: bool = False, reflink: bool = False) -> Volume:
+        """Copy it to a volume of another name, in the same pool or in another one; as ``Pool.create_volume``."""
+        return Volume(
+            self._loop.run(
+                self._wrapped.clone(name, pool=pool._wrapped if pool else None, metadata=metadata, reflink=reflink)
+            )
+        )
 
     def upload(self, path: str | Path, *, offset: int = 0, told: Told = nobody) -> None:
         """Replace the content from ``offset`` on with that of a file here; its holes stay holes.

@@ -19,6 +19,9 @@ _SECTIONS = {
         "download": Entry("volume.transfer", "Copy what is in a volume to a file here."),
         "job": Entry("volume.transfer", "Show what is being done to a volume, or end it."),
         "create-as": Entry("volume.make", "Make a volume described by options, as virsh's vol-create-as."),
+        "create-from": Entry(
+            "volume.make", "Make a volume that an XML file describes, with the content of another one."
+        ),
         "path": Entry("volume.show", "Print where a volume is on the host."),
         "key": Entry("volume.show", "Print the key of a volume, which no other one has."),
         "pool": Entry("volume.show", "Print the name of the pool that a volume is in."),

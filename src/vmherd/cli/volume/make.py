@@ -19,7 +19,7 @@ from vmherd.cli.size import SIZE
 from vmherd.cli.table import size
 from vmherd.cli.volume.names import Place, volume_argument
 from vmherd.driver.types import JobInfo
-from vmherd.errors import InvalidArgument, NotSupported
+from vmherd.errors import NotSupported
 
 #: Types of pools whose volumes are files, and can be of any format.
 _FILES = ("dir", "fs", "netfs", "gluster", "vstorage")
@@ -143,23 +143,45 @@ async def create_as_command(
 
 @click.command("clone")
 @volume_argument
-@click.argument("name", metavar="NAME")
+@click.argument("new", metavar="[POOL/]NAME")
 @click.option("--reflink", is_flag=True, help="Only if blocks can be shared.")
 @click.option("--prealloc-metadata", "metadata", is_flag=True, help="Prepare all tables of its format at once.")
 @with_host
-async def clone_command(host: Host, place: Place, name: str, reflink: bool, metadata: bool) -> None:
+async def clone_command(host: Host, place: Place, new: str, reflink: bool, metadata: bool) -> None:
     """Copy a volume to one of another name.
 
-    NAME is in the same pool.  Blocks are shared where the file system can, until one side writes."""
+    \b
+    vmherd volume clone images/disk1 disk2
+    vmherd volume clone images/disk1 backup/disk1
+
+    Blocks are shared where the file system can, until one side writes."""
     volume = await place.find(host)
-    pool, slash, rest = name.partition("/")
-    if slash and pool != volume.pool:
-        hint = "'vmherd volume download' and 'vmherd volume upload' copy to other pools"
-        raise InvalidArgument(f"{name!r} is in another pool", hint=hint)
-    name = rest or name
-    async with _making(host, volume.pool, name, f"Copying {volume.name}"):
-        made = await volume.clone(name, reflink=reflink, metadata=metadata)
+    pool, name = await Place(new, "" if "/" in new else volume.pool).parts(host)
+    async with _making(host, pool.name, name, f"Copying {volume.name}"):
+        made = await volume.clone(name, pool=pool, reflink=reflink, metadata=metadata)
     click.echo(f"{made.pool}/{made.name} is a copy of {volume.pool}/{volume.name}")
+
+
+@click.command("create-from")
+@click.argument("pool", metavar="POOL", shell_complete=completing(known_pools))
+@click.argument("file", metavar="FILE")
+@click.argument("source", metavar="VOLUME")
+@click.option("--inputpool", "source_pool", metavar="POOL", default="", help="The pool VOLUME is in.")
+@click.option("--reflink", is_flag=True, help="Only if blocks can be shared.")
+@click.option("--prealloc-metadata", "metadata", is_flag=True, help="Prepare all tables of its format at once.")
+@with_host
+async def create_from_command(
+    host: Host, pool: str, file: str, source: str, source_pool: str, reflink: bool, metadata: bool
+) -> None:
+    """Make a volume that an XML file describes, with the content of another one.
+
+    The two may have different formats, and be in different pools."""
+    found = await host.pools.find(pool)
+    place = Place(source, source_pool or ("" if "/" in source else found.name))
+    original = await place.find(host)
+    async with working("Copying"):
+        made = await found.create_volume(text_at(file), source=original, reflink=reflink, metadata=metadata)
+    click.echo(f"{made.pool}/{made.name} has what is in {original.pool}/{original.name}")
 
 
 def _making(host: Host, pool: str, name: str, what: str) -> AbstractAsyncContextManager[None]:
