@@ -275,3 +275,39 @@ def seen_by_virsh(uri: str, folder: Path) -> list[str]:
         return [*host, *info, *re.findall(r"(?s)<seclabel.*?(?:/>|</seclabel>)", document.partition("</devices>")[2])]
     finally:
         virsh(uri, "destroy", "labelled")
+
+
+SYSTEM = """
+set -e
+for folder in /var/lib /var/log /var/cache /run; do mount -t tmpfs -o mode=755 test $folder; done
+sed '$a vmherd-qemu:x:64911:64912::/:/bin/false' /etc/passwd > /run/passwd
+sed '$a vmherd-qemu:x:64912:' /etc/group > /run/group
+mount --bind /run/passwd /etc/passwd
+mount --bind /run/group /etc/group
+mkdir -m 711 -p /var/lib/vmherd/images
+qemu-img create -q -f qcow2 /var/lib/vmherd/images/a 10M
+vmherd() { "$1" -m vmherd -c qemu:///system --no-daemon "$2" "$3"; }
+vmherd "$1" define "$2" > /run/said
+vmherd "$1" start a >> /run/said
+grep -hE '^(Uid|CapBnd):' /proc/$(cat /run/vmherd/qemu/guests/*/qemu.pid)/status
+stat -c '%u:%g %a' /var/lib/vmherd/images/a /var/lib/vmherd/qemu/state.db
+vmherd "$1" poweroff a >> /run/said
+stat -c '%u:%g' /var/lib/vmherd/images/a
+while pgrep -f 'qemu.keeper qemu:///syste[m]' --ns $$ --nslist mnt > /run/said; do sleep 0.1; done
+"""
+
+
+def test_guests_of_the_host_run_as_the_user_that_is_there_for_them(tmp_path: Path) -> None:
+    xml = tmp_path / "guest.xml"
+    xml.write_text(guest("a", disk(Path("/var/lib/vmherd/images/a"))))
+    command = ["unshare", "--mount", "--propagation", "private", "bash", "-c", SYSTEM, "sh", sys.executable, str(xml)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.split("\n") == [
+        "Uid:\t64911\t64911\t64911\t64911",
+        "CapBnd:\t0000000000000000",
+        "64911:64912 644",
+        "0:0 600",
+        "0:0",
+        "",
+    ]

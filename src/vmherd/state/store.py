@@ -7,7 +7,9 @@ state or the new one.  Several processes may use one store; each hears the event
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -48,6 +50,20 @@ class Record(msgspec.Struct, frozen=True):
     body: bytes
 
 
+def _keep_private(path: Path) -> None:
+    """Documents have passwords in them: nobody else reads the file, nor those that SQLite makes like it beside it.
+
+    It is made without being opened: to close it would undo the locks of other connections of this process (fcntl(2)).
+    What keeps us from making it SQLite says, too.
+    """
+    with contextlib.suppress(OSError):
+        os.mknod(path, stat.S_IFREG | 0o600)
+    for each in (path, *(path.with_name(f"{path.name}-{suffix}") for suffix in ("wal", "shm"))):
+        with contextlib.suppress(OSError):
+            if each.stat().st_mode & 0o077:
+                each.chmod(0o600)
+
+
 class Store:
     """The objects of one driver in one folder; ``path`` None keeps them in memory, for this process alone.
 
@@ -63,6 +79,8 @@ class Store:
         self._told = _ToldPlainly(path)
         self._durable = False
         with self._told:
+            if path:
+                _keep_private(path)
             self._db = sqlite3.connect(
                 path or ":memory:", timeout=_LOCK_WAIT, isolation_level=None, check_same_thread=False
             )

@@ -5,6 +5,7 @@ What it may reach from its start is in `startup`.  Everything may be done twice,
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Collection
 
 from vmherd.conf.domain import Domain
@@ -12,6 +13,7 @@ from vmherd.hypervisors.qemu import confinement, namespace, owners, uses
 from vmherd.hypervisors.qemu.command.launch import Launch
 from vmherd.hypervisors.qemu.hotplug.running import Means, Running
 from vmherd.hypervisors.qemu.mandatory import Mandatory
+from vmherd.hypervisors.qemu.startup import confined
 from vmherd.hypervisors.qemu.tuning import devices
 from vmherd.security.identity import of_process
 from vmherd.util.files import on_host
@@ -30,6 +32,9 @@ async def give(running: Running, means: Means, view: Domain, launch: Launch, dev
     await enforced.load(used)
     with on_host("let the guest open its device"):
         devices.give(running.folder, used)
+    if decided.drops and (size := confined.locked_memory(view)):
+        with on_host("let the guest's memory be locked, which its device needs"):
+            confined.raise_limit(running.pid, resource.RLIMIT_MEMLOCK, size)
     namespace.let_in(running.folder, running.pid, used, decided.node_owner)
     return frozenset(use.path for use in used)
 
