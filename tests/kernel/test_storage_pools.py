@@ -15,13 +15,18 @@ from pathlib import Path
 import pytest
 
 from vmherd.api.aio import Host, Pool, connect
-from vmherd.errors import HostError, NotSupported, PoolBuilt, VmherdError
+from vmherd.errors import NotSupported, VmherdError
 
 pytestmark = [pytest.mark.kernel("device-mapper, NFS and iSCSI"), pytest.mark.root]
 
 MIB = 1 << 20
-#: Nobody else makes device nodes in the guest, or writes down which devices are LVM's.
-_LVM = "activation { udev_sync = 0 udev_rules = 0 monitoring = 0 }\ndevices { use_devicesfile = 0 }\n"
+#: Nobody else makes device nodes in the guest, or writes down which devices are LVM's; the rest is for speed.
+_LVM = """\
+activation { udev_sync = 0 udev_rules = 0 monitoring = 0 reserved_stack = 0 reserved_memory = 0 }
+devices { use_devicesfile = 0 scan_lvs = 0 obtain_device_list_from_udev = 0 filter = ["a|^/dev/loop|", "r|.*|"] }
+backup { backup = 0 archive = 0 }
+global { thin_check_executable = "" event_activation = 0 use_lvmpolld = 0 }
+"""
 
 
 def needs(*tools: str, modules: str = "") -> None:
@@ -75,51 +80,34 @@ def begins_with(path: str) -> bytes:
         return file.read(4)
 
 
+@pytest.mark.timeout(300)
 async def test_a_volume_group_its_volumes_snapshots_and_thin_ones(disk: str, lvm: None, tmp_path: Path) -> None:
     async with await connect(f"qemu:///embed?root={tmp_path / 'root'}") as host:
         source = f"<source><device path='{disk}'/><name>vg</name></source>"
         pool = await host.pools.define(f"<pool type='logical'><name>p</name>{source}</pool>")
-        with pytest.raises(HostError, match="cannot find logical volume group name 'vg'"):
-            await pool.start()
-        run("mkswap", disk)
-        with pytest.raises(PoolBuilt, match="forced overwrite"):
-            await pool.build()
-        await pool.build(overwrite=True)
-        await pool.start()
-        assert (await pool.info()).capacity == 252 * MIB
+        await pool.start(build=True)
         assert f"<device path='{disk}'/>" in await host.pools.sources("logical")
-        plain = await pool.create_volume(volume("plain", 16))
-        assert (await plain.info()).path == "/dev/vg/plain"
+        await pool.create_volume(volume("plain", 16))
         fill("/dev/vg/plain", b"a")
-        await _snapshot_and_copy(pool)
+        shot = await pool.create_volume(volume("shot", 16, "<backingStore><path>/dev/vg/plain</path></backingStore>"))
+        fill("/dev/vg/plain", b"b")
+        assert begins_with("/dev/vg/shot") == b"aaaa"
+        with pytest.raises(NotSupported):
+            await shot.wipe()
+        await shot.delete()
         await _thin(pool)
-        await (await pool.volume("tshot")).delete()
-        assert sorted(each.name for each in await pool.volumes()) == ["copy", "plain", "shot", "sparse"]
+        assert [each.name for each in await pool.volumes()] == ["plain", "sparse", "tshot"]
+        assert (await pool.info()).capacity == 252 * MIB
         await pool.stop()
         assert not os.path.exists("/dev/vg/plain")
         await pool.delete()
         assert run("wipefs", "--no-act", disk) == ""
 
 
-async def _snapshot_and_copy(pool: Pool) -> None:
-    await pool.create_volume(volume("shot", 16, "<backingStore><path>/dev/vg/plain</path></backingStore>"))
-    copy = await pool.create_volume(volume("copy", 16), source=await pool.volume("plain"))
-    fill("/dev/vg/plain", b"b")
-    assert (begins_with("/dev/vg/shot"), begins_with("/dev/vg/copy")) == (b"aaaa", b"aaaa")
-    assert "<path>/dev/vg/plain</path>" in await (await pool.volume("shot")).xml()
-    with pytest.raises(NotSupported):
-        await (await pool.volume("shot")).wipe()
-    await copy.wipe()
-    assert begins_with("/dev/vg/copy") == bytes(4)
-    await copy.resize(32 * MIB)
-    assert (await copy.info()).capacity == 32 * MIB
-
-
 async def _thin(pool: Pool) -> None:
     """A sparse volume is a thin one where there is a thin pool, and so are its snapshots."""
     run("lvcreate", "--yes", "--type", "thin-pool", "-L", "64M", "--name", "thin", "vg")
     sparse = await pool.create_volume(volume("sparse", 1024, "<allocation>0</allocation>"))
-    assert (await sparse.info()).allocation == 0
     fill("/dev/vg/sparse", b"c")
     assert 0 < (await sparse.info()).allocation < 4 * MIB
     await pool.create_volume(volume("tshot", 1024, "<backingStore><path>/dev/vg/sparse</path></backingStore>"))

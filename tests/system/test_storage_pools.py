@@ -188,3 +188,42 @@ def test_an_old_partition_table_has_logical_partitions(daemon: RunningDaemon, tm
     assert "created" in daemon.virsh("vol-create-as", "p", f"{name}p5", "4M")
     assert "<format type='extended'/>" in daemon.virsh("vol-dumpxml", f"{name}p4", "p")
     assert f"{name}p5" in daemon.virsh("vol-list", "p")
+
+
+def test_pools_start_by_themselves_once_per_boot(daemon: RunningDaemon, own: OwnHost, tmp_path: Path) -> None:
+    image, place, link = blank(tmp_path / "image", 16), tmp_path / "place", tmp_path / "link"
+    place.mkdir()
+    link.symlink_to(place)
+    daemon.virsh(
+        "pool-define-as", "p", "fs", "--source-dev", str(image), "--source-format", "ext4", "--target", str(link)
+    )
+    assert "autostart" in daemon.virsh("pool-autostart", "p")
+    assert "built" in daemon.virsh("pool-build", "p", "--overwrite")
+
+    def boot() -> None:
+        daemon.__exit__()
+        (tmp_path / "root/run/storage/autostarted").unlink()  # it is gone after a boot
+        daemon.start(words=own.words)
+
+    boot()
+    assert "running" in daemon.virsh("pool-info", "p")
+    assert f" {place} ext4 " in own.run("cat", "/proc/mounts")
+    assert "destroyed" in daemon.virsh("pool-destroy", "p")
+    assert str(place) not in own.run("cat", "/proc/mounts")
+    daemon.__exit__()
+    daemon.start(words=own.words)
+    assert "inactive" in daemon.virsh("pool-info", "p"), "who stopped it wants it so"
+
+    # One that cannot start keeps nobody else from it.
+    image.rename(tmp_path / "elsewhere")
+    boot()
+    assert "inactive" in daemon.virsh("pool-info", "p")
+    assert "cannot start pool 'p' by itself" in daemon.said()
+
+
+def test_the_types_of_pools_are_told(daemon: RunningDaemon) -> None:
+    said = daemon.virsh("pool-capabilities")
+    assert "<pool type='rbd' supported='yes'>" in said
+    assert "<pool type='sheepdog' supported='no'" in said
+    assert "does not support source discovery" in daemon.virsh("find-storage-pool-sources", "dir")
+    assert "unknown storage pool type tape" in daemon.virsh("find-storage-pool-sources", "tape")

@@ -23,11 +23,13 @@ class Mount(msgspec.Struct, frozen=True):
 
 
 def mount_at(path: str | Path) -> Mount | None:
-    """What is mounted on top at a place, None where there is just a folder or nothing."""
-    wanted = os.path.normpath(path)
+    """What is mounted on top at a place, None where there is just a folder or nothing.
+
+    Links are followed only where nothing is found: whoever looks at the mount of a server that is gone waits for ever.
+    """
     with on_host("read which file systems are mounted"), open("/proc/self/mountinfo") as lines:
-        found = [each for each in map(_read, lines) if each.path == wanted]
-    return found[-1] if found else None
+        found = {each.path: each for each in map(_read, lines)}
+    return found.get(os.path.normpath(path)) or found.get(os.path.realpath(path))
 
 
 def _read(line: str) -> Mount:

@@ -20,7 +20,7 @@ from vmherd.util.process import boot_id
 
 log = logging.getLogger("vmherd.storage")
 
-_BUILDING, _STOPPING = "build", "stop"
+BUILDING, _STOPPING = "build", "stop"
 
 
 class PoolLife(Stock):
@@ -53,7 +53,7 @@ class PoolLife(Stock):
         if not (record.doing or record.coming):
             return
         try:
-            if record.doing == _BUILDING:
+            if record.doing == BUILDING:
                 pool = parse_pool(entry.document)
                 await self._backend(pool.type).unbuild(pool)
             if record.coming and record.boot == boot_id() and record.ours:
@@ -66,7 +66,7 @@ class PoolLife(Stock):
         self._table.put(entry)
 
     async def _build(self, entry: Entry, pool: Pool, overwrite: bool | None) -> None:
-        entry.record.doing = _BUILDING
+        entry.record.doing = BUILDING
         if entry.record.config is not None:
             self._table.put(entry)
         try:

@@ -11,7 +11,7 @@ from vmherd.errors import AlreadyExists, HostError, InvalidArgument, InvalidStat
 from vmherd.events import PoolLifecycle, ResourceEvent
 from vmherd.resources.storage import conflicts
 from vmherd.resources.storage.backends import offered
-from vmherd.resources.storage.life import PoolLife, fresh
+from vmherd.resources.storage.life import BUILDING, PoolLife, fresh
 from vmherd.resources.storage.stock import Entry, lifecycle, refreshed
 
 
@@ -153,6 +153,8 @@ class Pools(PoolLife):
 
     async def _info(self, entry: Entry) -> PoolInfo:
         pool, state = parse_pool(entry.document), PoolState.INACTIVE
+        if entry.record.doing == BUILDING and self._jobs.held(entry.uuid):
+            state = PoolState.BUILDING
         if entry.live is not None:
             try:
                 content = await self._known(entry)

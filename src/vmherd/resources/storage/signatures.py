@@ -48,6 +48,6 @@ async def erase(device: str) -> None:
 
 def require_device(path: str, pool: str | None) -> None:
     """Raise InvalidState where there is no such device or file."""
-    if not os.path.exists(path):
+    if not os.path.isabs(path) or not os.path.exists(path):
         text = f"Source device does not exist when formatting pool '{pool}'"
         raise InvalidState(text, hint=f"check that {path} is there")

@@ -50,7 +50,7 @@ class Stock(StorageDriver):
         self._table = ObjectTable(self._store, "pool", PoolRecord, PoolNotFound)
         self._hub: EventHub[ResourceEvent] = EventHub(self._store, places.run / "listeners")
         self._around = Surroundings(uri, places.run, Works(places.run / "works"))
-        self._jobs = Jobs(places.run / "pools")
+        self._jobs = Jobs(places.run / "pools", noun="storage pool")
         self._content: dict[str, Content] = {}
         self._seen = self._store.foreign_changes(), self._store.last_seq()
         self._locks: dict[str, asyncio.Lock] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from vmherd.conf.storage import Pool, Volume
-from vmherd.errors import HostError, InvalidState
+from vmherd.errors import HostError, InvalidArgument, InvalidState
 from vmherd.resources.storage import activate, folder
 from vmherd.resources.storage.backends.dir import FolderBackend
 from vmherd.util import command
@@ -45,7 +45,10 @@ class MountedBackend(FolderBackend):
         path = folder.path_of(pool)
         if not await asyncio.to_thread(path.is_dir):
             raise HostError(f"mount point {path} does not exist", hint="build the pool first")
-        await command.run(self.command(pool), patience=_PATIENCE, package=self.package)
+        argv = self.command(pool)
+        if argv[0] == "mount" and argv[-2].startswith("-"):  # the source, which must not be taken for an option
+            raise InvalidArgument(f"{argv[-2]!r} is nothing that can be mounted", hint="correct the pool's <source>")
+        await command.run(argv, patience=_PATIENCE, package=self.package)
 
     async def stop(self, pool: Pool) -> None:
         try:
