@@ -61,7 +61,8 @@ async def test_a_bridge_over_a_bond_comes_whole_or_not_at_all_and_goes(interface
     await interfaces.interface_define(TAGGED)
     await interfaces.interface_start("br7.42")
     assert VLAN.format("br7") in " ".join((await interfaces.interface_xml("br7.42")).split()).replace("> <", "><")
-    assert [info.name for info in await interfaces.interface_list()] == ["br7", "br7.42", "lo"]
+    listed = {info.name for info in await interfaces.interface_list()}
+    assert listed & {"one", "two", "bond7", "br7", "br7.42"} == {"br7", "br7.42"}
     await interfaces.interface_stop("br7.42")
     await interfaces.interface_stop("br7")
     assert (await read()).keys() == before.keys()

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,6 @@ block_sda_0QEMU_QEMU_HARDDISK_S1 < scsi_0_0_0_0
 block_sr0 < scsi_0_0_1_0
 computer <
 net_enp1s0_52_54_00_00_77_01 < pci_0000_01_00_0
-net_lo_00_00_00_00_00_00 < computer
 pci_0000_00_00_0 < computer
 pci_0000_00_01_0 < computer
 pci_0000_00_02_0 < computer
@@ -57,7 +57,7 @@ LINES = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def hardware() -> None:
+def hardware() -> Iterator[None]:
     for driver in ("virtio_net", "virtio_scsi", "sd_mod", "sr_mod", "sg", "nvme", "vfio-pci"):
         subprocess.run(["modprobe", driver], check=True)
     deadline = time.monotonic() + 20
@@ -68,6 +68,10 @@ def hardware() -> None:
     subsystems = [f"--subsystem-match={name}" for name in ("block", "net")]
     subprocess.run(["udevadm", "trigger", "--action=add", *subsystems], check=True)
     subprocess.run(["udevadm", "settle"], check=True)
+    yield
+    # Other tests here are of a host without udev.
+    subprocess.run(["udevadm", "control", "--exit"], check=True)
+    shutil.rmtree("/run/udev")
 
 
 @pytest.fixture
@@ -78,7 +82,8 @@ async def devices(tmp_path: Path) -> AsyncIterator[LocalDevices]:
 
 
 async def test_devices_are_those_that_libvirt_tells(devices: LocalDevices) -> None:
-    infos = await devices.device_list()
+    found = await devices.device_list()
+    infos = [info for info in found if not (info.name.startswith("net_") and info.parent == "computer")]
     assert "\n".join(f"{info.name} < {info.parent}".strip() for info in infos) == TREE
     for name, lines in LINES.items():
         document = await devices.device_xml(name)
