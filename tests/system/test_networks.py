@@ -458,3 +458,22 @@ async def crowd(root: str) -> None:
 def test_networks_that_start_at_once_take_nothing_of_each_other(own: Host, tmp_path: Path) -> None:
     own.scenario(__file__, "crowd", tmp_path)
     assert traces(own) == ""
+
+
+@pytest.mark.skipif(bool(missing("iptables")), reason="needs iptables")
+def test_a_host_that_drops_what_it_does_not_know_lets_guests_through(own: Host, tmp_path: Path) -> None:
+    other = outside(own)
+    for chain in ("INPUT", "FORWARD"):
+        own.run("iptables", "-P", chain, "DROP")
+    before = own.run("iptables", "-S")
+    own.scenario(__file__, "start", tmp_path, document())
+    guest = own.guest("tap1", "vh1", "52:54:00:00:00:0a")
+    lease(guest)
+    assert reaches(guest, "198.51.100.2")
+    own.run("iptables", "-F")
+    assert not reaches(guest, "198.51.100.2")
+    own.scenario(__file__, "attend", tmp_path)
+    assert reaches(guest, "198.51.100.2")
+    own.scenario(__file__, "stop", tmp_path, "blue")
+    assert own.run("iptables", "-S") == before
+    del other

@@ -16,7 +16,7 @@ from vmherd.conf.network import Network, parse_network, render_network
 from vmherd.conf.network.rules import ROUTED
 from vmherd.errors import Busy, InvalidState, NetworkNotFound, VmherdError
 from vmherd.events import NetworkEvent, NetworkLifecycle, ResourceEvent
-from vmherd.resources.network import bridge, collisions, firewall, floors, names, pool, server, zone
+from vmherd.resources.network import bridge, collisions, firewall, floors, hostfirewall, names, pool, server, zone
 from vmherd.resources.network.hooks import Hooks
 from vmherd.resources.network.porttable import PortTable
 from vmherd.resources.network.records import Entry, Record, Table, active
@@ -106,7 +106,7 @@ class Life:
             return None
         await floors.shape(network)
         await zone.join(network)
-        _, process = await _both(firewall.install(network), self._serve(network))
+        _, process = await _both(_admit(network), self._serve(network))
         return process
 
     async def _serve(self, network: Network) -> ProcessId | None:
@@ -154,7 +154,7 @@ class Life:
         if network.mode not in ROUTED:
             return
         try:
-            await _both(firewall.withdraw(network), server.stop(network, self._files, entry.record.server))
+            await _both(_shut_out(network), server.stop(network, self._files, entry.record.server))
         finally:
             try:
                 await floors.unshape(network)
@@ -271,6 +271,14 @@ class Life:
 
         for entry in lost:
             await self._heal(entry.uuid, heal)
+        ways = await hostfirewall.look()
+
+        async def open_up(_: Entry, network: Network) -> None:
+            await hostfirewall.open_for(network, ways)
+
+        for entry in running:
+            if ways.missing(active(entry)):
+                await self._heal(entry.uuid, open_up)
 
     # Changing active networks; the caller holds them
 
@@ -289,6 +297,19 @@ class Life:
             record.stale = False
 
         self._note(uuid, renewed)
+
+
+async def _admit(network: Network) -> None:
+    """Let packets through, in our own rules and those of the host."""
+    await firewall.install(network)
+    await hostfirewall.open_for(network)
+
+
+async def _shut_out(network: Network) -> None:
+    try:
+        await firewall.withdraw(network)
+    finally:
+        await hostfirewall.close_for(network)
 
 
 async def _both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
