@@ -218,6 +218,14 @@ async def saved(domain: Domain, host: Hypervisor, networks: NetworkDriver, lan: 
     assert "isolated='yes'" in cards_of(await (await host.domain("web")).xml())[1]
 
 
+VLAN = "<vlan><tag id='4'/></vlan>"
+
+
+def keeps_vlans() -> bool:
+    """Whether bridges of this kernel can."""
+    return not subprocess.run(["ip", "link", "add", "probe", "type", "bridge", "vlan_filtering", "1"]).returncode
+
+
 async def refused(uri: str) -> None:
     """What cannot be started leaves nothing behind."""
     prepare()
@@ -239,6 +247,10 @@ async def refused(uri: str) -> None:
                 "no inbound QoS",
             ),
             ([card(1, "nat"), card(2, "br8", kind="bridge")], VmherdError, "no bridge 'br8'"),
+            ([card(1, "alone", FILTER.format(1))], Unsupported, "filterref is not supported"),
+            ([card(1, "alone", "<port isolated='yes'/>")], Unsupported, "isolation of the port"),
+            ([card(1, "alone", VLAN)], Unsupported, "VLAN tags of macvtap"),
+            *([] if keeps_vlans() else [([card(1, "lan", VLAN)], VmherdError, "cannot keep VLANs apart")]),
         ):
             with pytest.raises(error, match=words):
                 await host.create(guest(*cards))

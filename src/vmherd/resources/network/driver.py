@@ -92,9 +92,7 @@ class LocalNetworks(NetworkPorts):
         entry = self._table.get(uuid)
         if inactive or entry.live is None:
             return render_network(parse_network(entry.record.config or entry.document), inactive=inactive)
-        network = records.active(entry)
-        network.connections = self._ports.count(uuid)
-        return render_network(network)
+        return render_network(updates.counted(entry, self._ports))
 
     async def network_validate(self, xml: str) -> str:
         network = parse_network(xml)

@@ -46,10 +46,6 @@ class PortTable:
         found = {record.uuid: _decode(record.body) for record in self._store.all(_kind(network))}
         return {uuid: port for uuid, port in found.items() if port.boot == boot_id()}
 
-    def count(self, network: str) -> int:
-        """How many cards are plugged in."""
-        return len(self.all(network))
-
     def get(self, network: str, uuid: str) -> Port:
         """Raises NetworkPortNotFound."""
         record = self._store.get(_kind(network), uuid)

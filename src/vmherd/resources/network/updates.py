@@ -15,7 +15,7 @@ from vmherd.events import ResourceEvent
 from vmherd.resources.network import validate
 from vmherd.resources.network.life import Life, to_the_end
 from vmherd.resources.network.porttable import PortTable
-from vmherd.resources.network.records import Entry, Table
+from vmherd.resources.network.records import Entry, Table, active
 
 #: What dnsmasq reads in its files of hosts, without a restart.
 _HOSTS = (Section.IP_DHCP_HOST, Section.DNS_HOST)
@@ -56,7 +56,7 @@ async def apply(uuid: str, change: Change, scope: Scope, *, table: Table, ports:
     async with life.jobs.hold(uuid, "update"):
         entry = table.get(uuid)
         scope, before = resolve(entry, scope), entry.record.live or ""
-        live = change.made_in(_counted(entry, ports)) if scope.live else None
+        live = change.made_in(counted(entry, ports)) if scope.live else None
         config = change.made_in(parse_network(entry.record.config or "")) if scope.config else None
 
         def note(entry: Entry) -> Sequence[ResourceEvent]:
@@ -78,10 +78,11 @@ async def apply(uuid: str, change: Change, scope: Scope, *, table: Table, ports:
         await life.hooks.tell(live, "updated")
 
 
-def _counted(entry: Entry, ports: PortTable) -> Network:
-    """The active network, with the number of guests on each card of the host."""
-    network = parse_network(entry.live or "")
+def counted(entry: Entry, ports: PortTable) -> Network:
+    """The active network, with the number of guests on it and on each card of the host."""
+    network = active(entry)
     devices = [port.device for port in ports.all(entry.uuid).values()]
+    network.connections = len(devices)
     for card in network.forward.cards if network.forward else []:
         card.connections = devices.count(card.dev)
     return network

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from vmherd.conf.domain import Domain
 from vmherd.conf.domain.net import Interface, InterfaceType
-from vmherd.errors import HostError, Unsupported
+from vmherd.errors import HostError
 from vmherd.hypervisors.qemu.cards import notes
+from vmherd.hypervisors.qemu.cards.checks import check
 from vmherd.hypervisors.qemu.cards.notes import Card, Place
 from vmherd.hypervisors.qemu.command.device import alias
 from vmherd.hypervisors.qemu.host import bridging, functions, macvtap, names, openvswitch, taps
@@ -44,13 +45,17 @@ class HostEnds:
         notes.change(self._folder, self._uri, alias(interface), edit)
 
     async def plug(self, interface: Interface) -> None:
-        """Give a card of a network its place there: it says then what it is.  Raises what ``ports.plug`` does."""
+        """Give a card of a network its place there: it says then what it is.
+
+        Raises what ``ports.plug`` does, and Unsupported for what there is not, where it is.
+        """
         if interface.type is InterfaceType.NETWORK:
             from vmherd.hypervisors.qemu.cards import ports  # documents that guests without networks do without
 
             place = await ports.find(interface, self._uri)
             self._note(interface, told=render(interface), network=place.network, port=place.port)
             await ports.plug(self._domain, interface, place, self._uri)
+        check(interface)
 
     async def move_port(self, old: Interface, new: Interface, undo: AsyncExitStack) -> Place | None:
         """Let a card that runs and shall be ``new`` say what that is in its network; the port that it leaves, if any.
@@ -174,9 +179,6 @@ class HostEnds:
             await (macvtap if interface.type is InterfaceType.DIRECT else taps).switch_on(interface)
 
     async def _connect_direct(self, interface: Interface) -> list[int]:
-        if interface.virtualport and interface.virtualport.type:
-            text = f"nobody here talks {interface.virtualport.type} with the switch that the card is on"
-            raise Unsupported(text, place="interface/virtualport/@type", hint="remove <virtualport>")
         await self._make_macvtap(interface)
         return await macvtap.open_queues(interface, up=interface.filterref is None)
 

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 
 from vmherd.conf.domain.net import Interface, InterfaceSource, InterfaceType, LinkState
 from vmherd.errors import OperationUnsupported
+from vmherd.hypervisors.qemu.cards.checks import check
 from vmherd.hypervisors.qemu.cards.hostend import HostEnds
 from vmherd.hypervisors.qemu.command.device import alias
 from vmherd.hypervisors.qemu.hotplug.running import Means, Running
@@ -25,6 +26,7 @@ async def change(running: Running, means: Means, old: Interface, new: Interface)
     ends = HostEnds(running.domain, running.folder, running.folders.ports, means.uri)
     async with AsyncExitStack() as undo:
         left = await ends.move_port(old, new, undo)
+        check(new)
         _check_same_kind(old, new)
         if _place(old) != _place(new):
             await ends.move(old, new)

@@ -173,16 +173,15 @@ def _filters(interface: Interface, place: str) -> Iterator[Problem]:
     elif interface.filterref and port and port.type:
         yield Problem(f"{place}/filterref", f"packets at a port of {port.type} cannot be filtered", "remove it")
     if interface.vlan and not _takes_tags(interface):
-        text = "only Open vSwitch, passed-through devices and macvtap in mode 'passthrough' set VLAN tags"
+        text = "only bridges, passed-through devices and macvtap in mode 'passthrough' set VLAN tags"
         yield Problem(f"{place}/vlan", text, "remove it, and tag at the switch")
 
 
 def _takes_tags(interface: Interface) -> bool:
     mode = interface.source.mode if interface.source else None
     return (
-        interface.type in (_T.NETWORK, _T.HOSTDEV)  # the network's kind is not known here
+        interface.type in (_T.NETWORK, _T.BRIDGE, _T.HOSTDEV)  # the network's kind is not known here
         or (interface.type is _T.DIRECT and mode == "passthrough")
-        or bool(interface.virtualport and interface.virtualport.type == "openvswitch")
     )
 
 
