@@ -360,6 +360,7 @@ async def reached(uri: str, kernel: str, initrd: str, cmdline: str) -> None:
                 await session.login("root", "demo", patience=120)
             there = await everything_is_reached(host, one)
             await nothing_is_claimed(one, two, there)
+            await unplugged(host, networks)
         finally:
             for info in await host.domains():
                 await (await host.domain(info.name)).poweroff()
@@ -395,6 +396,7 @@ async def leased(host: Hypervisor, name: str) -> list[str]:
     ):  # dnsmasq looks for three seconds whether an address is free, and the guest asks again
         while len(told := await domain.control.addresses(AddressSource.LEASE)) < 2:
             await asyncio.sleep(0.5)
+    assert await domain.control.hostname(AddressSource.LEASE) == name
     found = [each.addresses[0].address for each in told]
     assert [each.rsplit(".", 1)[0] for each in found] == ["10.73.0", "10.74.0"]
     return found
@@ -413,6 +415,18 @@ async def everything_is_reached(host: Hypervisor, one: Session) -> str:
     await one.run("ip route add 10.98.0.0/24 via 10.74.0.254 && ! ping -c 1 -W 2 10.98.0.2")
     await one.run("ip route del 10.98.0.0/24")
     return there
+
+
+async def unplugged(host: Hypervisor, networks: NetworkDriver) -> None:
+    """A card that the guest lets go leaves its network."""
+    domain = await host.domain("two")
+    wall = (await networks.network_find("wall")).uuid
+    assert len(await networks.port_list(wall)) == 2
+    await domain.devices.detach(card(18, "wall"))
+    async with asyncio.timeout(20):
+        while len(await networks.port_list(wall)) == 2:
+            await asyncio.sleep(0.1)
+    assert len(cards_of(await domain.xml())) == 1
 
 
 async def nothing_is_claimed(one: Session, two: Session, there: str) -> None:

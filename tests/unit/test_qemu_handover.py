@@ -253,7 +253,7 @@ VIRTIO = "<model type='virtio'/>"
         ("<interface type='user'><filterref filter='clean-traffic'/></interface>", "interface/filterref"),
         ("<interface type='bridge'><source bridge='br0'/><virtualport type='openvswitch'/><filterref filter='a'/>"
          "</interface>", "interface/filterref"),
-        ("<interface type='bridge'><source bridge='br0'/><vlan><tag id='42'/></vlan></interface>", "interface/vlan"),
+        ("<interface type='ethernet'><vlan><tag id='42'/></vlan></interface>", "interface/vlan"),
         ("<interface type='vdpa'><source dev='/dev/vhost-vdpa-0'/><model type='e1000'/></interface>",
          "interface/model/@type"),
         (f"<interface type='user'>{VIRTIO}<driver rx_queue_size='1000'/></interface>",

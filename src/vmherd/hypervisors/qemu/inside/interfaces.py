@@ -89,6 +89,19 @@ def from_leases(domain: Domain, leases: Mapping[str, Sequence[Lease]]) -> list[G
     return found
 
 
+def leased_name(domain: Domain, leases: Mapping[str, Sequence[Lease]]) -> str:
+    """The name that the guest asked for together with an address; "" if it asked for none.
+
+    Source: qemuDomainGetHostnameLease of libvirt
+    """
+    for card in domain.devices.interfaces:
+        mac = card.mac.address.lower() if card.mac else ""
+        for lease in leases.get(network(card), ()):
+            if lease.mac.lower() == mac and lease.hostname:
+                return lease.hostname
+    return ""
+
+
 def params(found: list[GuestInterface]) -> Params:
     """By the names of VIR_DOMAIN_GUEST_INFO_IF_*."""
     told: Params = {"if.count": len(found)}

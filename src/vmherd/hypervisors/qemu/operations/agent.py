@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from vmherd.driver.agent import AddressSource, AgentTimeout, GuestFilesystem, GuestInfo, GuestInterface
 from vmherd.driver.network import Lease, NetworkDriver
@@ -13,6 +14,9 @@ from vmherd.errors import InvalidArgument, InvalidState, NetworkNotFound, NoHost
 from vmherd.events import DomainEvent
 from vmherd.hypervisors.qemu.connection import QemuConnection
 from vmherd.state.domains import Entry
+
+if TYPE_CHECKING:
+    from vmherd.conf.domain import Domain
 
 
 class QemuAgent(QemuConnection):
@@ -55,6 +59,11 @@ class QemuAgent(QemuConnection):
         self.require_writable()
         entry = self.table.get(uuid)
         self._alive(entry)
+        if source is AddressSource.LEASE:
+            from vmherd.hypervisors.qemu.inside import interfaces
+
+            if name := interfaces.leased_name(document := self._document(uuid), await self._leases(document)):
+                return name
         raise NoHostname(f"no hostname found for domain {entry.name}", hint="ask its agent")
 
     async def domain_addresses(self, uuid: str, source: AddressSource = AddressSource.LEASE) -> list[GuestInterface]:
@@ -67,9 +76,15 @@ class QemuAgent(QemuConnection):
         if source is AddressSource.ARP:
             return interfaces.from_neighbours(self._document(uuid))
         document = self._document(uuid)
+        return interfaces.from_leases(document, await self._leases(document))
+
+    async def _leases(self, document: Domain) -> dict[str, list[Lease]]:
+        """What the networks of a guest's cards have given away, by their names."""
+        from vmherd.hypervisors.qemu.inside import interfaces
+
         named = {name for each in document.devices.interfaces if (name := interfaces.network(each))}
         networks = await self.resource(NetworkDriver) if named else None
-        return interfaces.from_leases(document, {name: await _leases(networks, name) for name in named if networks})
+        return {name: await _leases(networks, name) for name in named if networks}
 
     async def domain_filesystems(self, uuid: str) -> list[GuestFilesystem]:
         async with self._agent(uuid) as agent:
