@@ -7,6 +7,7 @@ finishes or aborts it.  Source: https://libvirt.org/kbase/internals/rpc.html, "U
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 from vmherd.errors import Busy, OperationUnsupported
@@ -121,6 +122,8 @@ class Stream:
                     self._client.unhold(self)
             await self._line.finish()
         except Exception as problem:  # noqa: BLE001  the client is told, whatever it is
+            with contextlib.suppress(Exception):
+                await self._line.close()  # first: who is told may try again at once
             self.fail(problem)
             return
         self._reply(Status.OK)
