@@ -25,7 +25,7 @@ packages[test]+=" qemu-system-arm qemu-system-misc qemu-system-ppc swtpm swtpm-t
 packages[test]+=" apparmor bzip2 lzop xz-utils zstd"
 packages[test]+=" busybox-static dnsmasq-base ethtool iptables iputils-ping kmod nftables openvswitch-switch"
 packages[test]+=" btrfs-progs ceph-common ceph-mon ceph-osd e2fsprogs fdisk lvm2 nfs-common nfs-kernel-server parted tgt"
-packages[test]+=" thin-provisioning-tools udev xfsprogs zfs-fuse"
+packages[test]+=" libiscsi-bin open-iscsi rpcbind thin-provisioning-tools udev xfsprogs zfs-fuse"
 packages[test]+=" libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu netcat-openbsd python3-libvirt virtinst"
 [ "$HOSTTYPE" != x86_64 ] || packages[test]+=" user-mode-linux"
 packages[bench]="${packages[run]} gcc iproute2 libc6-dev dnsmasq-base nftables libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libvirt-dev"

@@ -93,7 +93,8 @@ class LogicalBackend(BlockBackend):
 
     async def make(self, pool: Pool, volume: Volume) -> None:
         backing = _backing(pool, volume)
-        thin = _thin_pool((await _look(pool)).volumes, volume, backing)
+        special = backing or (volume.allocation or 0) < (volume.capacity or 0)
+        thin = _thin_pool((await _look(pool)).volumes, volume, backing) if special else ""
         sizes = volume.capacity or 0, volume.allocation or 0
         await lvm.run(*lvm.creation(plain_name(volume), group_of(pool), *sizes, backing=backing, thin_pool=thin))
 
