@@ -24,6 +24,8 @@ from vmherd.util.sockets import listen_unix
 
 _HINT = "apt install swtpm swtpm-tools"
 #: What swtpm encrypts with (libvirt's choice, too); the key is made of the passphrase.
+#: Seconds for the keys of a TPM; what is spoilt keeps swtpm_setup waiting for ever.
+_PATIENCE = 30.0
 _CIPHER = "aes-256-cbc"
 _BANKS = ("sha1", "sha256", "sha384", "sha512")
 
@@ -118,10 +120,10 @@ async def _set_up(state: Path, word: bytes, *words: str) -> None:
     """Write the state of a TPM, encrypted where there is a passphrase."""
     argv = ["swtpm_setup", "--tpmstate", str(state), *words]
     if not word:
-        await run(argv, package="swtpm-tools")
+        await run(argv, package="swtpm-tools", patience=_PATIENCE)
         return
     with _readable(word) as fd:
-        await run([*argv, "--pwdfile-fd", str(fd), "--cipher", _CIPHER], package="swtpm-tools", fds=[fd])
+        await run([*argv, "--pwdfile-fd", str(fd), "--cipher", _CIPHER], package="swtpm-tools", patience=_PATIENCE, fds=[fd])
 
 
 @contextmanager
