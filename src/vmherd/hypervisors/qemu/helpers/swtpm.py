@@ -23,9 +23,9 @@ from vmherd.util.command import run
 from vmherd.util.sockets import listen_unix
 
 _HINT = "apt install swtpm swtpm-tools"
-#: What swtpm encrypts with (libvirt's choice, too); the key is made of the passphrase.
 #: Seconds for the keys of a TPM; what is spoilt keeps swtpm_setup waiting for ever.
 _PATIENCE = 30.0
+#: What swtpm encrypts with (libvirt's choice, too); the key is made of the passphrase.
 _CIPHER = "aes-256-cbc"
 _BANKS = ("sha1", "sha256", "sha384", "sha512")
 
