@@ -123,7 +123,9 @@ async def _set_up(state: Path, word: bytes, *words: str) -> None:
         await run(argv, package="swtpm-tools", patience=_PATIENCE)
         return
     with _readable(word) as fd:
-        await run([*argv, "--pwdfile-fd", str(fd), "--cipher", _CIPHER], package="swtpm-tools", patience=_PATIENCE, fds=[fd])
+        await run(
+            [*argv, "--pwdfile-fd", str(fd), "--cipher", _CIPHER], package="swtpm-tools", patience=_PATIENCE, fds=[fd]
+        )
 
 
 @contextmanager
