@@ -85,6 +85,7 @@ def test_virsh_hears_of_definitions(daemon: RunningDaemon, tmp_path: Path) -> No
             daemon.virsh("nodedev-define", str(tmp_path / "new.xml"))
             time.sleep(0.2)  # what is undone at once is nothing to tell
             daemon.virsh("nodedev-undefine", NAME)
+            time.sleep(0.2)
             with suppress(BlockingIOError):
                 heard += os.read(listener.stdout.fileno(), 65536).decode()
         listener.terminate()

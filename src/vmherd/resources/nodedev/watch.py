@@ -41,6 +41,8 @@ class Watch:
         self._before: View | None = None
         self._changed: set[str] = set()
         self._woken = asyncio.Event()
+        #: Whether the kernel told something, which comes in numbers; definitions come one by one.
+        self._settling = False
         self._task: asyncio.Task[None] | None = None
 
     async def subscribe(self, *wanted: type[ResourceEvent]) -> Subscription[ResourceEvent]:
@@ -69,14 +71,16 @@ class Watch:
         """Note what the kernel told."""
         told = list(self._monitor.heard()) if self._monitor else []
         if told:
-            self._stale = True
+            self._stale = self._settling = True
             self._changed |= {event.path for event in told if event and event.action not in ("add", "remove")}
             self._woken.set()
 
     async def _serve(self) -> None:
         while True:
             await self._woken.wait()
-            await asyncio.sleep(_SETTLE)
+            if self._settling:
+                await asyncio.sleep(_SETTLE)
+            self._settling = False
             self._woken.clear()
             changed, self._changed = self._changed, set()
             try:
